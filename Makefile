@@ -1,0 +1,45 @@
+# make repro: set up and run the main job.  make test: set up and run the tests.  Both need only Python 3.11 or newer.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# One thread for each of the two test workers: with more, tiny models on shared cores run up to 100 times slower.
+THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
+RUN := $(THREADS) PATH="$(CURDIR)/$(BIN):$$PATH"
+
+.PHONY: setup check test repro compare bench miniature clean
+
+setup: $(STAMP)
+
+$(STAMP): setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("error: Python 3.11 or newer is needed, found %d.%d (make PYTHON=python3.11 ...)" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+check: setup
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) mypy
+	$(RUN) lint-imports
+	$(RUN) codespell
+
+test: setup
+	$(RUN) python -m pytest -n 2 --dist loadfile --cov --cov-report=term
+
+repro: setup
+	$(RUN) dvc repro
+
+# Experiments beside each other, by what differs between them; `dvc exp show` alone shows every figure of every stage.
+compare: setup
+	$(RUN) dvc exp show --only-changed --drop 'data/.*|.*last_steps.*|.*low|.*high|Created|.*headline'
+
+bench: setup
+	$(RUN) python -m bench
+
+miniature: setup
+	$(RUN) python -m miniature.build
+
+clean:
+	rm -rf .work .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

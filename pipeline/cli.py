@@ -1,0 +1,62 @@
+"""What every command shares: ``--help`` from the module's docstring, one line for a user's mistake, progress bars."""
+
+import argparse
+import errno
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from pipeline.errors import SurError
+
+Item = TypeVar("Item")
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+
+def run(main: Callable[..., None], doc: str | None, arguments: Mapping[str, str] | None = None) -> None:
+    """Run ``main`` as a command and end the process with its exit code.
+
+    Args:
+        main: called with one string for each entry of ``arguments``, in their order.
+        doc: the module's docstring, shown by ``--help``.
+        arguments: name and help text of each positional argument.
+    """
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = list(arguments or {})
+    for name in names:
+        parser.add_argument(name, help=(arguments or {})[name])
+    parsed = parser.parse_args()
+    raise SystemExit(guarded(lambda: main(*(getattr(parsed, name) for name in names))))
+
+
+def guarded(action: Callable[[], None]) -> int:
+    """Run an action; turn a user's mistake, a full disk or an interrupt into one line each and an exit code."""
+    try:
+        action()
+    except SurError as error:
+        return _fail(str(error))
+    except OSError as error:
+        if error.errno not in NO_SPACE:
+            raise
+        return _fail(f"the disk is full ({error.filename or 'while writing'}): free some space and run again")
+    except KeyboardInterrupt:
+        say("interrupted: finished work is kept, run the same command again to go on")
+        return 130
+    return 0
+
+
+def _fail(message: str) -> int:
+    for line in message.splitlines():
+        say(f"error: {line}")
+    return 1
+
+
+def say(text: str) -> None:
+    """One log line on standard error."""
+    tqdm.write(text, file=sys.stderr)
+
+
+def progress(items: Iterable[Item], label: str, *, total: int | None = None, unit: str = "it") -> "tqdm[Item]":
+    """Iterate with a bar that shows rate and remaining time; silent where there is no terminal."""
+    return tqdm(items, desc=label, total=total, unit=unit, disable=None, dynamic_ncols=True, file=sys.stderr)

@@ -1,0 +1,67 @@
+import errno
+import sys
+
+import pytest
+
+from pipeline import cli
+from pipeline.errors import SettingError, SurError
+
+
+def failing(error):
+    def action():
+        raise error
+
+    return action
+
+
+def test_a_users_mistake_is_one_line_each_and_exit_code_1(capsys):
+    assert cli.guarded(failing(SettingError("a is wrong\nb is wrong"))) == 1
+    assert capsys.readouterr().err == "error: a is wrong\nerror: b is wrong\n"
+
+
+def test_a_full_disk_is_one_line(capsys):
+    assert cli.guarded(failing(OSError(errno.ENOSPC, "No space", "data/x"))) == 1
+    assert capsys.readouterr().err == "error: the disk is full (data/x): free some space and run again\n"
+
+
+def test_other_errors_keep_their_traceback():
+    with pytest.raises(OSError, match="odd"):
+        cli.guarded(failing(OSError(errno.EIO, "odd")))
+    with pytest.raises(KeyError):
+        cli.guarded(failing(KeyError("x")))
+
+
+def test_an_interrupt_says_how_to_go_on(capsys):
+    assert cli.guarded(failing(KeyboardInterrupt())) == 130
+    assert "run the same command again" in capsys.readouterr().err
+
+
+def test_help_is_the_modules_docstring(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["stage", "--help"])
+    with pytest.raises(SystemExit) as caught:
+        cli.run(lambda: None, "Stage x.\n\nReads  a", {"source": "which site"})
+    out = capsys.readouterr().out
+    assert caught.value.code == 0
+    assert "Reads  a" in out
+    assert "which site" in out
+
+
+def test_arguments_reach_the_command(monkeypatch):
+    seen = []
+    monkeypatch.setattr(sys, "argv", ["stage", "lexica"])
+    with pytest.raises(SystemExit) as caught:
+        cli.run(seen.append, "doc", {"source": "which site"})
+    assert (seen, caught.value.code) == (["lexica"], 0)
+
+
+def test_a_failing_command_ends_with_exit_code_1(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["stage"])
+    with pytest.raises(SystemExit) as caught:
+        cli.run(failing(SurError("no")), "doc")
+    assert caught.value.code == 1
+    assert "error: no" in capsys.readouterr().err
+
+
+def test_progress_passes_items_through(capsys):
+    assert list(cli.progress([1, 2], "work")) == [1, 2]
+    assert capsys.readouterr().err == ""
