@@ -1,0 +1,150 @@
+"""Civitai: the public REST API, ``GET https://civitai.com/api/v1/images``, by cursor.
+
+``withMeta=true`` stands on every page, also where the site's own ``nextPage`` leaves it out; without it all prompts
+are null (civitai issue 2421). ``meta`` comes flat, nested as ``{"id": ..., "meta": {...}}`` or null.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+from pydantic import Field
+
+from pipeline.sources.prompt_syntax import plain
+from pipeline.sources.record import (
+    INT64,
+    PG,
+    UNRATED,
+    Fetch,
+    R,
+    Record,
+    Unusable,
+    Walk,
+    as_address,
+    as_float,
+    as_id,
+    as_int,
+    as_json,
+    as_mapping,
+    as_text,
+    author_hash,
+)
+from pipeline.sources.walking import Guard, SiteParams, items, json_object
+
+NAME = "civitai"
+IMAGES = "https://civitai.com/api/v1/images?"
+SITE_HOSTS = ("civitai.com",)
+IMAGE_HOSTS = ("image.civitai.com", "image-b2.civitai.com")
+ACCESS_BASIS = "public API for automated access (civitai.com terms of service 11.4)"
+LICENCE = "not stated by the uploader"
+LICENCE_URL = "https://civitai.com/content/tos"
+LEGACY_LEVELS = {"None": 1, "Soft": 2, "Mature": 4, "X": 8}
+ALL_LEVELS = 31
+XXX = 16
+
+
+class CivitaiParams(SiteParams):
+    """Settings ``sources.civitai``."""
+
+    sort: Literal["Most Reactions", "Most Comments", "Most Collected", "Newest", "Oldest"]
+    """Order of the walk; ``Newest`` can be walked again later."""
+
+    period: Literal["AllTime", "Year", "Month", "Week", "Day"]
+    """How far back the walk looks."""
+
+    browsing_level: int = Field(ge=1, le=ALL_LEVELS)
+    """Which ratings are asked for, a bit mask: PG 1, PG13 2, R 4, X 8, XXX 16; 31 is all."""
+
+    page_size: int = Field(ge=1, le=200)
+    """Pictures a request; the API's limit is 200."""
+
+
+def walk(fetch: Fetch, config: CivitaiParams, salt: str) -> Walk:
+    """Follow the cursor until it ends, comes again, or brings nothing new."""
+    guard, cursor, followed = Guard(config.max_records), "", set[str]()
+    while cursor not in followed:
+        followed.add(cursor)
+        url = page_url(config, cursor)
+        page = json_object(fetch(url), url, "items")
+        fresh = list(guard.fresh(items(page["items"], url, partial(_record, salt=salt))))
+        yield from fresh
+        cursor = as_text(as_mapping(page.get("metadata")).get("nextCursor")) or ""
+        if guard.full:
+            return "max_records"
+        if not cursor:
+            return "last_page"
+        if not fresh:
+            return "page_without_new_records"
+    return "cursor_repeated"
+
+
+def page_url(config: CivitaiParams, cursor: str) -> str:
+    """The address of one page; ``cursor`` is empty for the first."""
+    query = {
+        "limit": config.page_size,
+        "sort": config.sort,
+        "period": config.period,
+        "browsingLevel": config.browsing_level,
+        "type": "image",
+        "withMeta": "true",
+    }
+    return IMAGES + urlencode({**query, "cursor": cursor} if cursor else query)
+
+
+def _record(image: Mapping[str, Any], *, salt: str) -> Record:
+    source_id = as_id(image.get("id"))
+    if image.get("type", "image") != "image":
+        raise Unusable("video" if image.get("type") == "video" else "no_picture")
+    meta = flat_meta(image.get("meta"))
+    prompt = as_text(meta.get("prompt")) or ""
+    if not plain(prompt):
+        raise Unusable("no_prompt")
+    return Record(
+        source=NAME,
+        source_id=source_id,
+        page_url=f"https://civitai.com/images/{source_id}",
+        image_url=as_address(image.get("url")),
+        access_basis=ACCESS_BASIS,
+        licence=LICENCE,
+        licence_url=LICENCE_URL,
+        nsfw_level=_nsfw_level(image),
+        prompt=prompt,
+        negative_prompt=as_text(meta.get("negativePrompt")),
+        complex_prompt=plain(prompt),
+        model=_model(meta.get("Model"), image.get("baseModel")),
+        sampler=as_text(meta.get("sampler")),
+        steps=as_int(meta.get("steps")),
+        cfg=as_float(meta.get("cfgScale")),
+        seed=as_int(meta.get("seed"), INT64),
+        width=as_int(image.get("width")),
+        height=as_int(image.get("height")),
+        author_hash=author_hash(image.get("username"), salt),
+        created_at=as_text(image.get("createdAt")),
+        meta_json=as_json(image, without=("username",)),
+    )
+
+
+def flat_meta(meta: object) -> Mapping[str, Any]:
+    """The generation settings, whichever of the three shapes they came in."""
+    outer = as_mapping(meta)
+    return as_mapping(outer["meta"]) if isinstance(outer.get("meta"), Mapping) else outer
+
+
+def _model(named: object, base: object) -> str | None:
+    """``Model`` is text, null or an object with a name (civitai issue 1178)."""
+    return as_text(named) or as_text(as_mapping(named).get("name")) or as_text(base)
+
+
+def _nsfw_level(image: Mapping[str, Any]) -> int:
+    """``browsingLevel`` where it is given, else the older ``nsfwLevel``, else ``nsfw``; beyond the scale is the top."""
+    level = as_int(image.get("browsingLevel")) or as_int(image.get("nsfwLevel"))
+    if level is not None and level > 0:
+        return level if level <= ALL_LEVELS else XXX
+    flag = image.get("nsfw")
+    for named in (image.get("nsfwLevel"), flag):
+        if isinstance(named, str) and named in LEGACY_LEVELS:
+            return LEGACY_LEVELS[named]
+    if not isinstance(flag, bool):
+        return UNRATED
+    return R if flag else PG

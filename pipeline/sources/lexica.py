@@ -1,0 +1,101 @@
+"""Lexica: the documented search, ``GET https://lexica.art/api/v1/search?q=...`` (lexica.art/docs).
+
+It always gives 50 pictures and no second page, so that only many queries cover more. Contact sheets (``grid``) are
+no pictures. Seeds come as strings; guidance, promptid and nsfw are optional in newer answers.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import quote_plus
+
+from pydantic import Field
+
+from pipeline.params import Names
+from pipeline.sources.prompt_syntax import plain
+from pipeline.sources.record import (
+    INT64,
+    PG,
+    UNRATED,
+    Fetch,
+    Item,
+    R,
+    Record,
+    Unusable,
+    Walk,
+    as_address,
+    as_float,
+    as_id,
+    as_int,
+    as_json,
+    as_text,
+)
+from pipeline.sources.walking import Guard, SiteParams, items, json_object
+
+NAME = "lexica"
+SEARCH = "https://lexica.art/api/v1/search?q={query}"
+SITE_HOSTS = ("lexica.art",)
+IMAGE_HOSTS = ("image.lexica.art", "lexica-serve-encoded-images2.sharif.workers.dev")
+ACCESS_BASIS = "documented public API (lexica.art/docs)"
+LICENCE = "CC-BY-NC-4.0"
+LICENCE_URL = "https://lexica.art/terms"
+
+
+class LexicaParams(SiteParams):
+    """Settings ``sources.lexica``."""
+
+    queries: Annotated[Names, Field(min_length=1)]
+    """Words to search for, one request and at most 50 pictures each."""
+
+
+def walk(fetch: Fetch, config: LexicaParams) -> Walk:
+    """Ask every query once and give each picture the first time it comes."""
+    guard = Guard(config.max_records)
+    for query in config.queries:
+        url = SEARCH.format(query=quote_plus(query))
+        yield from guard.fresh(parse(fetch(url), url))
+        if guard.full:
+            return "max_records"
+    return "all_queries_asked"
+
+
+def parse(text: str, url: str) -> list[Item]:
+    """The items of one answer.
+
+    Raises:
+        SourceError: the answer is not of the documented form.
+    """
+    return items(json_object(text, url, "images")["images"], url, _record)
+
+
+def _record(image: Mapping[str, Any]) -> Record:
+    source_id = as_id(image.get("id"))
+    if image.get("grid"):
+        raise Unusable("grid")
+    prompt = as_text(image.get("prompt")) or ""
+    if not plain(prompt):
+        raise Unusable("no_prompt")
+    return Record(
+        source=NAME,
+        source_id=source_id,
+        page_url=f"https://lexica.art/prompt/{as_text(image.get('promptid')) or source_id}",
+        image_url=as_address(image.get("src")),
+        access_basis=ACCESS_BASIS,
+        licence=LICENCE,
+        licence_url=LICENCE_URL,
+        nsfw_level=_nsfw_level(image.get("nsfw")),
+        prompt=prompt,
+        complex_prompt=plain(prompt),
+        model=as_text(image.get("model")),
+        cfg=as_float(image.get("guidance")),
+        seed=as_int(image.get("seed"), INT64),
+        width=as_int(image.get("width")),
+        height=as_int(image.get("height")),
+        meta_json=as_json(image),
+    )
+
+
+def _nsfw_level(flag: object) -> int:
+    """Lexica says yes or no; yes is taken as R, the lowest level that is not for everybody."""
+    if not isinstance(flag, bool):
+        return UNRATED
+    return R if flag else PG

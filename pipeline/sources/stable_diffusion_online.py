@@ -1,0 +1,139 @@
+"""Stable Diffusion Online (stablediffusionweb.com): no data API, so its pages are read, where robots.txt allows it.
+
+A listing links to detail pages. A detail page's "Open in editor" link carries prompt and picture address in its query
+string, independent of the layout; where it is missing, the prompt is read from the page's text.
+"""
+
+import json
+from typing import Annotated, Any
+from urllib.parse import parse_qs, urljoin, urlsplit
+from urllib.robotparser import RobotFileParser
+
+from pydantic import Field
+
+from pipeline.http import PACKAGE, FetchError
+from pipeline.params import Names
+from pipeline.sources.pages import Page, read
+from pipeline.sources.prompt_syntax import plain
+from pipeline.sources.record import (
+    UNRATED,
+    Fetch,
+    Item,
+    Record,
+    Rejected,
+    Unusable,
+    Walk,
+    as_address,
+    as_id,
+    as_int,
+    as_text,
+)
+from pipeline.sources.walking import Guard, SiteParams
+
+NAME = "stable_diffusion_online"
+SITE = "https://stablediffusionweb.com"
+SITE_HOSTS = ("stablediffusionweb.com",)
+IMAGE_HOSTS = ("imgcdn.stablediffusionweb.com",)
+ACCESS_BASIS = "public pages that robots.txt allows"
+LICENCE = "not stated by the site"
+
+
+class StableDiffusionOnlineParams(SiteParams):
+    """Settings ``sources.stable_diffusion_online``."""
+
+    start_urls: Annotated[Names, Field(min_length=1)]
+    """Listing pages to begin with; a listing's ``rel=next`` link is followed."""
+
+
+def walk(fetch: Fetch, config: StableDiffusionOnlineParams) -> Walk:
+    """Read every listing and the detail pages that it links to."""
+    guard, robots = Guard(config.max_records), _robots(fetch)
+    waiting, read_urls = list(config.start_urls), set[str]()
+    while waiting:
+        url = waiting.pop(0)
+        if url in read_urls or not robots.can_fetch(PACKAGE, url):
+            continue
+        read_urls.add(url)
+        page = read(fetch(url))
+        for link in page.links("/image/"):
+            detail = urljoin(url, link)
+            if detail not in read_urls and robots.can_fetch(PACKAGE, detail):
+                read_urls.add(detail)
+                yield from guard.fresh([_detail(fetch, detail)])
+            if guard.full:
+                return "max_records"
+        waiting += [urljoin(url, link) for link in page.following]
+    return "all_pages_read"
+
+
+def _robots(fetch: Fetch) -> RobotFileParser:
+    """The site's robots.txt; a site without one allows everything, one that cannot answer is not read."""
+    rules = RobotFileParser()
+    try:
+        rules.parse(fetch(f"{SITE}/robots.txt").splitlines())
+    except FetchError as error:
+        if error.reason != "not_found":
+            raise
+        rules.parse([])
+    return rules
+
+
+def _detail(fetch: Fetch, url: str) -> Item:
+    name = urlsplit(url).path.removeprefix("/image/").partition("-")[0]
+    try:
+        return parse(fetch(url), url)
+    except FetchError as error:
+        if error.reason != "not_found":
+            raise
+        return Rejected(name, "page_not_found")
+    except Unusable as fault:
+        return Rejected(name, fault.reason)
+
+
+def parse(text: str, url: str) -> Record:
+    """The record of one detail page.
+
+    Raises:
+        Unusable: it has no id, prompt or picture.
+    """
+    page = read(text)
+    told = _editor_link(page)
+    prompt = told.get("prompt") or page.labelled("Prompt:")
+    if not plain(prompt):
+        raise Unusable("no_prompt")
+    image_url = as_address(told.get("imageUrl") or next(iter(page.pictures), None))
+    width, height = _size(page.labelled("Size:"))
+    return Record(
+        source=NAME,
+        source_id=as_id(urlsplit(url).path.removeprefix("/image/").partition("-")[0]),
+        page_url=url,
+        image_url=image_url,
+        access_basis=ACCESS_BASIS,
+        licence=LICENCE,
+        licence_url=SITE,
+        nsfw_level=UNRATED,
+        prompt=prompt,
+        negative_prompt=as_text(page.labelled("Negative prompt:")),
+        complex_prompt=plain(prompt),
+        width=width,
+        height=height,
+        created_at=_date(image_url),
+        meta_json=json.dumps({**told, "title": page.title}, sort_keys=True, ensure_ascii=False),
+    )
+
+
+def _editor_link(page: Page) -> dict[str, Any]:
+    for link in page.links("/image-generator?"):
+        return {key: values[0] for key, values in parse_qs(urlsplit(link).query).items()}
+    return {}
+
+
+def _size(text: str) -> tuple[int | None, int | None]:
+    width, _, height = text.upper().partition("X")
+    return as_int(width.strip()), as_int(height.strip())
+
+
+def _date(image_url: str) -> str | None:
+    """The day in the picture's address, ``/2024/10/22/name.jpg``."""
+    days = [part for part in urlsplit(image_url).path.split("/") if part.isdecimal()][:3]
+    return f"{days[0]:0>4}-{days[1]:0>2}-{days[2]:0>2}" if len(days) == 3 else None

@@ -1,0 +1,1 @@
+"""One module a DVC stage: paths, parameters, one call, one log line."""

@@ -1,0 +1,102 @@
+import io
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pipeline import params, tables
+from pipeline.downloading import DOWNLOADS, FAILURES, DownloadParams
+from pipeline.errors import InputError, SourceError
+from pipeline.http import FetchError, Response
+from pipeline.sources.record import RECORDS
+from stages import download
+from tests.pipeline.made_records import record
+
+ROOT = Path(__file__).parents[2]
+
+
+def _config(**changes):
+    values = {"timeout_s": 1.0, "attempts": 2, "max_mb": 1.0, "requests_per_s": 100.0, "min_success_share": 0.5}
+    return DownloadParams.model_validate({**values, **changes})
+
+
+def _png(colour):
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 8), colour).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _get(url):
+    number = url.rpartition("/")[2]
+    if number == "3":
+        raise FetchError(url, "not_found", status=404, attempts=1)
+    content = {"4": b"<html>moved</html>", "5": _png("red")[:40]}.get(number, _png((0, 40 * int(number), 0)))
+    return Response(url, 200, {}, content, 1)
+
+
+@pytest.fixture
+def records(tmp_path):
+    path = tmp_path / "records.parquet"
+    tables.write(tables.from_rows([record(str(number)) for number in range(6)], RECORDS), path, RECORDS)
+    return path
+
+
+def test_pictures_failures_and_a_report_are_written(tmp_path, records):
+    download.download([records], tmp_path / "out", _config(), get=_get, workers=3)
+    came = tables.read_shards(tmp_path / "out/parts", DOWNLOADS)
+    assert came.column("sample_id").to_pylist() == ["lexica:0", "lexica:1", "lexica:2", "lexica:5"]
+    failed = tables.read(tmp_path / "out/failures.parquet", FAILURES).to_pylist()
+    assert [(row["sample_id"], row["reason"], row["status"]) for row in failed] == [
+        ("lexica:3", "not_found", 404),
+        ("lexica:4", "no_image", 200),
+    ]
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert (report["in"], report["out"], report["dropped"]) == (6, 4, {"no_image": 1, "not_found": 1})
+    assert report["by_host"]["image.lexica.art"]["share"] == 0.6667
+    with Image.open(tmp_path / "out/sheet.png") as chart:
+        assert chart.width > 100
+
+
+def test_the_number_of_workers_does_not_change_the_bytes(tmp_path, records, monkeypatch):
+    for workers in (1, 4):
+        monkeypatch.setenv("SUR_WORK", str(tmp_path / f"work-{workers}"))
+        download.download([records], tmp_path / str(workers), _config(), get=_get, workers=workers)
+    for name in ("parts/part-00000.parquet", "failures.parquet", "report.json", "sheet.png"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "4" / name).read_bytes()
+
+
+def test_too_few_pictures_fail_with_one_line_and_keep_what_came(tmp_path, records):
+    with pytest.raises(SourceError, match=r"only 4 of 6 pictures came .*min_success_share asks for 90%"):
+        download.download([records], tmp_path / "out", _config(min_success_share=0.9), get=_get, workers=1)
+    assert not (tmp_path / "out").exists()
+    asked = []
+    download.download([records], tmp_path / "out", _config(), get=lambda url: asked.append(url) or _get(url), workers=1)
+    assert [url[-1] for url in asked] == ["3", "4"]
+
+
+def test_no_picture_at_all_fails_whatever_the_share(tmp_path, records):
+    def down(url):
+        raise FetchError(url, "connection_failed", attempts=2)
+
+    with pytest.raises(SourceError, match="only 0 of 6 pictures came"):
+        download.download([records], tmp_path / "out", _config(min_success_share=0.0), get=down, workers=1)
+
+
+def test_missing_records_are_told(tmp_path):
+    with pytest.raises(InputError, match="run the stage that writes it"):
+        download.download([tmp_path / "none.parquet"], tmp_path / "out", _config(), get=_get, workers=1)
+
+
+def test_main_downloads_from_the_sites_of_the_enabled_sources(tmp_path, monkeypatch):
+    text = (ROOT / "params.yaml").read_text()
+    enabled = params.load(download.SourcesParams, "sources", ROOT / "params.yaml").enabled
+    (tmp_path / "params.yaml").write_text(text.replace(", ".join(enabled), "lexica", 1))
+    monkeypatch.chdir(tmp_path)
+    from miniature import site_answers
+    from miniature.site_posts import posts_of
+
+    rows = [record(post.source_id, image_url=site_answers.image_url(post)) for post in posts_of("lexica")[:12]]
+    tables.write(tables.from_rows(rows, RECORDS), tmp_path / "data/scrape/lexica/records.parquet", RECORDS)
+    download.main()
+    assert tables.read_shards(tmp_path / "data/download/parts", DOWNLOADS).num_rows >= 10

@@ -1,0 +1,133 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline import params, tables
+from pipeline.errors import EmptyResultError, SettingError, SourceError
+from pipeline.http import FetchError, Response
+from pipeline.sources.record import RECORDS
+from pipeline.sources.settings import SourcesParams
+from stages import scrape
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def config():
+    return params.load(SourcesParams, "sources", ROOT / "params.yaml")
+
+
+def _lexica(url):
+    query = url.rpartition("=")[2].replace("+", "-")
+    images = [
+        {
+            "id": f"{query}-{number}",
+            "src": "https://image.lexica.art/1",
+            "prompt": f"({query}:1.2)",
+            "nsfw": number == 0,
+        }
+        for number in range(2)
+    ]
+    sheet = {"id": "sheet", "src": "https://image.lexica.art/2", "prompt": "x", "grid": True}
+    return Response(url, 200, {}, json.dumps({"images": [*images, sheet]}).encode(), 1)
+
+
+def _civitai(url):
+    meta = {"prompt": "star"}
+    days = ("2024-05-01", "2024-01-01", None)
+    items = [
+        {"id": number, "url": "https://image.civitai.com/1", "meta": meta, "createdAt": day, "browsingLevel": 1}
+        for number, day in enumerate(days)
+    ]
+    return Response(url, 200, {}, json.dumps({"items": items, "metadata": {}}).encode(), 1)
+
+
+def _stable_diffusion_online(url):
+    if "/prompts/" in url:
+        return Response(url, 200, {}, b'<a href="/image/5-x">x</a>', 1)
+    if "/image/" in url:
+        page = b"<p>Prompt: a star</p><img src='https://imgcdn.stablediffusionweb.com/2024/1/1/a.jpg'>"
+        return Response(url, 200, {}, page, 1)
+    raise FetchError(url, "not_found", status=404, attempts=1)
+
+
+def test_records_rejections_and_a_report_are_written(tmp_path, config):
+    scrape.scrape("lexica", config, tmp_path, get=_lexica)
+    records = tables.read(tmp_path / "records.parquet", RECORDS)
+    report = json.loads((tmp_path / "report.json").read_text())
+    count = 2 * len(config.lexica.queries)
+    assert records.num_rows == report["out"] == count
+    assert (report["in"], report["dropped"], report["ended"]) == (count + 1, {"grid": 1}, "all_queries_asked")
+    assert report["by_nsfw_level"] == {"1": count // 2, "4": count // 2}
+    dropped = tables.read(tmp_path / "dropped.parquet", tables.DROPPED).to_pylist()
+    assert dropped == [{"sample_id": "lexica:sheet", "drop_reason": "grid"}]
+
+
+def test_the_report_tells_the_oldest_and_the_newest_record(tmp_path, config):
+    scrape.scrape("civitai", config, tmp_path, get=_civitai)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["oldest"], report["newest"]) == ("2024-01-01", "2024-05-01")
+
+
+def test_pages_are_scraped_too(tmp_path, config):
+    scrape.scrape("stable_diffusion_online", config, tmp_path, get=_stable_diffusion_online)
+    records = tables.read(tmp_path / "records.parquet", RECORDS)
+    assert records.column("sample_id").to_pylist() == ["stable_diffusion_online:5"]
+
+
+@pytest.mark.parametrize("answers", [_lexica, _civitai])
+def test_the_same_answers_give_the_same_bytes(tmp_path, config, answers):
+    for folder in ("one", "two"):
+        scrape.scrape(answers.__name__.strip("_"), config, tmp_path / folder, get=answers)
+    names = ("records.parquet", "dropped.parquet", "report.json")
+    assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in names)
+
+
+def test_a_site_without_a_usable_record_is_told_with_its_settings(tmp_path, config):
+    def nothing(url):
+        return Response(url, 200, {}, b'{"images": []}', 1)
+
+    with pytest.raises(EmptyResultError, match=r"sources\.lexica"):
+        scrape.scrape("lexica", config, tmp_path, get=nothing)
+    assert list(tmp_path.glob("*.parquet")) == []
+
+
+def test_a_killed_scrape_goes_on_and_gives_what_an_undisturbed_one_gives(tmp_path, config):
+    asked = []
+
+    def dying(url):
+        asked.append(url)
+        if len(asked) == 3:
+            raise FetchError(url, "connection_failed", attempts=5)
+        return _lexica(url)
+
+    with pytest.raises(SourceError, match="could not be reached after 5 attempts"):
+        scrape.scrape("lexica", config, tmp_path / "one", get=dying)
+    scrape.scrape("lexica", config, tmp_path / "one", get=dying)
+    assert len(asked) == len(config.lexica.queries) + 1
+    scrape.scrape("lexica", config, tmp_path / "two", get=_lexica)
+    assert (tmp_path / "one/records.parquet").read_bytes() == (tmp_path / "two/records.parquet").read_bytes()
+
+
+def test_main_scrapes_a_served_site_with_the_settings_in_force(tmp_path, monkeypatch):
+    text = (ROOT / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    scrape.main("lexica")
+    assert tables.read(tmp_path / "data/scrape/lexica/records.parquet", RECORDS).num_rows > 300
+
+
+def test_an_unknown_source_is_told():
+    with pytest.raises(SettingError, match="choose one of lexica, civitai, stable_diffusion_online"):
+        scrape.known("flickr")
+
+
+def test_help_says_what_the_stage_reads_and_writes():
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.scrape", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "Reads" in done.stdout
+    assert "records.parquet" in done.stdout
