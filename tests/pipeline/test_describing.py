@@ -1,0 +1,41 @@
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import describing
+
+
+@given(st.lists(st.sampled_from(["a", "red", "circle,"]), max_size=400))
+def test_lengths_are_words_and_end_at_300(words):
+    assert describing.length(" ".join(words)) == min(len(words), 300)
+
+
+def test_the_summary_is_of_the_uncut_lengths():
+    found = describing.length_summary(["a b", "a", "x " * 450])
+    assert found == {"mean": 151.0, "median": 2, "greatest": 450, "longer_than_300": 1}
+
+
+def test_nouns_are_counted_with_their_plurals():
+    found = describing.nouns(
+        ["Two red Circles jumping over a navy ground", "a circle and three people", "best quality, 8k"]
+    )
+    assert found["circle"] == 2
+    assert found["person"] == 1
+    assert found["quality"] == 1
+    assert not {"red", "jumping", "two", "8k", "best"} & set(found)
+
+
+def test_shares_are_of_all_words_and_ties_are_alphabetical():
+    assert describing.shares(Counter(b=2, a=2, c=4), 2) == [("c", 0.5), ("a", 0.25)]
+    assert describing.shares(Counter(), 5) == []
+
+
+def test_the_cloud_is_the_same_every_time():
+    first, second = (describing.word_cloud(["best quality, red circle", "best quality"]) for _ in range(2))
+    assert first.size == describing.CLOUD_PX
+    assert first.tobytes() == second.tobytes()
+
+
+def test_stop_words_alone_give_a_white_cloud():
+    assert describing.word_cloud(["the and of", "a"]).getcolors() == [(1200 * 600, (255, 255, 255))]

@@ -1,0 +1,158 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from pipeline.errors import ModelError
+from pipeline.layer_encoder import LayerEncoder, load_encoder, refuse_overflow, result, same_length
+from pipeline.llm import LlmParams
+from tests.pipeline.frozen_models import WORDS, llama, llama_folder, word_tokenizer
+
+N = 4
+PROMPTS = ["a red circle", "two stars jumping on a white ground", "three blue circles", "person"]
+TEXTS = st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=9).map(" ".join), min_size=1, max_size=6)
+
+
+def params(**changes):
+    values = {"model": "m", "revision": "r", "layer": 1, "layers": "all", "dtype": "float32", "store_dtype": "float16"}
+    return LlmParams(**values | {"final_norm": False, "pool_bos": False, "states": "pooled"} | changes)
+
+
+def encoder(layers=(1, 2, 3, 4), *, batch=8, tokenizer=None, **changes):
+    return LayerEncoder(llama().model, tokenizer or word_tokenizer(), params(**changes), layers, batch=batch)
+
+
+def hidden_states(prompt):
+    """What transformers gives for one prompt: (T, d) for the embeddings and each layer, the last after the norm."""
+    ids = torch.tensor([word_tokenizer()(prompt).input_ids])
+    with torch.no_grad():
+        return [state[0].numpy() for state in llama().model(ids, output_hidden_states=True).hidden_states]
+
+
+def test_layers_before_the_last_equal_transformers_hidden_states():
+    vectors = encoder().encode(PROMPTS)
+    for row, prompt in enumerate(PROMPTS):
+        states = hidden_states(prompt)
+        for layer in range(1, N):
+            np.testing.assert_allclose(vectors[layer][row], states[layer][1:].mean(axis=0), atol=1e-5)
+
+
+def test_the_last_layer_is_taken_before_the_final_norm():
+    """The trap: transformers' last hidden state is after the norm, the paper's layer n is not."""
+    states, found = hidden_states(PROMPTS[0]), encoder().encode(PROMPTS[:1])[N][0]
+    assert not np.allclose(found, states[N][1:].mean(axis=0), atol=1e-2)
+    normed = encoder(final_norm=True).encode(PROMPTS[:1])
+    np.testing.assert_allclose(normed[N][0], states[N][1:].mean(axis=0), atol=1e-5)
+    assert not np.allclose(normed[2][0], states[2][1:].mean(axis=0), atol=1e-2)
+
+
+def test_pooling_is_the_mean_in_float64_over_the_prompts_own_tokens():
+    kept, model = [], llama().model.double()
+    model.layers[1].register_forward_hook(lambda _module, _inputs, output: kept.append(output))
+    ids = torch.tensor([word_tokenizer()(PROMPTS[1]).input_ids])
+    with torch.no_grad():
+        model(ids)
+    tokens = kept[0][0].numpy()  # (T, d) with the start token
+    np.testing.assert_allclose(encoder().encode(PROMPTS[1:2])[2][0], tokens[1:].sum(0) / (len(tokens) - 1), atol=1e-5)
+    with_start = encoder(pool_bos=True).encode(PROMPTS[1:2])[2][0]
+    np.testing.assert_allclose(with_start, tokens.sum(0) / len(tokens), atol=1e-5)
+
+
+EMBED = encoder((2, 4), batch=3)
+
+
+@settings(max_examples=15, deadline=None)
+@given(TEXTS)
+def test_a_vector_does_not_depend_on_its_batch(texts):
+    together = EMBED.encode(texts)
+    for row, text in enumerate(texts):
+        for layer, alone in EMBED.encode([text]).items():
+            np.testing.assert_allclose(together[layer][row], alone[0], rtol=1e-4, atol=1e-4)
+
+
+def test_an_early_exit_changes_nothing():
+    short = encoder((2,))
+    assert len(short._blocks) == 2
+    np.testing.assert_array_equal(short.encode(PROMPTS)[2], encoder().encode(PROMPTS)[2])
+
+
+def test_one_pass_serves_all_layers():
+    embed, passes = encoder(), []
+    embed._model.register_forward_hook(lambda *_: passes.append(1))
+    embed.encode(["a star", "red star", "two stars"])
+    assert len(passes) == 1
+
+
+def test_no_hook_stays_behind():
+    embed = encoder()
+    embed.encode(PROMPTS)
+    assert not any(block._forward_hooks for block in embed._blocks)
+
+
+def test_an_end_token_is_none_of_the_prompts_words():
+    ended = encoder(tokenizer=word_tokenizer(end=True))
+    np.testing.assert_array_equal(ended.encode(PROMPTS)[3], encoder().encode(PROMPTS)[3])
+
+
+def test_the_empty_prompt_is_its_start_token():
+    embed = encoder()
+    np.testing.assert_array_equal(embed.encode([""])[1], encoder(pool_bos=True).encode([""])[1])
+    with pytest.raises(ValueError, match="has no token"):
+        encoder(tokenizer=word_tokenizer(start=False)).encode([""])
+
+
+def test_no_prompts_give_no_vectors():
+    assert encoder().encode([]) == {}
+
+
+def test_the_operator_gives_the_stated_columns_in_the_order_of_its_keys():
+    table = encoder((1, 3))(pa.table({"key": PROMPTS}))
+    assert table.column("key").to_pylist() == PROMPTS
+    assert table.schema.field("layer_3").type == result((1, 3), 16, "float16").field("layer_3").type
+    assert table.column("tokens").to_pylist() == [3, 7, 3, 1]
+    vectors = np.array(table.column("layer_3").to_pylist(), np.float32)
+    np.testing.assert_allclose(vectors, encoder().encode(PROMPTS)[3], rtol=1e-3, atol=1e-4)
+
+
+def test_a_folder_is_loaded_without_its_head(tmp_path):
+    model, revision = llama_folder(tmp_path)
+    loaded = load_encoder(params(model=model, revision=revision), (4,), device="cpu", batch=2)
+    np.testing.assert_array_equal(loaded.encode(PROMPTS)[4], encoder((4,), batch=2).encode(PROMPTS)[4])
+    half = load_encoder(params(model=model, revision=revision, dtype="bfloat16"), (4,), device="cpu", batch=2)
+    assert next(half._model.parameters()).dtype == torch.bfloat16
+    assert half.encode(PROMPTS)[4].dtype == np.float32
+
+
+def test_other_decoders_are_known_by_where_their_blocks_are():
+    class Decoder(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.h, self.ln_f = nn.ModuleList([nn.Linear(2, 2)] * 3), nn.LayerNorm(2)
+
+    assert len(LayerEncoder(Decoder(), word_tokenizer(), params(), (1, 2), batch=1)._blocks) == 2
+    with pytest.raises(ModelError, match="Linear keeps its blocks"):
+        LayerEncoder(nn.Linear(2, 2), word_tokenizer(), params(), (1,), batch=1)
+
+
+def test_layers_that_give_a_tuple_are_pooled_too():
+    pooled, states = {}, torch.ones(1, 3, 2)
+    encoder()._pool(nn.Identity(), (), (states, None), pooled=pooled, layer=2, first=1)
+    assert pooled[2].tolist() == [[1.0, 1.0]]
+
+
+def test_groups_have_one_length_and_hold_every_row_once():
+    tokens = [[1] * length for length in (3, 1, 3, 2, 3, 1)]
+    assert list(same_length(tokens, 2)) == [[1, 5], [3], [0, 2], [4]]
+
+
+def test_values_that_cannot_be_stored_name_layer_and_setting():
+    large = np.array([[1.0, -70000.0]], np.float32)
+    refuse_overflow(large, 7, params(store_dtype="float32"))
+    refuse_overflow(np.empty((0, 2), np.float32), 7, params())
+    with pytest.raises(ModelError, match=r"layer 7 reaches 7e\+04, beyond float16: set llm.store_dtype to float32"):
+        refuse_overflow(large, 7, params())
+    with pytest.raises(ModelError, match=r"layer 3 is not finite in llm.dtype float16"):
+        refuse_overflow(large * np.float32(np.nan), 3, params(dtype="float16"))
