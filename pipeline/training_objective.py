@@ -1,0 +1,100 @@
+"""The losses of one micro-batch through the frozen model, and the validation loss at fixed timesteps and noise."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+
+from pipeline import losses
+from pipeline.adapters.sur import Condition, SurAdapter
+from pipeline.diffusion import Diffusion
+from pipeline.losses import LossParams
+from pipeline.training_examples import Batch, Examples, validation_batch
+
+Forward = Callable[[torch.Tensor], Condition]
+Choose = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+class Losses(NamedTuple):
+    """Scalars of a micro-batch, raw; ``total`` is weighted (Eq. 10)."""
+
+    total: torch.Tensor
+    denoising: torch.Tensor
+    llm: torch.Tensor
+    alignment: torch.Tensor
+
+
+def batch_losses(
+    forward: Forward, adapter: SurAdapter, diffusion: Diffusion, batch: Batch, config: LossParams
+) -> Losses:
+    """Eqs. 5, 8, 9 and 10 on a batch; gradients flow to the adapter alone.
+
+    Args:
+        forward: the adapter as Accelerate wrapped it.
+        adapter: the adapter itself, for W0.
+        diffusion: the frozen base model.
+        batch: rows and draws.
+        config: section ``loss``.
+    """
+    x, x_c = text_states(diffusion, batch)
+    made = forward(x)
+    denoise = denoising_loss(diffusion, batch, made.condition)
+    student = made.query if config.student == "query" else made.hidden
+    teacher = adapter.teacher(batch.llm.to(diffusion.device))
+    llm = losses.llm_distillation(student.float(), teacher, diffusion.own_tokens(batch.simple), config)
+    align = losses.alignment(made.condition.float(), x_c, config)
+    return Losses(losses.total(llm, align, denoise, config), denoise, llm, align)
+
+
+def text_states(diffusion: Diffusion, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """The states x and x_c, (batch, tokens, width) float32 each, encoded in one call."""
+    both = diffusion.text_states([*batch.simple, *batch.complex]).float()
+    simple, complex_ = both.chunk(2)
+    return simple, complex_
+
+
+def denoising_loss(diffusion: Diffusion, batch: Batch, condition: torch.Tensor) -> torch.Tensor:
+    """Eq. 8 for a condition (batch, tokens, width)."""
+    moments, latent_noise, noise, timesteps = (
+        value.to(diffusion.device) for value in (batch.moments, batch.latent_noise, batch.noise, batch.timesteps)
+    )
+    z = diffusion.codec.sample_latents(moments, latent_noise)
+    alpha, sigma = diffusion.levels(timesteps)
+    prediction = diffusion.predict(alpha * z + sigma * noise, timesteps, condition)
+    return losses.denoising(prediction, losses.prediction_target(z, noise, alpha, sigma, diffusion.prediction))
+
+
+def adapted(adapter: SurAdapter) -> Choose:
+    """The condition is c' of the simple prompt."""
+    return lambda x, x_c: adapter(x).condition
+
+
+def simple(x: torch.Tensor, x_c: torch.Tensor) -> torch.Tensor:
+    """The condition is the simple prompt alone: the base model, what the adapter starts from."""
+    return x
+
+
+def complex_(x: torch.Tensor, x_c: torch.Tensor) -> torch.Tensor:
+    """The condition is the complex prompt: the base model at its best, what the adapter may hope for."""
+    return x_c
+
+
+@torch.no_grad()
+def validate(diffusion: Diffusion, choose: Choose, examples: Examples, *, seed: int, batch: int) -> float | None:
+    """Mean of Eq. 8 over the validation rows; None where there are none.
+
+    Args:
+        diffusion: the frozen base model.
+        choose: gives the condition of x and x_c.
+        examples: validation rows.
+        seed: of the fixed noise.
+        batch: rows a call.
+    """
+    if not len(examples):
+        return None
+    total = 0.0
+    for start in range(0, len(examples), batch):
+        rows = range(start, min(start + batch, len(examples)))
+        drawn = validation_batch(examples, rows, seed, diffusion.timesteps)
+        total += len(rows) * float(denoising_loss(diffusion, drawn, choose(*text_states(diffusion, drawn))))
+    return total / len(examples)

@@ -1,0 +1,121 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from pipeline.adapters import folder
+from pipeline.adapters.folder import LlmNamed, Named
+from pipeline.errors import ModelError
+from tests.pipeline.adapters.test_sur import made, states
+
+HUB = Named(model="someone/model", revision="0123abc")
+LLM = LlmNamed(model="meta/llama", revision="ffff", layer=40)
+
+
+@pytest.fixture
+def trained(tmp_path):
+    adapter = made(g_init="normal").eval()
+    folder.save(tmp_path / "adapter", adapter, base=HUB, llm=LLM, w0_seed=0, llm_scale="raw", steps=7)
+    return adapter, tmp_path / "adapter"
+
+
+def load(path, base=HUB, width=8):
+    return folder.load(path, base=base, width=width)
+
+
+def test_a_saved_adapter_comes_back_bit_for_bit(trained):
+    adapter, path = trained
+    again = load(path)
+    assert not again.training
+    assert all(not parameter.requires_grad for parameter in again.parameters())
+    assert again.state_dict().keys() == adapter.state_dict().keys()
+    with torch.no_grad():  # PyTorch rounds otherwise where it records gradients
+        assert torch.equal(again(states()).condition, adapter(states()).condition)
+    assert torch.equal(again.projection, adapter.projection)
+
+
+def test_the_same_adapter_gives_the_same_bytes(trained, tmp_path):
+    adapter, path = trained
+    folder.save(tmp_path / "again", adapter, base=HUB, llm=LLM, w0_seed=0, llm_scale="raw", steps=7)
+    for name in (folder.WEIGHTS, folder.CONFIG, folder.CARD):
+        assert (path / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_config_and_card_say_what_it_belongs_to(trained):
+    _, path = trained
+    config = folder.read_config(path)
+    assert (config.base, config.llm.layer, config.steps, config.adapter.eta) == (HUB, 40, 7, 0.25)
+    card = (path / folder.CARD).read_text()
+    assert "base_model: someone/model" in card
+    assert "layer 40 counted from 1" in card
+
+
+@pytest.mark.parametrize(
+    "other", [Named(model="someone/model", revision="999"), Named(model="another/model", revision="0123abc")]
+)
+def test_another_base_model_is_refused_in_one_line(trained, other):
+    with pytest.raises(ModelError, match=r"trained for someone/model at 0123abc, not for .* own base model only$"):
+        load(trained[1], base=other)
+
+
+def test_a_base_model_folder_may_have_moved(tmp_path):
+    folder.save(
+        tmp_path / "adapter",
+        made(),
+        base=Named(model="./old/place", revision="abcd"),
+        llm=LLM,
+        w0_seed=0,
+        llm_scale="raw",
+        steps=1,
+    )
+    assert load(tmp_path / "adapter", base=Named(model="./new/place", revision="abcd")).width == 8
+    assert "base_model:" not in (tmp_path / "adapter" / folder.CARD).read_text()
+
+
+def test_another_width_is_refused(trained):
+    with pytest.raises(ModelError, match="takes text states of width 8, the model gives 16"):
+        load(trained[1], width=16)
+
+
+def test_damaged_weights_are_refused(trained):
+    weights = trained[1] / folder.WEIGHTS
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(ModelError, match="is damaged or from another adapter"):
+        load(trained[1])
+
+
+def test_weights_of_other_shapes_are_refused(trained):
+    path = trained[1]
+    values = load_file(path / folder.WEIGHTS)
+    values["g.weight"] = torch.zeros(2, 2)
+    save_file(values, path / folder.WEIGHTS)
+    config = json.loads((path / folder.CONFIG).read_text())
+    config["weights_sha256"] = folder.file_digest(path / folder.WEIGHTS)
+    (path / folder.CONFIG).write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=r"does not fit its config\.json"):
+        load(path)
+
+
+def test_missing_weights_are_told(trained):
+    (trained[1] / folder.WEIGHTS).unlink()
+    with pytest.raises(ModelError, match=r"adapter\.safetensors is missing"):
+        load(trained[1])
+
+
+def test_a_folder_without_config_is_no_adapter(tmp_path):
+    with pytest.raises(ModelError, match="is no adapter folder"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '{"format": 2}'])
+def test_a_damaged_config_is_told_in_one_line(trained, content):
+    (trained[1] / folder.CONFIG).write_text(content)
+    with pytest.raises(ModelError, match="is damaged or of another format") as caught:
+        load(trained[1])
+    assert "\n" not in str(caught.value)
+
+
+def test_parameters_are_counted_apart():
+    adapter = made(h3="linear")
+    assert folder.parameter_counts(adapter) == {"trained": 5 * (8 * 8 + 8), "frozen": 8 * 6 + 2 * 6}

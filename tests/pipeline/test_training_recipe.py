@@ -1,0 +1,55 @@
+import pytest
+
+from pipeline import training_recipe
+from pipeline.errors import SettingError
+from pipeline.training_recipe import accelerator, fingerprint, learning_rate
+from tests.pipeline.training_setup import process, recipe
+
+
+def test_the_learning_rate_warms_up_and_stays():
+    config = recipe(learning_rate=1.0, warmup_steps=4).train
+    assert [learning_rate(config, step) for step in range(6)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+    assert learning_rate(recipe(learning_rate=1.0, warmup_steps=0).train, 0) == 1.0
+
+
+def test_distilling_what_is_left_out_is_refused():
+    with pytest.raises(SettingError, match=r"loss\.student: h3 .* adapter\.h3: linear"):
+        recipe(adapter={"h3": "linear"}, loss={"student": "h3"})
+
+
+def test_a_run_is_named_by_settings_inputs_and_code(tmp_path, monkeypatch):
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_text("1")
+    other.write_text("2")
+    name = fingerprint(recipe().as_json(), [one, other])
+    assert name == fingerprint(recipe().as_json(), [other, one])
+    assert name != fingerprint(recipe(seed=1).as_json(), [one, other])
+    other.write_text("3")
+    changed = fingerprint(recipe().as_json(), [one, other])
+    assert name != changed
+    monkeypatch.setattr(training_recipe, "CODE", ("losses.py",))
+    assert fingerprint(recipe().as_json(), [one, other]) != changed
+
+
+def test_every_pattern_of_the_trainers_code_finds_a_file():
+    here = training_recipe.Path(training_recipe.__file__).parent
+    assert all(list(here.glob(pattern)) for pattern in training_recipe.CODE)
+
+
+def test_one_process_is_one_process():
+    assert process().num_processes == 1
+
+
+def test_another_world_size_than_the_launchers_is_refused(monkeypatch):
+    monkeypatch.setattr("accelerate.Accelerator.num_processes", 2)
+    with pytest.raises(SettingError, match="started 1 processes but Accelerate sees 2"):
+        process()
+
+
+def test_a_precision_that_does_not_run_here_is_told(monkeypatch):
+    def refuse(**options):
+        raise ValueError("fp16 mixed precision requires a GPU")
+
+    monkeypatch.setattr("accelerate.Accelerator", refuse)
+    with pytest.raises(SettingError, match=r"train\.precision fp16 does not run here: fp16 mixed precision requires"):
+        accelerator("fp16", "cpu")

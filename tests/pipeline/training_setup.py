@@ -1,0 +1,74 @@
+"""A small training: settings, examples and a trainer on the tiny model."""
+
+import numpy as np
+import torch
+from accelerate.state import AcceleratorState, GradientState, PartialState
+
+from pipeline.adapters.sur import AdapterParams
+from pipeline.losses import LossParams
+from pipeline.training import Trainer
+from pipeline.training_examples import Examples
+from pipeline.training_recipe import Recipe, TrainParams, accelerator
+from tests.pipeline import tiny_models
+from tests.pipeline.adapters.test_sur import BASE as ADAPTER
+from tests.pipeline.test_losses import BASE as LOSS
+
+TRAIN = {
+    "steps": 6,
+    "batch_size": 4,
+    "learning_rate": 1e-2,
+    "weight_decay": 0.01,
+    "warmup_steps": 2,
+    "clip_norm": 1.0,
+    "horizontal_flip": True,
+    "precision": "fp32",
+    "validate_every": 3,
+    "validation_samples": 3,
+    "checkpoint_every": 2,
+    "sample_prompts": 2,
+    "seed": 0,
+}
+
+
+def recipe(adapter=None, loss=None, **train):
+    return Recipe(
+        AdapterParams(**{**ADAPTER, **(adapter or {})}),
+        LossParams(**{**LOSS, **(loss or {})}),
+        TrainParams(**{**TRAIN, **train}),
+    )
+
+
+def examples(count=10, seed=0, sides=2):
+    draw = np.random.default_rng(seed)
+    colours = [tiny_models.COLOURS[row % 4] for row in range(count)]
+    return Examples(
+        sample_ids=[f"test:{row:03d}" for row in range(count)],
+        simple=[f"a {colour} square" for colour in colours],
+        complex=[f"{colour} square, best quality" for colour in colours],
+        llm=torch.from_numpy(draw.normal(size=(count, tiny_models.LLM_WIDTH)).astype(np.float32)),
+        moments=torch.from_numpy(draw.normal(size=(count, sides, 8, 8, 8)).astype(np.float16)),
+    )
+
+
+def process(precision="fp32"):
+    """A fresh Accelerator: it keeps its state in the process."""
+    for state in (AcceleratorState, GradientState, PartialState):
+        state._reset_state()
+    return accelerator(precision, "cpu")
+
+
+def trainer(folder, chosen=None, *, model=None, micro_batch=4, count=10, validation=3):
+    chosen = chosen or recipe()
+    return Trainer(
+        chosen,
+        model or tiny_models.load(),
+        examples(count),
+        examples(validation, seed=1, sides=1),
+        accelerator=process(chosen.train.precision),
+        folder=folder,
+        micro_batch=micro_batch,
+    )
+
+
+def silent(step, figures):
+    """A report that notes nothing."""

@@ -1,0 +1,135 @@
+import hashlib
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from pipeline import sampling, tables
+from pipeline.adapters import folder
+from pipeline.adapters.folder import LlmNamed
+from pipeline.adapters.sur import AdapterParams, SurAdapter
+from pipeline.errors import EmptyResultError, ModelError
+from pipeline.generated import GENERATED, MANIFEST
+from stages import sample as stage
+from tests.pipeline import tiny_models
+from tests.pipeline.adapters.test_sur import BASE as ADAPTER
+from tests.pipeline.test_prompts import ENTRY
+from tests.pipeline.test_sampling import config, prompt
+from tests.stages.test_latents import config as base
+from tests.stages.test_train import LLM
+from tests.stages.test_train import base as named
+
+
+def write_adapter(path, **changes):
+    adapter = SurAdapter(AdapterParams(**{**ADAPTER, **changes}), width=tiny_models.WIDTH, llm_width=4, w0_seed=0)
+    language = LlmNamed(**LLM.model_dump())
+    folder.save(path, adapter, base=named(), llm=language, w0_seed=0, llm_scale="raw", steps=1)
+    return path
+
+
+class Fake:
+    """Draws a square whose colour says text, seed and arm; counts what it drew."""
+
+    def __init__(self):
+        self.drawn = []
+
+    def __call__(self, rows):
+        pictures = []
+        for row in rows.to_pylist():
+            self.drawn.append((row["text"], row["seed"], row["adapted"]))
+            colour = hashlib.sha256(repr(self.drawn[-1]).encode()).digest()[:3]
+            pictures.append(sampling.png(Image.new("RGB", (8, 8), tuple(colour))))
+        return pa.table({"key": rows.column("key"), "image": pa.array(pictures, pa.binary())})
+
+
+def run(tmp_path, fake, *, adapter=None, prompts=None, target="sample", **changes):
+    chosen = [prompt("a"), prompt("b", "blue square", None)] if prompts is None else prompts
+    adapter = adapter or write_adapter(tmp_path / "adapter")
+    stage.sample(adapter, tmp_path / target, chosen, config(**changes), base(), build=lambda: fake, batch=3)
+
+
+def contents(path):
+    return {each.name: each.read_bytes() for each in path.rglob("*") if each.is_file()}
+
+
+def test_every_arm_is_drawn_from_the_same_seed(tmp_path):
+    fake = Fake()
+    run(tmp_path, fake)
+    manifest = tables.read(tmp_path / "sample/manifest.parquet", MANIFEST).to_pylist()
+    assert len(manifest) == 10
+    first = [row for row in manifest if row["prompt_id"] == "a" and row["index"] == 0]
+    assert [row["arm"] for row in first] == ["adapted", "base", "complex"]
+    assert len({row["seed"] for row in first}) == 1
+    assert [row["text"] for row in first] == ["two red squares", "two red squares", "red square, 2"]
+    assert len(fake.drawn) == 10
+
+
+def test_manifest_and_pictures_belong_together(tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, "ROWS_PER_SHARD", 4)
+    run(tmp_path, Fake())
+    manifest = {
+        row["sample_id"]: row for row in tables.read(tmp_path / "sample/manifest.parquet", MANIFEST).to_pylist()
+    }
+    parts = tables.shards(tmp_path / "sample/parts")
+    assert len(parts) == 3
+    for part in parts:
+        for row in tables.read(part, GENERATED).to_pylist():
+            told = manifest.pop(row["sample_id"])
+            assert told["part"] == part.name
+            assert told["sha256"] == hashlib.sha256(row["image"]["bytes"]).hexdigest()
+            assert (told["arm"], told["index"], told["seed"]) == (row["arm"], row["index"], row["seed"])
+    assert not manifest
+
+
+def test_another_adapter_draws_its_own_arm_alone(tmp_path):
+    run(tmp_path, Fake())
+    fake = Fake()
+    run(tmp_path, fake, adapter=write_adapter(tmp_path / "other", seed=1), target="second")
+    assert len(fake.drawn) == 4
+    assert all(adapted for _, _, adapted in fake.drawn)
+
+
+def test_a_second_run_draws_nothing_and_gives_the_same_bytes(tmp_path):
+    run(tmp_path, Fake())
+    fake = Fake()
+    run(tmp_path, fake, target="second")
+    assert fake.drawn == []
+    assert contents(tmp_path / "sample") == contents(tmp_path / "second")
+
+
+def test_more_pictures_cost_only_themselves(tmp_path):
+    run(tmp_path, Fake())
+    fake = Fake()
+    run(tmp_path, fake, images_per_prompt=3, target="second")
+    assert len(fake.drawn) == 5
+
+
+def test_the_report_counts_by_arm_and_type(tmp_path):
+    run(tmp_path, Fake())
+    report = json.loads((tmp_path / "sample/report.json").read_text())
+    assert (report["in"], report["out"]) == (2, 10)
+    assert report["pictures"] == {"base": 4, "adapted": 4, "complex": 2}
+    assert report["prompts"] == {"counting": 2}
+    assert tiny_models.is_picture(tmp_path / "sample/grids.png")
+
+
+def test_no_prompt_is_told(tmp_path):
+    with pytest.raises(EmptyResultError, match=r"the files of sample\.prompts hold no prompt"):
+        run(tmp_path, Fake(), prompts=[])
+
+
+def test_a_missing_adapter_is_told(tmp_path):
+    with pytest.raises(ModelError, match="is no adapter folder"):
+        run(tmp_path, Fake(), adapter=tmp_path / "none")
+
+
+def test_the_stage_runs_with_the_settings_in_force(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_adapter(Path("data/train/adapter"))
+    Path("prompts").mkdir()
+    Path("prompts/miniature.json").write_text(json.dumps([ENTRY]))
+    tiny_models.write_params(Path("params.yaml"))
+    stage.main()
+    assert tables.read(Path("data/sample/manifest.parquet"), MANIFEST).num_rows == 3

@@ -1,0 +1,130 @@
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from pipeline import vae
+from pipeline.adapters import folder
+from pipeline.adapters.folder import LlmNamed, Named
+from pipeline.errors import InputError
+from stages import latents as latents_stage
+from stages import train as stage
+from tests.pipeline import tiny_models
+from tests.pipeline.training_setup import process, recipe
+from tests.stages.test_latents import config as diffusion_config
+
+LLM = LlmNamed(model="llama", revision="ff", layer=3)
+
+
+def base():
+    return Named(model=str(tiny_models.folder()), revision=tiny_models.revision())
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """What the stages before leave."""
+    root = tmp_path_factory.mktemp("data")
+    ids = tiny_models.write_pictures(root / "data/resize/parts")
+    tiny_models.write_layer(root / "data/embed/layers/layer_3.parquet", ids)
+    codec = vae.load_codec(str(tiny_models.folder()), tiny_models.revision(), device="cpu", dtype=torch.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SUR_WORK", str(root / "work"))
+        latents_stage.latents(
+            root / "data/resize/parts", root / "data/latents", diffusion_config(), codec=lambda: codec, batch=4
+        )
+    return root / "data"
+
+
+def run(data, target, chosen=None, *, layer="layer_3.parquet", accelerator=None):
+    stage.train(
+        data / "resize/parts",
+        data / "latents/parts",
+        data / "embed/layers" / layer,
+        target,
+        chosen or recipe(steps=3),
+        base=base(),
+        language=LLM,
+        model=tiny_models.load(),
+        accelerator=accelerator or process(),
+        micro_batch=4,
+    )
+
+
+def contents(folder_):
+    return {path.relative_to(folder_).as_posix(): path.read_bytes() for path in folder_.rglob("*") if path.is_file()}
+
+
+def test_a_training_leaves_adapter_log_report_and_pictures(data, tmp_path):
+    run(data, tmp_path)
+    adapter = folder.load(tmp_path / "adapter", base=base(), width=tiny_models.WIDTH)
+    assert adapter.llm_width == tiny_models.LLM_WIDTH
+    config = folder.read_config(tmp_path / "adapter")
+    assert (config.steps, config.llm.layer, config.base) == (3, 3, base())
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["in"], report["out"], report["steps"], report["validation_samples"]) == (13, 10, 3, 3)
+    assert report["parameters"]["trained"] > report["parameters"]["frozen"] > 0
+    assert set(report["validation"]) == {"adapted", "base", "complex"}
+    assert set(report["last_steps"]) >= {"total", "denoising", "llm", "llm_weighted", "gradient_norm"}
+    assert (tmp_path / "log/plots/metrics/train/total.tsv").read_text().count("\n") == 4
+    assert tiny_models.is_picture(tmp_path / "samples.png")
+
+
+def test_a_killed_training_goes_on_and_leaves_the_same_bytes(data, tmp_path, monkeypatch):
+    chosen = recipe(steps=5, sample_prompts=0)
+    run(data, tmp_path / "whole", chosen)
+    monkeypatch.setenv("SUR_WORK", str(tmp_path / "other-work"))
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "live_log", lambda path: _failing_log(3))
+        with pytest.raises(KeyboardInterrupt):
+            run(data, tmp_path / "killed", chosen)
+    assert len(list((tmp_path / "other-work/train").glob("*/step-000002"))) == 1
+    run(data, tmp_path / "killed", chosen)
+    assert contents(tmp_path / "whole") == contents(tmp_path / "killed")
+
+
+def _failing_log(step):
+    import contextlib
+
+    def report(now, figures):
+        if now == step:
+            raise KeyboardInterrupt
+
+    return contextlib.nullcontext(report)
+
+
+def test_another_layer_is_another_run(data, tmp_path):
+    ids = [f"test:{row:03d}" for row in range(13)]
+    tiny_models.write_layer(data / "embed/layers/layer_4.parquet", ids, seed=1)
+    one, other = tmp_path / "one", tmp_path / "other"
+    chosen = recipe(steps=2, sample_prompts=0, loss={"llm_weight": 1.0})
+    run(data, one, chosen)
+    run(data, other, chosen, layer="layer_4.parquet")
+    first, second = (load_file(path / "adapter" / folder.WEIGHTS) for path in (one, other))
+    assert not torch.equal(first["query.weight"], second["query.weight"])
+    assert torch.equal(first["projection"], second["projection"])
+
+
+def test_a_layer_that_was_not_cached_is_told(data, tmp_path):
+    with pytest.raises(InputError, match="layer_9"):
+        run(data, tmp_path, layer="layer_9.parquet")
+
+
+def test_other_processes_than_the_main_one_write_nothing(data, tmp_path):
+    made = process()
+    running = SimpleNamespace(is_main_process=False)
+    with stage._log(tmp_path / "log", tmp_path / "run", running) as report:
+        report(1, {"train/total": 1.0})
+    assert made.is_main_process
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_stage_runs_with_the_settings_in_force(data, tmp_path, monkeypatch):
+    (tmp_path / "data").symlink_to(data)
+    monkeypatch.chdir(tmp_path)
+    tiny_models.write_params(tmp_path / "params.yaml")
+    process()
+    monkeypatch.setattr(stage, "TARGET", tmp_path / "train")
+    stage.main()
+    assert (tmp_path / "train/adapter/adapter.safetensors").is_file()
