@@ -1,0 +1,1 @@
+"""Figures of the evaluation: CLIP scores, judges' verdicts, statistics over paired images."""

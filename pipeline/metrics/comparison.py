@@ -1,0 +1,122 @@
+"""The adapted arm against the base arm, by prompt type: what statistics.json holds."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from pipeline.metrics.statistics import Pairs, equivalence, holm, paired_difference
+from pipeline.params import Section
+
+ALL = "all"
+BASE, ADAPTED = "base", "adapted"
+
+
+class EvaluateParams(Section):
+    """Section ``evaluate`` of params.yaml."""
+
+    judge: str | None
+    """Module with ``judge(image, atoms)``; null leaves the verdicts to people (reviews/semantic), as in the paper."""
+    confidence: float = Field(gt=0.5, lt=1.0)
+    """Of all intervals."""
+    bootstrap: int = Field(ge=100, le=1_000_000)
+    """Resamples of prompts for an interval."""
+    equivalence_margin_sd: float = Field(gt=0.0, le=5.0)
+    """Differences below this many standard deviations of the base's prompt means count as equal quality (TOST)."""
+    seed: int = Field(ge=0)
+    """Of bootstrap and drawn permutations."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Where a generated image belongs."""
+
+    sample_id: str
+    arm: str
+    prompt_id: str
+    type: str
+    index: int
+
+
+def compare(
+    values: Mapping[str, float], pictures: Iterable[Picture], config: EvaluateParams
+) -> dict[str, dict[str, Any]]:
+    """For each prompt type, and for all: both arms' means, their difference with interval and p, and other arms' means.
+
+    Only prompts and seeds that have a value in both arms count. ``p_holm`` corrects for the types being a family;
+    ``all`` sums them up and is no member of it. Other arms (``complex``, the ceiling) are means over prompts.
+
+    Args:
+        values: sample_id -> number.
+        pictures: every image of the manifest.
+        config: confidence, resamples and seed.
+    """
+    known = [picture for picture in pictures if picture.sample_id in values]
+    groups = {ALL: known}
+    for picture in known:
+        groups.setdefault(picture.type, []).append(picture)
+    lines = {name: _line(values, group, config) for name, group in sorted(groups.items())}
+    found = {name: line for name, line in lines.items() if line}
+    family = [name for name in found if name != ALL]
+    corrected = dict(zip(family, holm([found[name]["p"] for name in family]), strict=True))
+    return {name: {**line, "p_holm": corrected.get(name)} for name, line in found.items()}
+
+
+def pair_up(values: Mapping[str, float], pictures: Iterable[Picture]) -> Pairs:
+    """The values of both arms, one entry for each prompt and seed that has both."""
+    arms: dict[str, dict[tuple[str, int], float]] = {BASE: {}, ADAPTED: {}}
+    for picture in pictures:
+        if picture.arm in arms and picture.sample_id in values:
+            arms[picture.arm][picture.prompt_id, picture.index] = values[picture.sample_id]
+    common = sorted(arms[BASE].keys() & arms[ADAPTED].keys())
+    base, ours = (np.array([arms[arm][key] for key in common], np.float64) for arm in (BASE, ADAPTED))
+    return Pairs([prompt_id for prompt_id, _ in common], base, ours)
+
+
+def same_quality(
+    values: Mapping[str, float], pictures: Iterable[Picture], config: EvaluateParams
+) -> dict[str, float] | None:
+    """The equivalence test over all prompts; None where it is not defined."""
+    found = equivalence(pair_up(values, pictures), margin_sd=config.equivalence_margin_sd)
+    return asdict(found) if found else None
+
+
+def _line(values: Mapping[str, float], pictures: list[Picture], config: EvaluateParams) -> dict[str, Any]:
+    pairs = pair_up(values, pictures)
+    if not len(pairs.prompts):
+        return {}
+    found = paired_difference(pairs, confidence=config.confidence, resamples=config.bootstrap, seed=config.seed)
+    means = {arm: _arm_mean(values, pictures, arm) for arm in sorted({picture.arm for picture in pictures})}
+    others = {arm: mean for arm, mean in means.items() if mean is not None and arm not in (BASE, ADAPTED)}
+    return {**asdict(found), **others}
+
+
+def _arm_mean(values: Mapping[str, float], pictures: list[Picture], arm: str) -> float | None:
+    """Mean over prompts of their means over seeds; None unless the arm has every prompt and seed that base has.
+
+    A mean over other prompts would stand beside the base's as if the two could be compared.
+    """
+    prompts: dict[str, list[float]] = {}
+    measured = [picture for picture in pictures if picture.sample_id in values]
+    for picture in measured:
+        if picture.arm == arm:
+            prompts.setdefault(picture.prompt_id, []).append(values[picture.sample_id])
+    places = {name: {(p.prompt_id, p.index) for p in measured if p.arm == name} for name in (arm, BASE)}
+    if not places[BASE] <= places[arm]:
+        return None
+    return float(np.mean([np.mean(sorted(prompts[name])) for name in sorted(prompts)]))
+
+
+def by_prompt(values: Mapping[str, float], pictures: Iterable[Picture]) -> dict[str, dict[str, float]]:
+    """prompt_id -> arm -> mean over its images (the layout of the paper's Table 7)."""
+    collected: dict[str, dict[str, list[float]]] = {}
+    for picture in pictures:
+        if picture.sample_id in values:
+            arms = collected.setdefault(picture.prompt_id, {})
+            arms.setdefault(picture.arm, []).append(values[picture.sample_id])
+    return {
+        prompt_id: {arm: float(np.mean(sorted(numbers))) for arm, numbers in sorted(arms.items())}
+        for prompt_id, arms in sorted(collected.items())
+    }

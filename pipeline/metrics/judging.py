@@ -1,0 +1,164 @@
+"""Judges: whether an image shows what its prompt asks for. All judges, people too, write the same table.
+
+A judge is a module with ``judge(image, atoms)`` that gives for every atom (one checkable statement of the prompt) a
+mapping of ``atom`` (its index), ``p`` (probability that it holds), ``verdict`` and ``reason``.
+"""
+
+import ast
+import importlib
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+from PIL import Image
+from pydantic import Field
+
+from pipeline import params, tables
+from pipeline.files import digest, file_digest
+from pipeline.jsonl import Record, read_folder
+from pipeline.tables import KEY, column
+
+WHOLE_IMAGE = -1
+PERSON = "person: "
+
+VERDICTS = tables.schema(
+    column(KEY, pa.string(), "the generated image"),
+    column("judge", pa.string(), "module of the judge, or 'person: ' and the reviewer's name"),
+    column("judge_digest", pa.string(), "of the source of the judge's module and of what it imports; empty for people"),
+    column("atom", pa.int32(), "index of the prompt's statement; -1 where the whole image was judged at once"),
+    column("p", pa.float32(), "probability that the statement holds, 0 to 1; higher is better"),
+    column("verdict", pa.bool_(), "the statement holds"),
+    column("reason", pa.string(), "what the judge saw"),
+)
+
+Ask = Callable[[Image.Image, Sequence[Mapping[str, Any]]], Iterable[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """An automatic judge with its name and the digest of its source."""
+
+    name: str
+    digest: str
+    ask: Ask
+
+
+def load(name: str) -> Judge:
+    """The judge in a module.
+
+    Raises:
+        SettingError: there is no such module, or it has no function ``judge``.
+    """
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise params.wrong("evaluate.judge", f"must name a module or be null, got {name!r}: {error}") from error
+    ask = getattr(module, "judge", None)
+    if ask is None or module.__file__ is None:
+        raise params.wrong("evaluate.judge", f"must name a module with a function judge(image, atoms), got {name!r}")
+    return Judge(name, digest(_sources(name)), ask)
+
+
+def _sources(name: str) -> dict[str, str]:
+    """Module -> SHA-256 of its file, for a loaded module and all that it imports from its own package."""
+    package, found, waiting = name.partition(".")[0], dict[str, str](), [name]
+    while waiting:
+        module = sys.modules.get(waiting.pop())
+        if module and module.__file__ and module.__name__ not in found:
+            path = Path(module.__file__)
+            found[module.__name__] = file_digest(path)
+            waiting += [other for other in _imported(path) if other.partition(".")[0] == package]
+    return found
+
+
+def _imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Import(names=names):
+                yield from (name.name for name in names)
+            case ast.ImportFrom(module=str(module), names=names):
+                yield from (module, *(f"{module}.{name.name}" for name in names))
+
+
+def judge_image(
+    judge: Judge, sample_id: str, image: Image.Image, atoms: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """One image's rows of VERDICTS, one an atom.
+
+    Raises:
+        ValueError: the judge did not answer for each atom once, or gave a p outside 0 to 1.
+    """
+    answers = sorted(judge.ask(image, atoms), key=lambda answer: int(answer["atom"]))
+    if [answer["atom"] for answer in answers] != list(range(len(atoms))):
+        raise ValueError(f"{judge.name} must answer each of the {len(atoms)} atoms of {sample_id} once")
+    if not all(0.0 <= answer["p"] <= 1.0 for answer in answers):
+        raise ValueError(f"{judge.name} gave a p outside 0 to 1 for {sample_id}")
+    return [
+        {
+            KEY: sample_id,
+            "judge": judge.name,
+            "judge_digest": judge.digest,
+            "atom": int(answer["atom"]),
+            "p": float(answer["p"]),
+            "verdict": bool(answer["verdict"]),
+            "reason": str(answer["reason"]),
+        }
+        for answer in answers
+    ]
+
+
+class SemanticVerdict(Record):
+    """One line of ``reviews/semantic/*.jsonl``: whether one generated image shows what its prompt asks for."""
+
+    sample_id: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    reviewer: str = Field(min_length=1)
+    verdict: Literal["yes", "no", "unsure"]
+    note: str = ""
+
+
+def read_people(folder: Path, pictures: Mapping[str, str]) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """People's rows of VERDICTS, and how many lines were passed over: ``stale`` and ``unsure``.
+
+    Args:
+        folder: ``reviews/semantic``; the last line of a reviewer on an image holds.
+        pictures: sample_id -> SHA-256 of the images at hand. A verdict on other bytes is stale and does not count.
+
+    Raises:
+        InputError: a line is broken; names file and line.
+    """
+    last = {(line.sample_id, line.reviewer): line for line in read_folder(folder, SemanticVerdict)}
+    fresh = [line for line in last.values() if pictures.get(line.sample_id) == line.sha256]
+    rows = [
+        {
+            KEY: line.sample_id,
+            "judge": PERSON + line.reviewer,
+            "judge_digest": "",
+            "atom": WHOLE_IMAGE,
+            "p": float(line.verdict == "yes"),
+            "verdict": line.verdict == "yes",
+            "reason": line.note,
+        }
+        for line in fresh
+        if line.verdict != "unsure"
+    ]
+    return rows, {"stale": len(last) - len(fresh), "unsure": len(fresh) - len(rows)}
+
+
+def right_by_judge(rows: Iterable[Mapping[str, Any]]) -> dict[str, bool]:
+    """sample_id -> whether all its statements hold (the paper's all or nothing), from one judge's rows."""
+    right: dict[str, bool] = {}
+    for row in rows:
+        right[row[KEY]] = right.get(row[KEY], True) and row["verdict"]
+    return right
+
+
+def right_by_people(rows: Iterable[Mapping[str, Any]]) -> dict[str, bool]:
+    """sample_id -> what most reviewers said; images on which they are split evenly are left out."""
+    balance: dict[str, int] = {}
+    for row in rows:
+        balance[row[KEY]] = balance.get(row[KEY], 0) + (1 if row["verdict"] else -1)
+    return {sample_id: votes > 0 for sample_id, votes in balance.items() if votes}

@@ -1,0 +1,1 @@
+"""The report: what the figures say, as a page, as Markdown and as charts."""

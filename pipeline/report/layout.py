@@ -1,0 +1,154 @@
+"""The report's tables as rows of text, the same for the page and for Markdown."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.report import paper
+from pipeline.report.collect import Findings, Model, Step
+from pipeline.report.words import TYPES, interval, is_significant, level, p_value, percent, points, signed
+
+NUMBER, GREY, BETTER, WORSE = "number", "grey", "better", "worse"
+NOT_IN_THIS_VERSION = "not computed: this version has no such metric"
+QUALITY = {"brisque": "BRISQUE ↓", "clip_iqa": "CLIP-IQA ↑", "musiq": "MUSIQ ↑"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A text, and how it is shown: number, grey (the paper's), better, worse, or plain."""
+
+    text: str
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with its caption and a note on how to read it."""
+
+    title: str
+    note: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+
+
+def accuracy_table(findings: Findings, printed: Mapping[str, paper.Arms]) -> Table:
+    """The paper's Table 2, method none: CLIP Score and the three skills, both arms beside each other.
+
+    Args:
+        findings: what was computed.
+        printed: the paper's figures by metric; empty where the diffusion model is not the paper's.
+    """
+    scores, accuracy = findings.metrics.get("clip_score", {}), findings.metrics.get("accuracy", {})
+    rows = [_score_row(scores["all"])] if scores else []
+    rows += [_skill_row(name, accuracy[name], findings.confidence) for name in (*TYPES, "all") if name in accuracy]
+    head = ["Method: none", "Base", "Adapter", "Δ", f"{level(findings.confidence)} interval", "p", "p (Holm)"]
+    head += ["Base, complex prompt", "McNemar p", "t-test p (the paper's test)"]
+    if printed:
+        head.append("Paper: base → adapter")
+        names = (["clip_score"] if scores else []) + [name for name in (*TYPES, "all") if name in accuracy]
+        rows = [[*row, _printed(printed.get(name))] for row, name in zip(rows, names, strict=True)]
+    note = (
+        f"Skills: share of images that show all the prompt asks for, judged by {findings.judge}; Δ in percentage "
+        "points. Paired by prompt and seed; p by sign flips over prompts; Holm over the three skills. CLIP Score: of "
+        "each pair, parts sum to 1."
+    )
+    return Table("Table 2: understanding", note, head, rows)
+
+
+def _skill_row(name: str, line: Mapping[str, Any], confidence: float) -> list[Cell]:
+    kind = NUMBER
+    if is_significant(line, confidence):
+        kind = f"{NUMBER} {BETTER if line['difference'] > 0 else WORSE}"
+    return [
+        Cell("All three" if name == "all" else f"{name.capitalize()} ↑"),
+        *_numbers(percent(line["base"]), percent(line["adapted"])),
+        Cell(points(line["difference"]), kind),
+        *_numbers(interval(line), p_value(line["p"]), p_value(line["p_holm"])),
+        *_numbers(percent(line["complex"]) if "complex" in line else "–"),
+        *_numbers(p_value(line["mcnemar_p"]), p_value(line["paper_ttest_p"])),
+    ]
+
+
+def _score_row(line: Mapping[str, Any]) -> list[Cell]:
+    return [
+        Cell("CLIP Score ↑"),
+        *_numbers(f"{line['base']:.3f}", f"{line['adapted']:.3f}", signed(line["difference"], 3)),
+        *_numbers(interval(line, scale=1, digits=3), p_value(line["p"]), "–", "–", "–"),
+        *_numbers(p_value(line["paper_ttest_p"])),
+    ]
+
+
+def quality_table(findings: Findings, printed: Mapping[str, paper.Arms]) -> Table:
+    """The paper's Table 3, method none: image quality and user preference, with what was not computed and why."""
+    rows = [[Cell(label), Cell(NOT_IN_THIS_VERSION, GREY)] for label in QUALITY.values()]
+    rows.append([Cell("User preference for the adapter ↑"), _preference(findings)])
+    if printed:
+        names = (*QUALITY, "preference")
+        rows = [[*row, _printed(printed.get(name))] for row, name in zip(rows, names, strict=True)]
+    head = ["Method: none", "Result", *(["Paper: base → adapter"] if printed else [])]
+    note = "Image quality should stay as it is; preference is the share of people's decided answers, by exact binomial."
+    return Table("Table 3: quality and preference", note, head, rows)
+
+
+def _preference(findings: Findings) -> Cell:
+    found = findings.metrics.get("preference")
+    if not found:
+        return Cell(f"not computed: {findings.not_computed.get('preference', 'no answers')}", GREY)
+    ends = f"{percent(found['low'])} to {percent(found['high'])}"
+    return Cell(f"{percent(found['adapted'])} ({ends}, p {p_value(found['p'])}, {found['answers']} answers)")
+
+
+def prompt_table(findings: Findings) -> Table:
+    """The paper's Table 7: the share of right images of each prompt and arm, and the paper's where it printed one."""
+    rows = [
+        [
+            Cell(row["text"]),
+            Cell(row["type"]),
+            *_numbers(*(percent(float(row[arm])) if row.get(arm) else "–" for arm in ("base", "adapted", "complex"))),
+            _printed(paper.TABLE_7.get(row["text"]) if row["source"] == paper.SOURCE_OF_TABLE_7 else None),
+        ]
+        for row in findings.prompts
+    ]
+    head = ["Prompt", "Type", "Base", "Adapter", "Base, complex prompt", "Paper: base → adapter"]
+    return Table("Prompt by prompt", "Share of right images.", head, rows)
+
+
+def has_table_7(findings: Findings) -> bool:
+    """Whether the paper's nine prompts of Table 7 are among those evaluated."""
+    return any(row["source"] == paper.SOURCE_OF_TABLE_7 for row in findings.prompts)
+
+
+def funnel_table(funnel: Sequence[Step]) -> Table:
+    """Rows in and out of each stage and why rows were dropped."""
+    rows = [
+        [
+            Cell(step.stage),
+            *_numbers(f"{step.rows_in:,}", f"{step.rows_out:,}"),
+            *_numbers(percent(step.rows_out / step.rows_in) if step.rows_in else "–"),
+            Cell(", ".join(f"{reason} {count:,}" for reason, count in step.dropped.items())),
+        ]
+        for step in funnel
+    ]
+    return Table("From scrape to dataset", "", ["Stage", "In", "Out", "Kept", "Dropped because"], rows)
+
+
+def models_table(models: Sequence[Model]) -> Table:
+    """Each model in use and how good it was measured to be."""
+    rows = [
+        [
+            Cell(model.role),
+            Cell(f"{model.name} @ {model.revision}"),
+            Cell("; ".join(f"{name} {value:.4g}" for name, value in sorted(model.quality.items())) or model.note),
+        ]
+        for model in models
+    ]
+    note = "Measured by whoever built the model, on pictures and sentences held out from its training."
+    return Table("How good the models are", note, ["Role", "Model", "Measured"], rows)
+
+
+def _numbers(*texts: str) -> list[Cell]:
+    return [Cell(text, NUMBER) for text in texts]
+
+
+def _printed(arms: paper.Arms | None) -> Cell:
+    return Cell(f"{arms[0]:g} → {arms[1]:g}" if arms else "–", f"{NUMBER} {GREY}")

@@ -1,0 +1,42 @@
+"""What the paper has and this run has not: each with its reason and the command that makes it."""
+
+from dataclasses import dataclass
+
+from pipeline.report.collect import Findings
+from pipeline.report.layout import NOT_IN_THIS_VERSION, has_table_7
+
+QUEUE = "dvc exp run --queue"
+START = "dvc queue start && dvc exp show"
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Something that is not in this report."""
+
+    what: str
+    why: str
+    command: str = ""
+
+
+def gaps(findings: Findings, loss_weights: tuple[float, float]) -> list[Gap]:
+    """Everything that is missing: what evaluate could not compute, then the paper's tables of other experiments.
+
+    Args:
+        findings: what was computed.
+        loss_weights: ``loss.llm_weight`` and ``loss.alignment_weight`` in force, for the ablation's command.
+    """
+    llm, alignment = loss_weights
+    found = [Gap(name, f"not computed: {reason}") for name, reason in sorted(findings.not_computed.items())]
+    found.append(Gap("Table 3: BRISQUE, CLIP-IQA, MUSIQ", NOT_IN_THIS_VERSION))
+    found.append(Gap("Tables 2 and 3: controlled methods", "this version samples with the method none only"))
+    found.append(_experiments("Table 4: layers of the LLM", "-S llm.layer=1,10,20,30,40"))
+    ablation = f"-S loss.llm_weight=0.0,{llm} -S loss.alignment_weight=0.0,{alignment}"
+    found.append(_experiments("Table 5: LLM loss and complex-prompt loss, each on and off", ablation))
+    if not has_table_7(findings):
+        command = 'dvc exp run -S "sample.prompts=[prompts/paper.json]"'
+        found.append(Gap("Table 7: the paper's nine prompts", "they are not among sample.prompts", command))
+    return found
+
+
+def _experiments(what: str, settings: str) -> Gap:
+    return Gap(what, "needs several experiments", f"{QUEUE} {settings} && {START}")

@@ -1,0 +1,114 @@
+"""Puts findings, tables and pictures into the page and into Markdown."""
+
+import base64
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from pipeline.report import layout, paper, words
+from pipeline.report.collect import Findings
+from pipeline.report.layout import Table
+from pipeline.report.missing import Gap
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG with what it shows; ``wide`` takes the page's whole width."""
+
+    path: Path
+    caption: str
+    wide: bool = False
+
+    def data_uri(self) -> str:
+        """The picture within the page."""
+        return "data:image/png;base64," + base64.b64encode(self.path.read_bytes()).decode()
+
+
+@dataclass(frozen=True)
+class Content:
+    """What both forms of the report show."""
+
+    title: str
+    headline: str
+    details: Sequence[str]
+    results: Sequence[Table]
+    prompts: Table
+    background: Sequence[Table]
+    charts: Sequence[Picture]
+    pictures: Sequence[Picture]
+    gaps: Sequence[Gap]
+
+
+def content(
+    findings: Findings,
+    gaps: Sequence[Gap],
+    charts: Sequence[Picture],
+    pictures: Sequence[Picture],
+    *,
+    diffusion_model: str,
+    title: str,
+) -> Content:
+    """Lay the findings out.
+
+    Args:
+        findings: what the stages left.
+        gaps: what is not in this run.
+        charts: charts of the figures.
+        pictures: what other stages drew.
+        diffusion_model: name or folder; the paper's figures stand beside ours only where it is the paper's.
+        title: first line of the report.
+    """
+    printed = paper.row(diffusion_model)
+    return Content(
+        title=title,
+        headline=words.headline(findings),
+        details=words.details(findings),
+        results=[layout.accuracy_table(findings, printed), layout.quality_table(findings, printed)],
+        prompts=layout.prompt_table(findings),
+        background=[layout.funnel_table(findings.funnel), layout.models_table(findings.models)],
+        charts=charts,
+        pictures=pictures,
+        gaps=gaps,
+    )
+
+
+def as_page(found: Content) -> str:
+    """One HTML file: pictures within, no script, no request to anywhere."""
+    return _templates().get_template("report.html.j2").render(content=found)
+
+
+def as_markdown(found: Content, folder: Path) -> str:
+    """The same as Markdown.
+
+    Args:
+        found: the content.
+        folder: where the file will stand; pictures are linked relative to it.
+    """
+    shown = [*found.charts, *found.pictures]
+    links = {picture.path: Path(os.path.relpath(picture.path, folder)).as_posix() for picture in shown}
+    return _templates().get_template("report.md.j2").render(content=found, links=links)
+
+
+def _cell_text(text: str) -> str:
+    """A text that stays within one cell of a Markdown table and is not taken for HTML."""
+    return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").split())
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=lambda name: bool(name) and str(name).endswith(".html.j2"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["cell"] = _cell_text
+    return environment

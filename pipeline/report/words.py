@@ -1,0 +1,121 @@
+"""Figures in plain words: how numbers are written, and what may be said of a comparison."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.report.collect import Findings
+
+TYPES = ("action", "colour", "counting")
+MINUS = "−"
+
+
+def percent(share: float) -> str:
+    """0.425 -> ``42.5 %``."""
+    return f"{100 * share:.1f} %"
+
+
+def level(confidence: float) -> str:
+    """0.95 -> ``95 %``."""
+    return f"{100 * confidence:g} %"
+
+
+def points(difference: float) -> str:
+    """0.113 -> ``+11.3``: a difference of shares in percentage points, with its sign."""
+    return signed(100 * difference, 1)
+
+
+def signed(value: float, digits: int) -> str:
+    """With a sign, except for what rounds to 0."""
+    text = f"{abs(value):.{digits}f}"
+    if not float(text):
+        return text
+    return ("+" if value > 0 else MINUS) + text
+
+
+def p_value(p: float | None) -> str:
+    """Three digits, or that it is below them, or a dash where there is none."""
+    if p is None:
+        return "–"
+    return "< 0.001" if p < 0.0005 else f"{p:.3f}"
+
+
+def interval(line: Mapping[str, Any], *, scale: float = 100, digits: int = 1) -> str:
+    """The ends of a difference's interval in percentage points, or a dash where there is none."""
+    if line["low"] is None:
+        return "–"
+    return f"{signed(scale * line['low'], digits)} to {signed(scale * line['high'], digits)}"
+
+
+def is_significant(line: Mapping[str, Any], confidence: float) -> bool:
+    """Whether the corrected p lies below 1 - confidence; the line for all types has no correction and uses p."""
+    p = line["p"] if line["p_holm"] is None else line["p_holm"]
+    return bool(p < 1 - confidence)
+
+
+def headline(findings: Findings) -> str:
+    """One or two sentences: on which skills the adapter helped, harmed, or made no significant difference."""
+    lines = {name: line for name, line in findings.metrics.get("accuracy", {}).items() if name in TYPES}
+    if not lines:
+        return f"No accuracy was computed: {findings.not_computed.get('accuracy', 'there is no verdict')}."
+    sure = {name: line for name, line in lines.items() if is_significant(line, findings.confidence)}
+    better = [name for name, line in sure.items() if line["difference"] > 0]
+    worse = [name for name, line in sure.items() if line["difference"] < 0]
+    same = [name for name in lines if name not in sure]
+    said = [f"With the adapter more images are right for {listed(better)}."] if better else []
+    said += [f"With the adapter fewer images are right for {listed(worse)}."] if worse else []
+    said += [f"There is no significant difference for {listed(same)}."] if same else []
+    return " ".join(said)
+
+
+def details(findings: Findings) -> list[str]:
+    """A sentence for each skill, then the ceiling, fit of text and equivalence, as far as they were computed."""
+    accuracy = findings.metrics.get("accuracy", {})
+    said = [_skill(name, accuracy[name], findings.confidence) for name in TYPES if name in accuracy]
+    ceiling = accuracy.get("all", {}).get("complex")
+    if ceiling is not None:
+        said.append(
+            f"The ceiling: given the complex wording, the base model alone has {percent(ceiling)} right images; "
+            f"given the simple one {percent(accuracy['all']['base'])}, with the adapter "
+            f"{percent(accuracy['all']['adapted'])}."
+        )
+    if "clip_score" in findings.metrics:
+        said.append(_clip_score(findings.metrics["clip_score"]["all"], findings.confidence))
+    return said + _equivalence(findings)
+
+
+def _clip_score(line: Mapping[str, Any], confidence: float) -> str:
+    """Which arm CLIP prefers; the score has no corrected p, it stands outside the family of skills."""
+    if line["p"] >= 1 - confidence:
+        verdict = "no significant difference"
+    else:
+        verdict = f"CLIP prefers the {'adapted' if line['difference'] > 0 else 'base'} images"
+    return (
+        f"CLIP Score of adapted against base images: {line['adapted']:.3f}, where 0.5 is a tie "
+        f"({verdict}, p {p_value(line['p'])})."
+    )
+
+
+def _skill(name: str, line: Mapping[str, Any], confidence: float) -> str:
+    verdict = "" if is_significant(line, confidence) else "no significant difference; "
+    gain = f"{points(line['difference'])} points, {level(confidence)} interval {interval(line)}"
+    return (
+        f"{name.capitalize()}: {percent(line['base'])} of images right with the base model, {percent(line['adapted'])} "
+        f"with the adapter ({verdict}{gain}, "
+        f"corrected p {p_value(line['p_holm'])}; {line['prompts']} prompts, {line['pairs']} pairs)."
+    )
+
+
+def _equivalence(findings: Findings) -> list[str]:
+    found = findings.metrics.get("clip_cosine_equivalence")
+    if not found:
+        return []
+    shown = "is equal" if found["p"] < 1 - findings.confidence else "was not shown to be equal"
+    return [
+        f"The fit of image and prompt (CLIP cosine) {shown} within {findings.margin_sd} standard deviations of the "
+        f"base's prompt means (equivalence test, p {p_value(found['p'])})."
+    ]
+
+
+def listed(names: list[str]) -> str:
+    """``colour``, ``colour and action``, ``action, colour and counting``."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

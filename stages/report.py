@@ -1,0 +1,140 @@
+"""Stage ``report``: one page and one Markdown file that say what came out.
+
+Reads     data/evaluate/{statistics.json,prompts.csv,report.json}
+          data/*/report.json, data/scrape/*/report.json    the funnel of the data
+          data/train/log                                   the losses
+          data/sample/grids.png and the other pictures named below
+          quality.json in the local model folders that params.yaml names
+Writes    data/report/report.html                          everything within one file, no script
+          data/report/report.md
+          data/report/plots/{differences,funnel,losses}.png
+          data/report/report.json
+Params    blip, clip, llm, diffusion: model and revision; llm.layer; adapter: kind and eta; loss weights
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from pipeline import cli, params, samples
+from pipeline.files import atomic_folder, write_text
+from pipeline.report import charts, missing, render
+from pipeline.report.collect import Findings, collect
+from pipeline.report.render import Picture
+
+DATA = Path("data")
+TARGET = Path("data/report")
+PICTURES = (
+    Picture(
+        DATA / "sample/grids.png",
+        "Base beside adapted, the same first noise; the text each was given stands below",
+        wide=True,
+    ),
+    Picture(DATA / "resize/sheet.png", "The dataset: pictures with both prompts", wide=True),
+    Picture(DATA / "caption/sheet.png", "Captions by BLIP", wide=True),
+    Picture(DATA / "clip_filter/scores.png", "CLIP scores of both prompts and the rule's line"),
+    Picture(DATA / "train/samples.png", "Validation prompts after training, base beside adapted"),
+)
+
+
+class Named(BaseModel):
+    """A model's name and revision, whatever else its section holds."""
+
+    model: str
+    revision: str
+
+
+class Layer(BaseModel):
+    """The LLM's layer."""
+
+    layer: int
+
+
+class Dial(BaseModel):
+    """The adapter's kind and strength."""
+
+    kind: str
+    eta: float
+
+
+class Weights(BaseModel):
+    """Weights of the two terms that the ablation takes away."""
+
+    llm_weight: float
+    alignment_weight: float
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the report says of the run: models by role (captions, CLIP, LLM, diffusion), adapter, loss weights."""
+
+    models: Sequence[tuple[str, str, str]]
+    diffusion_model: str
+    title: str
+    loss_weights: tuple[float, float]
+
+
+def main() -> None:
+    """Write the report on the last evaluation."""
+    blip, clip = params.load(Named, "blip"), params.load(Named, "clip")
+    llm, diffusion = params.load(Named, "llm"), params.load(Named, "diffusion")
+    layer, dial = params.load(Layer, "llm").layer, params.load(Dial, "adapter")
+    weights = params.load(Weights, "loss")
+    roles = {"captions (BLIP)": blip, "filter and score (CLIP)": clip, "LLM": llm, "diffusion": diffusion}
+    setting = Setting(
+        models=[(role, named.model, named.revision) for role, named in roles.items()],
+        diffusion_model=diffusion.model,
+        title=f"Adapter {dial.kind}, eta {dial.eta:g}: {diffusion.model} with layer {layer} of {llm.model}",
+        loss_weights=(weights.llm_weight, weights.alignment_weight),
+    )
+    report(DATA, TARGET, setting, pictures=PICTURES)
+
+
+def report(data: Path, target: Path, setting: Setting, *, pictures: Sequence[Picture]) -> None:
+    """Write page, Markdown and charts.
+
+    Args:
+        data: folder with the stages' folders.
+        target: where the report goes.
+        setting: what was run.
+        pictures: what other stages drew; those that are not there are left out and named in report.json.
+
+    Raises:
+        InputError: the evaluation is missing or damaged.
+    """
+    findings = collect(data, setting.models)
+    gaps = missing.gaps(findings, setting.loss_weights)
+    shown = [picture for picture in pictures if picture.path.is_file()]
+    drawn = _draw(findings, target / "plots")
+    found = render.content(findings, gaps, drawn, shown, diffusion_model=setting.diffusion_model, title=setting.title)
+    write_text(target / "report.html", render.as_page(found))
+    write_text(target / "report.md", render.as_markdown(found, target))
+    absent = [picture.path.as_posix() for picture in pictures if picture not in shown]
+    samples.write_report(
+        target / "report.json",
+        len(findings.reports),
+        len(found.results) + len(found.background) + 1,
+        headline=found.headline,
+        pictures_missing=absent,
+        not_in_this_run=[gap.what for gap in gaps],
+    )
+    cli.say(f"report: {found.headline} See {target / 'report.html'}")
+
+
+def _draw(findings: Findings, folder: Path) -> list[Picture]:
+    drawn = [
+        Picture(folder / "differences.png", "What the adapter changes, skill by skill"),
+        Picture(folder / "losses.png", "Losses of the training"),
+        Picture(folder / "funnel.png", "From scrape to dataset", wide=True),
+    ]
+    with atomic_folder(folder) as temporary:
+        charts.differences(findings, temporary / "differences.png")
+        charts.losses(findings.curves, temporary / "losses.png")
+        charts.funnel(findings.funnel, temporary / "funnel.png")
+    return drawn
+
+
+if __name__ == "__main__":
+    cli.run(main, doc=__doc__)

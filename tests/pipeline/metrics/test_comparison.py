@@ -1,0 +1,81 @@
+import pytest
+from pydantic import ValidationError
+
+from pipeline.metrics.comparison import EvaluateParams, Picture, by_prompt, compare, pair_up, same_quality
+
+CONFIG = EvaluateParams(judge=None, confidence=0.95, bootstrap=200, equivalence_margin_sd=0.2, seed=0)
+
+
+def _pictures() -> list[Picture]:
+    types = {"a": "colour", "b": "colour", "c": "counting"}
+    return [
+        Picture(f"{prompt}/{index:02d}/{arm}", arm, prompt, kind, index)
+        for prompt, kind in types.items()
+        for index in range(2)
+        for arm in ("base", "adapted", "complex")
+    ]
+
+
+def _values(base: float, adapted: float) -> dict[str, float]:
+    numbers = {"base": base, "adapted": adapted, "complex": 1.0}
+    return {picture.sample_id: numbers[picture.arm] for picture in _pictures()}
+
+
+def test_every_type_and_all_have_a_line() -> None:
+    found = compare(_values(0.0, 1.0), _pictures(), CONFIG)
+    assert list(found) == ["all", "colour", "counting"]
+    assert found["colour"]["difference"] == 1.0
+    assert found["colour"]["complex"] == 1.0
+    assert (found["all"]["prompts"], found["all"]["pairs"]) == (3, 6)
+
+
+def test_only_the_types_are_a_family() -> None:
+    found = compare(_values(0.0, 1.0), _pictures(), CONFIG)
+    assert found["all"]["p_holm"] is None
+    assert found["colour"]["p_holm"] == min(1.0, 2 * found["colour"]["p"])
+
+
+def test_pairs_without_a_partner_do_not_count() -> None:
+    values = _values(0.0, 1.0)
+    del values["a/00/base"], values["b/01/adapted"]
+    pairs = pair_up(values, _pictures())
+    assert list(pairs.prompts) == ["a", "b", "c", "c"]
+
+
+def test_a_type_without_any_pair_has_no_line() -> None:
+    values = {name: value for name, value in _values(0.0, 1.0).items() if not name.startswith("c/")}
+    assert list(compare(values, _pictures(), CONFIG)) == ["all", "colour"]
+    assert compare({}, _pictures(), CONFIG) == {}
+
+
+def test_swapped_arms_of_a_paired_score_give_one_minus_it() -> None:
+    found = compare(_values(0.4, 0.6), _pictures(), CONFIG)["all"]
+    swapped = compare(_values(0.6, 0.4), _pictures(), CONFIG)["all"]
+    assert found["adapted"] == pytest.approx(1.0 - swapped["adapted"])
+
+
+def test_quality_is_equal_where_the_arms_are() -> None:
+    values = {picture.sample_id: ord(picture.prompt_id) / 100 for picture in _pictures()}
+    found = same_quality(values, _pictures(), CONFIG)
+    assert found is not None
+    assert found["p"] == 0.0
+    assert same_quality(_values(0.5, 0.5), _pictures(), CONFIG) is None
+
+
+def test_a_prompts_line_has_every_arm() -> None:
+    assert by_prompt(_values(0.0, 1.0), _pictures())["a"] == {"adapted": 1.0, "base": 0.0, "complex": 1.0}
+
+
+@pytest.mark.parametrize(("key", "value"), [("confidence", 1.0), ("bootstrap", 10), ("equivalence_margin_sd", 0.0)])
+def test_settings_out_of_range_are_refused(key: str, value: float) -> None:
+    with pytest.raises(ValidationError):
+        EvaluateParams.model_validate({**CONFIG.model_dump(), key: value})
+
+
+def test_a_reference_arm_on_other_prompts_is_left_out():
+    pictures = [picture for picture in _pictures() if (picture.arm, picture.prompt_id) != ("complex", "a")]
+    values = _values(0.0, 1.0)
+    found = compare(
+        {name: value for name, value in values.items() if not name.startswith("a/00/complex")}, pictures, CONFIG
+    )
+    assert "complex" not in found["all"]

@@ -1,0 +1,129 @@
+import json
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from pipeline import tables
+from pipeline.errors import InputError, SettingError
+from pipeline.metrics import judging
+
+SHA = "a" * 64
+ATOMS = [{"skill": "colour"}, {"skill": "counting"}]
+PICTURE = Image.new("RGB", (8, 8), "red")
+
+
+def _answer(atom: int, *, p: float = 0.9) -> dict[str, Any]:
+    return {"atom": atom, "p": p, "verdict": p > 0.5, "reason": "seen"}
+
+
+def _judge(*answers: dict[str, Any]) -> judging.Judge:
+    return judging.Judge("fake", "0" * 16, lambda image, atoms: answers)
+
+
+@pytest.fixture
+def in_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text("evaluate:\n  judge: something\n")
+
+
+def _line(sample_id: str, verdict: str, reviewer: str = "Ann", sha256: str = SHA) -> str:
+    return json.dumps({"sample_id": sample_id, "sha256": sha256, "reviewer": reviewer, "verdict": verdict})
+
+
+def test_a_judges_answers_become_rows_in_the_order_of_atoms() -> None:
+    rows = judging.judge_image(_judge(_answer(1, p=0.2), _answer(0)), "x/00/base", PICTURE, ATOMS)
+    table = tables.from_rows(rows, judging.VERDICTS)
+    assert table.column("atom").to_pylist() == [0, 1]
+    assert table.column("verdict").to_pylist() == [True, False]
+
+
+def test_a_judge_that_leaves_an_atom_out_is_refused() -> None:
+    with pytest.raises(ValueError, match="each of the 2 atoms"):
+        judging.judge_image(_judge(_answer(0)), "x/00/base", PICTURE, ATOMS)
+
+
+def test_a_probability_outside_its_range_is_refused() -> None:
+    with pytest.raises(ValueError, match="outside 0 to 1"):
+        judging.judge_image(_judge(_answer(0), _answer(1, p=1.1)), "x/00/base", PICTURE, ATOMS)
+
+
+def test_an_image_is_right_if_all_its_atoms_are() -> None:
+    rows = [
+        {"sample_id": "x", "verdict": True},
+        {"sample_id": "x", "verdict": False},
+        {"sample_id": "y", "verdict": True},
+    ]
+    assert judging.right_by_judge(rows) == {"x": False, "y": True}
+
+
+def test_most_reviewers_decide_and_an_even_split_decides_nothing() -> None:
+    said = {"x": [True, True, False], "y": [False], "z": [True, False]}
+    rows = [{"sample_id": name, "verdict": verdict} for name, verdicts in said.items() for verdict in verdicts]
+    assert judging.right_by_people(rows) == {"x": True, "y": False}
+
+
+@pytest.mark.usefixtures("in_project")
+def test_a_judge_is_a_module_with_a_function_judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a_judge_for_tests.py").write_text("def judge(image, atoms):\n    return []\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = judging.load("a_judge_for_tests")
+    monkeypatch.delitem(sys.modules, "a_judge_for_tests")
+    assert judging.judge_image(found, "x/00/base", PICTURE, []) == []
+    assert len(found.digest) == 16
+
+
+def _digest_of_package(folder: Path, monkeypatch: pytest.MonkeyPatch, helper: str) -> str:
+    package = folder / "judge_package"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "helper.py").write_text(helper)
+    (package / "oracle.py").write_text("import os\nfrom judge_package import helper\njudge = helper.judge\n")
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(folder)
+        found = judging.load("judge_package.oracle")
+    for name in ("judge_package", "judge_package.helper", "judge_package.oracle"):
+        del sys.modules[name]
+    return found.digest
+
+
+def test_a_judges_digest_covers_what_it_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, same, other = (
+        _digest_of_package(tmp_path / name, monkeypatch, f"def judge(image, atoms): return {answer}")
+        for name, answer in (("one", 1), ("same", 1), ("other", 2))
+    )
+    assert one == same != other
+
+
+@pytest.mark.usefixtures("in_project")
+def test_a_judge_that_is_missing_is_told_with_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingError, match=r"evaluate\.judge must name a module or be null.*params\.yaml, line 2"):
+        judging.load("there_is.no_such_module")
+    monkeypatch.setitem(sys.modules, "judgeless", types.ModuleType("judgeless"))
+    with pytest.raises(SettingError, match=r"evaluate\.judge must name a module with a function judge"):
+        judging.load("judgeless")
+
+
+def test_peoples_verdicts_count_only_for_the_bytes_they_saw(tmp_path: Path) -> None:
+    lines = [
+        _line("x/00/base", "no"),
+        _line("x/00/base", "yes"),
+        _line("x/00/base", "unsure", "Bob"),
+        _line("y/00/base", "yes", sha256="b" * 64),
+        _line("gone/00/base", "yes"),
+    ]
+    (tmp_path / "ann.jsonl").write_text("\n".join(lines))
+    rows, passed_over = judging.read_people(tmp_path, {"x/00/base": SHA, "y/00/base": SHA})
+    assert [(row["sample_id"], row["judge"], row["verdict"]) for row in rows] == [("x/00/base", "person: Ann", True)]
+    assert rows[0]["atom"] == judging.WHOLE_IMAGE
+    assert passed_over == {"stale": 2, "unsure": 1}
+    assert tables.from_rows(rows, judging.VERDICTS).num_rows == 1
+
+
+def test_a_broken_verdict_is_told_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "ann.jsonl").write_text(_line("x/00/base", "perhaps"))
+    with pytest.raises(InputError, match=r"ann\.jsonl, line 1: verdict"):
+        judging.read_people(tmp_path, {})

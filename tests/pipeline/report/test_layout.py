@@ -1,0 +1,95 @@
+from pathlib import Path
+from typing import Any
+
+from pipeline.report import layout, missing, paper
+from pipeline.report.collect import Findings, collect
+from tests.pipeline.report.folder import metrics, write_data
+
+SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+
+
+def _findings(folder: Path, figures: dict[str, Any] | None = None, source: str = "miniature") -> Findings:
+    return collect(write_data(folder, figures, source=source), [])
+
+
+def _texts(table: layout.Table) -> dict[str, list[str]]:
+    return {row[0].text: [cell.text for cell in row[1:]] for row in table.rows}
+
+
+def test_arms_stand_beside_each_other_with_difference_interval_and_both_ps(tmp_path: Path) -> None:
+    table = layout.accuracy_table(_findings(tmp_path), {})
+    assert _texts(table)["Colour ↑"] == [
+        "41.1 %", "56.9 %", "+15.8", "+9.8 to +22.8", "< 0.001", "< 0.001", "90.0 %", "< 0.001", "< 0.001",
+    ]  # fmt: skip
+    assert all(len(row) == len(table.head) for row in table.rows)
+
+
+def test_only_significant_differences_are_marked(tmp_path: Path) -> None:
+    rows = {row[0].text: row[3].kind for row in layout.accuracy_table(_findings(tmp_path), {}).rows}
+    assert rows["Colour ↑"].endswith("better")
+    assert rows["Counting ↑"].endswith("worse")
+    assert rows["Action ↑"] == "number"
+
+
+def test_the_papers_figures_stand_in_grey_only_beside_the_papers_model(tmp_path: Path) -> None:
+    findings = _findings(tmp_path)
+    ours, theirs = (layout.accuracy_table(findings, paper.row(name)) for name in ("miniature/models/diffusion", SD15))
+    assert "Paper: base → adapter" not in ours.head
+    assert _texts(theirs)["Counting ↑"][-1] == "14.67 → 36.67"
+    assert _texts(theirs)["All three"][-1] == "–"
+    assert "grey" in theirs.rows[0][-1].kind
+    assert _texts(layout.quality_table(findings, paper.row(SD15)))["BRISQUE ↓"][-1] == "13.85 → 14.78"
+
+
+def test_what_was_not_computed_says_why_and_never_0(tmp_path: Path) -> None:
+    table = _texts(layout.quality_table(_findings(tmp_path), {}))
+    assert table["MUSIQ ↑"] == ["not computed: this version has no such metric"]
+    assert table["User preference for the adapter ↑"][0].startswith("not computed: reviews/preference")
+
+
+def test_a_preference_has_its_interval(tmp_path: Path) -> None:
+    found = {"answers": 267, "ties": 0, "adapted": 0.4644, "low": 0.405, "high": 0.524, "p": 0.27}
+    table = _texts(layout.quality_table(_findings(tmp_path, {**metrics(), "preference": found}), {}))
+    assert table["User preference for the adapter ↑"] == ["46.4 % (40.5 % to 52.4 %, p 0.270, 267 answers)"]
+
+
+def test_tables_without_figures_are_empty_but_there(tmp_path: Path) -> None:
+    assert layout.accuracy_table(_findings(tmp_path, {}), paper.row(SD15)).rows == []
+
+
+def test_without_a_complex_arm_there_is_no_ceiling(tmp_path: Path) -> None:
+    figures = metrics()
+    del figures["accuracy"]["colour"]["complex"]
+    assert _texts(layout.accuracy_table(_findings(tmp_path, figures), {}))["Colour ↑"][6] == "–"
+
+
+def test_the_papers_prompts_have_the_papers_figures(tmp_path: Path) -> None:
+    table = _texts(layout.prompt_table(_findings(tmp_path, source="paper_table7")))
+    assert table["Seven vintage glass bottles."] == ["counting", "25.0 %", "50.0 %", "–", "0 → 36.92"]
+    assert table["<b>a | b</b>"][-1] == "–"
+
+
+def test_the_funnel_says_what_was_dropped_and_survives_an_empty_stage(tmp_path: Path) -> None:
+    findings = _findings(tmp_path)
+    table = _texts(layout.funnel_table([*findings.funnel, layout.Step("none", 0, 0, {})]))
+    assert table["clip_filter"] == ["899", "520", "57.8 %", "simple_scores_lower 379"]
+    assert table["none"] == ["0", "0", "–", ""]
+
+
+def test_models_show_what_was_measured() -> None:
+    table = layout.models_table([layout.Model("LLM", "here", "abc", {"perplexity": 2.34567, "accuracy": 0.5})])
+    assert _texts(table)["LLM"] == ["here @ abc", "accuracy 0.5; perplexity 2.346"]
+
+
+def test_experiments_that_were_not_made_come_with_their_command(tmp_path: Path) -> None:
+    gaps = {gap.what: gap for gap in missing.gaps(_findings(tmp_path), (1e-5, 0.25))}
+    assert "llm.layer=1,10,20,30,40" in gaps["Table 4: layers of the LLM"].command
+    ablation = gaps["Table 5: LLM loss and complex-prompt loss, each on and off"].command
+    assert "loss.llm_weight=0.0,1e-05 -S loss.alignment_weight=0.0,0.25" in ablation
+    assert gaps["preference"].why.startswith("not computed: reviews/preference")
+    assert any(what.startswith("Table 7") for what in gaps)
+
+
+def test_table_7_is_no_gap_where_its_prompts_were_evaluated(tmp_path: Path) -> None:
+    gaps = missing.gaps(_findings(tmp_path, source="paper_table7"), (0.0, 0.0))
+    assert not any(gap.what.startswith("Table 7") for gap in gaps)

@@ -1,0 +1,70 @@
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from pipeline.report import render
+from pipeline.report.collect import collect
+from pipeline.report.missing import gaps
+from pipeline.report.render import Content, Picture
+from tests.pipeline.report.folder import MODELS, draw, write_data
+
+
+class _Reader(HTMLParser):
+    """Collects tags, and the addresses that a browser would load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.loaded: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.loaded += [value or "" for name, value in attrs if name in ("src", "href")]
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Content:
+    findings = collect(write_data(tmp_path / "data"), MODELS)
+    chart = Picture(draw(tmp_path / "data/report/plots/differences.png"), 'a "chart"')
+    grid = Picture(draw(tmp_path / "data/sample/grids.png"), "grids", wide=True)
+    return render.content(
+        findings, gaps(findings, (0.1, 0.1)), [chart], [grid], diffusion_model="miniature", title="What & why"
+    )
+
+
+def test_the_page_needs_nothing_from_outside(found: Content) -> None:
+    reader = _Reader()
+    reader.feed(render.as_page(found))
+    assert reader.loaded
+    assert all(address.startswith("data:") for address in reader.loaded)
+    assert "script" not in reader.tags
+    assert reader.tags.count("img") == 2
+
+
+def test_prompts_show_as_text_whatever_they_hold(found: Content, tmp_path: Path) -> None:
+    page, text = render.as_page(found), render.as_markdown(found, tmp_path)
+    assert "&lt;b&gt;a | b&lt;/b&gt;" in page
+    assert "What &amp; why" in page
+    assert "<b>" not in page
+    assert r"&lt;b>a \| b&lt;/b>" in text
+
+
+def test_markdown_links_pictures_from_where_it_stands(found: Content, tmp_path: Path) -> None:
+    text = render.as_markdown(found, tmp_path / "data" / "report")
+    assert "(plots/differences.png)" in text
+    assert "(../sample/grids.png)" in text
+
+
+def test_markdown_tables_have_as_many_cells_as_their_head(found: Content, tmp_path: Path) -> None:
+    blocks = re.findall(r"(?:^\|.*\n)+", render.as_markdown(found, tmp_path), re.MULTILINE)
+    assert len(blocks) == 5
+    for block in blocks:
+        assert len({len(re.findall(r"(?<!\\)\|", row)) for row in block.splitlines()}) == 1
+
+
+def test_the_headline_comes_first(found: Content, tmp_path: Path) -> None:
+    page = render.as_page(found)
+    assert page.index(found.headline) < page.index("Table 2")
+    assert render.as_markdown(found, tmp_path).splitlines()[2] == f"**{found.headline}**"

@@ -1,0 +1,85 @@
+from typing import Any
+
+import pytest
+
+from pipeline.report import words
+from pipeline.report.collect import Findings
+from tests.pipeline.report.folder import line, metrics
+
+
+def _findings(figures: dict[str, Any], missing: dict[str, str] | None = None) -> Findings:
+    return Findings(figures, 0.95, "fake", missing or {}, [], [], {}, [], {}, margin_sd=0.2)
+
+
+def test_the_headline_says_what_helped_what_harmed_and_what_made_no_difference() -> None:
+    assert words.headline(_findings(metrics())) == (
+        "With the adapter more images are right for colour. With the adapter fewer images are right for counting. "
+        "There is no significant difference for action."
+    )
+
+
+def test_without_any_effect_the_headline_says_so() -> None:
+    accuracy = {name: line(0.4, 0.45, 0.3) for name in ("action", "colour", "counting")}
+    said = words.headline(_findings({"accuracy": accuracy}))
+    assert said == "There is no significant difference for action, colour and counting."
+
+
+def test_without_verdicts_the_headline_gives_the_reason() -> None:
+    assert words.headline(_findings({}, {"accuracy": "no judge"})) == "No accuracy was computed: no judge."
+    assert words.details(_findings({})) == []
+
+
+def test_details_have_interval_p_ceiling_and_equivalence() -> None:
+    said = "\n".join(words.details(_findings(metrics())))
+    assert "no significant difference; +1.0 points" in said
+    assert "95 % interval +9.8 to +22.8, corrected p < 0.001; 20 prompts, 80 pairs" in said
+    assert "The ceiling: given the complex wording, the base model alone has 82.0 %" in said
+    assert "is equal within 0.2 standard deviations" in said
+
+
+def test_a_ceiling_of_nothing_is_told_too() -> None:
+    accuracy = {"all": line(0.0, 0.1, 0.5, p_holm=None, complex=0.0), "colour": line(0.0, 0.1, 0.5)}
+    assert "the base model alone has 0.0 % right images" in words.details(_findings({"accuracy": accuracy}))[1]
+
+
+def test_a_failed_equivalence_test_is_not_called_equal() -> None:
+    figures = {**metrics(), "clip_cosine_equivalence": {"difference": 0.1, "margin": 0.02, "p": 0.6}}
+    assert "was not shown to be equal" in words.details(_findings(figures))[-1]
+
+
+def test_significance_is_decided_by_the_corrected_p() -> None:
+    assert not words.is_significant(line(0.4, 0.5, 0.04), 0.95)
+    assert words.is_significant(line(0.4, 0.5, 0.04, p_holm=None), 0.95)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (words.percent(0.4251), "42.5 %"),
+        (words.points(0.1134), "+11.3"),
+        (words.points(-0.1134), "−11.3"),
+        (words.points(-0.0001), "0.0"),
+        (words.p_value(None), "–"),
+        (words.p_value(0.0004), "< 0.001"),
+        (words.p_value(0.0312), "0.031"),
+        (words.level(0.95), "95 %"),
+        (words.interval({"low": None, "high": None}), "–"),
+        (words.listed(["colour"]), "colour"),
+        (words.listed(["action", "colour"]), "action and colour"),
+    ],
+)
+def test_numbers_are_written_the_same_everywhere(written: str, expected: str) -> None:
+    assert written == expected
+
+
+def test_the_report_says_which_arm_clip_prefers():
+    prefers = {
+        0.02: "0.530, where 0.5 is a tie (CLIP prefers the adapted images, p 0.020)",
+        0.3: "no significant difference",
+    }
+    for p, expected in prefers.items():
+        figures = {**metrics(), "clip_score": {"all": {**metrics()["clip_score"]["all"], "p": p}}}
+        assert expected in "\n".join(words.details(_findings(figures)))
+    worse = {"adapted": 0.266, "difference": -0.467, "p": 0.0002}
+    figures = {**metrics(), "clip_score": {"all": worse}}
+    assert "CLIP prefers the base images, p < 0.001" in "\n".join(words.details(_findings(figures)))

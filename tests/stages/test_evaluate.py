@@ -1,0 +1,203 @@
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline import tables
+from pipeline.errors import EmptyResultError, InputError, ModelError
+from pipeline.generated import MANIFEST
+from pipeline.metrics.clip_based import SCORES, Scorer
+from pipeline.metrics.comparison import EvaluateParams
+from pipeline.metrics.judging import VERDICTS, Judge
+from stages import evaluate as stage
+from tests.stages.generated_images import PROMPTS, write_sample
+
+CONFIG = EvaluateParams(judge="fake", confidence=0.95, bootstrap=200, equivalence_margin_sd=0.2, seed=0)
+
+
+class RedScorer:
+    """Text means red: the cosine is the share of red in a picture."""
+
+    logit_scale = 100.0
+
+    def images(self, pictures: Sequence[Image.Image], /) -> Any:
+        red = np.array([picture.getpixel((0, 0))[0] / 255 for picture in pictures])
+        return np.stack([red, np.sqrt(1 - red**2)], axis=1)
+
+    def texts(self, texts: Sequence[str], /) -> Any:
+        return np.tile([1.0, 0.0], (len(texts), 1))
+
+
+def _is_red(image: Image.Image, atoms: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    red = image.getpixel((0, 0)) == (255, 0, 0)
+    return [{"atom": index, "p": float(red), "verdict": red, "reason": "red"} for index in range(len(atoms))]
+
+
+JUDGE = Judge("fake", "0" * 16, _is_red)
+
+
+def _no_weights() -> Scorer:
+    raise ModelError("weights X missing")
+
+
+def _run(tmp_path: Path, name: str = "out", **changed: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    options = {"prompts": PROMPTS, "judge": JUDGE, "build_scorer": RedScorer, "version": "1, fake", **changed}
+    stage.evaluate(tmp_path / "sample", tmp_path / "reviews", tmp_path / name, CONFIG, **options)
+    figures, report = (json.loads((tmp_path / name / f"{file}.json").read_text()) for file in ("statistics", "report"))
+    return figures, report
+
+
+@pytest.fixture
+def sampled(tmp_path: Path) -> Path:
+    write_sample(tmp_path / "sample", lambda arm, index: "black" if arm == "base" and index else "red")
+    return tmp_path / "sample"
+
+
+def _write_reviews(tmp_path: Path, sampled: Path) -> None:
+    digests = {
+        row["sample_id"]: row["sha256"] for row in tables.read(sampled / "manifest.parquet", MANIFEST).to_pylist()
+    }
+    for folder in ("semantic", "preference"):
+        (tmp_path / "reviews" / folder).mkdir(parents=True)
+    said = {"disc/00/base": "yes", "disc/00/adapted": "no", "pair/00/base": "yes", "pair/00/adapted": "yes"}
+    lines = [
+        {"sample_id": name, "sha256": digests[name], "reviewer": "Ann", "verdict": word} for name, word in said.items()
+    ]
+    choice = {"prompt_id": "disc", "index": 0, "sha256_base": digests["disc/00/base"], "reviewer": "Ann"}
+    choice |= {"sha256_adapted": digests["disc/00/adapted"], "choice": "adapted"}
+    (tmp_path / "reviews" / "semantic" / "ann.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (tmp_path / "reviews" / "preference" / "ann.jsonl").write_text(json.dumps(choice))
+
+
+@pytest.mark.usefixtures("sampled")
+def test_both_arms_are_judged_and_compared(tmp_path: Path) -> None:
+    figures, report = _run(tmp_path)
+    assert figures["accuracy"]["colour"]["base"] == 0.5
+    assert figures["accuracy"]["colour"]["adapted"] == 1.0
+    assert figures["accuracy"]["colour"]["complex"] == 1.0
+    assert "complex" not in figures["accuracy"]["counting"]
+    assert figures["accuracy"]["all"]["prompts"] == 2
+    assert figures["clip_score"]["all"]["base"] + figures["clip_score"]["all"]["adapted"] == pytest.approx(1.0)
+    assert figures["clip_cosine"]["all"]["adapted"] == 1.0
+    assert {gap["metric"] for gap in report["not_computed"]} == {"preference", "judge_agreement"}
+
+
+@pytest.mark.usefixtures("sampled")
+def test_every_image_has_its_scores_and_verdicts(tmp_path: Path) -> None:
+    _run(tmp_path)
+    scores = tables.read(tmp_path / "out" / "scores.parquet", SCORES)
+    verdicts = tables.read(tmp_path / "out" / "verdicts.parquet", VERDICTS)
+    assert scores.column("metric").to_pylist().count("clip_cosine") == 10
+    assert scores.column("metric").to_pylist().count("clip_score") == 8
+    assert verdicts.num_rows == 6 + 2 * 4
+    with (tmp_path / "out" / "prompts.csv").open() as stream:
+        assert [(row["prompt_id"], row["base"], row["complex"]) for row in csv.DictReader(stream)] == [
+            ("disc", "0.5000", "1.0000"),
+            ("pair", "0.5000", ""),
+        ]
+
+
+@pytest.mark.usefixtures("sampled")
+def test_missing_weights_are_told_and_no_figure_is_made_up(tmp_path: Path) -> None:
+    figures, report = _run(tmp_path, build_scorer=_no_weights)
+    assert not {"clip_score", "clip_cosine"} & figures.keys()
+    assert {"metric": "clip_score", "reason": "weights X missing"} in report["not_computed"]
+    assert tables.read(tmp_path / "out" / "scores.parquet", SCORES).num_rows == 0
+
+
+@pytest.mark.usefixtures("sampled")
+def test_without_a_judge_or_people_no_accuracy_is_made_up(tmp_path: Path) -> None:
+    figures, report = _run(tmp_path, judge=None)
+    assert "accuracy" not in figures
+    assert "accuracy" in {gap["metric"] for gap in report["not_computed"]}
+
+
+def test_people_decide_where_there_is_no_judge(tmp_path: Path, sampled: Path) -> None:
+    _write_reviews(tmp_path, sampled)
+    figures, _ = _run(tmp_path, judge=None)
+    assert figures["accuracy"]["colour"]["difference"] == -1.0
+    assert figures["accuracy"]["counting"]["difference"] == 0.0
+    assert figures["preference"]["adapted"] == 1.0
+
+
+def test_the_judge_is_held_against_people(tmp_path: Path, sampled: Path) -> None:
+    _write_reviews(tmp_path, sampled)
+    figures, report = _run(tmp_path)
+    assert figures["judge_agreement"] == {"images": 4, "accuracy": 0.75}
+    assert figures["accuracy"]["colour"]["adapted"] == 1.0
+    assert report["verdicts"]["by_people"] == 4
+
+
+def test_identical_images_show_no_difference(tmp_path: Path) -> None:
+    write_sample(tmp_path / "sample", lambda arm, index: "red")
+    figures, _ = _run(tmp_path)
+    assert figures["clip_score"]["all"]["adapted"] == 0.5
+    line = figures["accuracy"]["all"]
+    assert (line["difference"], line["p"], line["mcnemar_p"]) == (0.0, 1.0, 1.0)
+
+
+@pytest.mark.usefixtures("sampled")
+def test_the_same_images_give_the_same_bytes(tmp_path: Path) -> None:
+    _run(tmp_path, "one")
+    _run(tmp_path, "two")
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+@pytest.mark.usefixtures("sampled")
+def test_a_prompt_that_left_its_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"2 sampled prompts are not in .* first disc"):
+        _run(tmp_path, prompts=[replace(PROMPTS[0], id="other")])
+
+
+def test_no_image_at_all_is_told(tmp_path: Path) -> None:
+    tables.write(MANIFEST.empty_table(), tmp_path / "sample" / "manifest.parquet", MANIFEST)
+    with pytest.raises(EmptyResultError, match=r"sample\.prompts"):
+        _run(tmp_path)
+
+
+@pytest.mark.usefixtures("sampled")
+def test_main_reads_its_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = (Path(__file__).parents[2] / "params.yaml").read_text()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "prompts.json").write_text(
+        json.dumps([{**vars(prompt), "atoms": list(prompt.atoms)} for prompt in PROMPTS])
+    )
+    lines = [
+        "sample:",
+        "  prompts: [prompts.json]",
+        "evaluate:",
+        "  judge: null",
+        "  confidence: 0.95",
+        "  bootstrap: 100",
+    ]
+    lines += [
+        "  equivalence_margin_sd: 0.2",
+        "  seed: 0",
+        "clip:",
+        "  model: ./nowhere",
+        "  revision: x",
+        "  margin: 0.0",
+    ]
+    Path("params.yaml").write_text("\n".join(lines) + "\n" + params[params.index("compute:") :])
+    monkeypatch.setattr(stage, "SAMPLED", tmp_path / "sample")
+    stage.main()
+    report = json.loads(Path("data/evaluate/report.json").read_text())
+    assert any("./nowhere is missing" in gap["reason"] for gap in report["not_computed"])
+
+
+def test_main_builds_the_scorer_that_params_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[tuple[str, str, str]] = []
+    monkeypatch.setattr(stage, "ClipScorer", lambda *arguments: built.append(arguments))
+    monkeypatch.setattr(stage, "evaluate", lambda *paths, build_scorer, **options: build_scorer())
+    monkeypatch.setattr(stage, "read_prompts", lambda paths: [])
+    monkeypatch.setattr(stage.judging, "load", lambda name: JUDGE)
+    monkeypatch.chdir(Path(__file__).parents[2])
+    stage.main()
+    assert len(built) == 1

@@ -1,0 +1,57 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.report.render import Picture
+from stages import report as stage
+from tests.pipeline.report.folder import MODELS, draw, write_data
+
+SETTING = stage.Setting(MODELS, "miniature/models/diffusion", "A title", (1e-5, 1e-5))
+
+
+def _pictures(data: Path) -> list[Picture]:
+    return [Picture(draw(data / "sample/grids.png"), "grids", wide=True), Picture(data / "none.png", "not drawn")]
+
+
+def test_the_report_says_what_it_shows_and_what_it_lacks(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data")
+    stage.report(data, data / "report", SETTING, pictures=_pictures(data))
+    found = json.loads((data / "report" / "report.json").read_text())
+    assert found["headline"].startswith("With the adapter more images are right for colour.")
+    assert [Path(name).name for name in found["pictures_missing"]] == ["none.png"]
+    assert "Table 4: layers of the LLM" in found["not_in_this_run"]
+    assert sorted(path.name for path in (data / "report" / "plots").iterdir()) == [
+        "differences.png",
+        "funnel.png",
+        "losses.png",
+    ]
+    assert "A title" in (data / "report" / "report.html").read_text()
+    assert "plots/losses.png" in (data / "report" / "report.md").read_text()
+
+
+def test_the_same_figures_give_the_same_bytes(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data")
+    for name in ("one", "two"):
+        stage.report(data, tmp_path / name, SETTING, pictures=_pictures(data))
+    for path in (tmp_path / "one").rglob("*.*"):
+        assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes()
+
+
+def test_a_report_without_an_evaluation_is_not_begun(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="run the stage that writes it"):
+        stage.report(tmp_path, tmp_path / "report", SETTING, pictures=[])
+    assert not (tmp_path / "report").exists()
+
+
+def test_main_reads_models_and_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = (Path(__file__).parents[2] / "params.yaml").read_text()
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(params)
+    write_data(Path("data"))
+    stage.main()
+    text = Path("data/report/report.md").read_text()
+    assert text.startswith("# Adapter sur, eta ")
+    assert "miniature/models/blip" in text
+    assert len(json.loads(Path("data/report/report.json").read_text())["pictures_missing"]) == len(stage.PICTURES)
