@@ -1,0 +1,60 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from miniature import reviews
+from miniature.language import caption, plain_sentence
+from miniature.world import Group, Scene
+from pipeline import tables
+from pipeline.review.tasks import QUEUE, queue
+from pipeline.review.verdicts import read_ballots
+from tests.pipeline.review.rows import scored
+
+SCENE = Scene((Group(3, "circle", "red"),), "blue")
+
+
+def _verdict(said: str, *, fault: str | None = None) -> dict[str, Any]:
+    rows = queue(scored(margins=[1.0], simple_prompt=said))
+    (verdict,) = reviews.judge(rows, {"a:0": {"scene": SCENE, "fault": fault}})
+    return verdict
+
+
+@pytest.mark.parametrize("said", [caption(SCENE), plain_sentence(SCENE), "a trio of crimson discs on a blue ground"])
+def test_a_caption_that_says_what_is_shown_is_kept(said: str) -> None:
+    assert _verdict(said)["verdict"] == "keep"
+
+
+@pytest.mark.parametrize(
+    ("said", "reasons"),
+    [
+        ("two red circles on a blue background", ["wrong_count"]),
+        ("three green circles on a blue background", ["wrong_colour"]),
+        ("three red stars on a blue background", ["wrong_object"]),
+        ("three red circles on a white background", ["wrong_ground"]),
+        ("nothing at all", ["wrong_count", "wrong_colour", "wrong_object", "wrong_ground"]),
+    ],
+)
+def test_a_caption_that_says_something_else_is_rejected_with_its_reason(said: str, reasons: list[str]) -> None:
+    found = _verdict(said)
+    assert (found["verdict"], found["reasons"]) == ("reject", reasons)
+
+
+def test_a_prompt_of_another_picture_is_rejected_whatever_the_caption_says() -> None:
+    assert _verdict(caption(SCENE), fault="wrong_prompt")["reasons"] == ["other_picture"]
+
+
+def test_pairs_from_elsewhere_get_no_verdict() -> None:
+    assert reviews.judge(queue(scored(margins=[1.0])), {}) == []
+
+
+def test_the_file_can_be_imported_and_says_that_it_is_no_person(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(reviews, "truth", lambda: [{"sample_id": "a:0", "scene": SCENE, "fault": None}])
+    tables.write(queue(scored(margins=[1.0, 2.0], simple_prompt=caption(SCENE))), reviews.TASKS, QUEUE)
+    reviews.main()
+    assert "1 verdicts written" in capsys.readouterr().err
+    (ballot,) = read_ballots(Path("reviews/triplets")).values()
+    assert ballot == {"miniature truth (not a person)": "keep"}
