@@ -1,0 +1,81 @@
+"""The ``sur`` command: look at outputs, generate pictures, see what is missing on this machine."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from pipeline import cli, diffusion, doctor, engine, files, images, sampling, settings, show, work
+from pipeline.adapters import folder
+from pipeline.params import PARAMS, load
+from pipeline.vae import DiffusionParams
+
+ADAPTER = Path("data/train/adapter")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one sub-command and end the process with its exit code."""
+    parsed = _parser().parse_args(arguments)
+    match parsed.command:
+        case "show":
+            code = cli.guarded(lambda: _show(parsed.stage, parsed.sample_id))
+        case "generate":
+            code = cli.guarded(lambda: generate(parsed.prompt, parsed.seed, parsed.eta, parsed.adapter, parsed.out))
+        case _:
+            code = _doctor()
+    raise SystemExit(code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="sur", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    shown = commands.add_parser("show", help="what a stage wrote, or everything it holds of one sample")
+    shown.add_argument("stage", help="for instance clip_filter")
+    shown.add_argument("sample_id", nargs="?", help="for instance lexica:0001; its picture goes into the work store")
+    made = commands.add_parser("generate", help="one prompt by the base model and by the adapted one, same first noise")
+    made.add_argument("prompt")
+    made.add_argument("--seed", type=int, default=0, help="of the first noise (default 0)")
+    made.add_argument("--eta", type=float, help="the adapter's dial, 0 to 1 (default: as trained; 0 is the base model)")
+    made.add_argument("--adapter", type=Path, default=ADAPTER, help=f"adapter folder (default {ADAPTER})")
+    made.add_argument("--out", type=Path, default=Path("generated.png"), help="picture to write (default %(default)s)")
+    commands.add_parser("doctor", help="what is missing on this machine")
+    return parser
+
+
+def _show(stage: str, sample_id: str | None) -> None:
+    if sample_id is None:
+        _print(show.stage(stage))
+    else:
+        _print(show.sample(stage, sample_id, work.root() / "show"))
+
+
+def generate(prompt: str, seed: int, eta: float | None, adapter_folder: Path, out: Path) -> None:
+    """Write base and adapted picture of one prompt side by side, with the settings of sections sample and diffusion.
+
+    Raises:
+        SurError: a setting, the model or the adapter is not usable.
+    """
+    base, sample = load(DiffusionParams, "diffusion"), load(sampling.SampleParams, "sample")
+    device = engine.device(load(engine.ComputeParams, "compute"))
+    named = folder.Named(model=base.model, revision=base.revision)
+    folder.read_config(adapter_folder)  # a wrong folder is told before a large model is loaded
+    model = diffusion.load(base.model, base.revision, device=device, dtype=getattr(torch, base.dtype))
+    adapter = folder.load(adapter_folder, base=named, width=model.text_width, device=device)
+    pair = sampling.generate(prompt, seed, diffusion=model, adapter=adapter, config=sample.denoising, eta=eta)
+    labels = [f"base: {prompt}", f"adapted, eta {adapter.config.eta if eta is None else eta}: {prompt}"]
+    sheet = images.contact_sheet(pair, labels, columns=2, tile_px=max(256, *(picture.width for picture in pair)))
+    files.write_bytes(out, sampling.png(sheet))
+    _print(f"{out}: base on the left, adapted on the right")
+
+
+def _doctor() -> int:
+    findings = list(doctor.examine(lambda: settings.examine(PARAMS)))
+    for finding in findings:
+        _print(f"{'ok ' if finding.good else 'BAD'}  {finding.what:12} {finding.text}")
+    return 0 if all(finding.good for finding in findings) else 1
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")

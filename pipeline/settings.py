@@ -1,0 +1,169 @@
+"""All of params.yaml as one model, and what can only be checked across sections or against models and files."""
+
+import importlib.util
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from pipeline import llm, model_folders, prompts
+from pipeline.adapters.sur import AdapterParams
+from pipeline.captioning import BlipParams
+from pipeline.cleaning import CleanParams
+from pipeline.clip_score import ClipParams
+from pipeline.downloading import DownloadParams
+from pipeline.engine import ComputeParams
+from pipeline.errors import SettingError, SurError
+from pipeline.images import ImageParams
+from pipeline.llm import LlmParams
+from pipeline.losses import LossParams
+from pipeline.metrics.comparison import EvaluateParams
+from pipeline.params import Section, load_all, wrong
+from pipeline.pretrained import read_config
+from pipeline.review.verdicts import ReviewParams
+from pipeline.sampling import SampleParams
+from pipeline.sources.settings import SourcesParams
+from pipeline.training_recipe import Recipe, TrainParams
+from pipeline.vae import DiffusionParams
+
+
+class Settings(Section):
+    """The whole file, section by section; each is explained in the module that it configures."""
+
+    sources: SourcesParams
+    download: DownloadParams
+    clean: CleanParams
+    blip: BlipParams
+    clip: ClipParams
+    review: ReviewParams
+    image: ImageParams
+    llm: LlmParams
+    adapter: AdapterParams
+    loss: LossParams
+    train: TrainParams
+    diffusion: DiffusionParams
+    sample: SampleParams
+    evaluate: EvaluateParams
+    compute: ComputeParams
+
+
+WATCHED = Path("prompts")
+SD_VAE_STEP = 8  # of every Stable Diffusion 1.x and 2.x
+Note = str
+Check = Callable[[Settings, Path], Iterator[Note]]
+
+
+def examine(path: Path) -> list[Note]:
+    """Check everything that can be checked before a stage runs; give notes on what could not be looked at.
+
+    Raises:
+        SettingError: one line for every fault.
+    """
+    settings = load_all(Settings, path)
+    faults: list[str] = []
+    notes: list[Note] = []
+    for check in CHECKS:
+        try:
+            notes += check(settings, path)
+        except SurError as error:
+            faults.append(str(error))
+    if faults:
+        raise SettingError("\n".join(faults))
+    return notes
+
+
+def _model(section: str) -> Check:
+    """The check of one section's model."""
+
+    def check(settings: Settings, path: Path) -> Iterator[Note]:
+        chosen = getattr(settings, section)
+        try:
+            model_folders.verify(chosen.model, chosen.revision)
+        except SurError as error:
+            raise wrong(f"{section}.model", f"is not usable: {error}", path) from error
+        if not model_folders.is_folder(chosen.model) and section != "clip":
+            if Path(chosen.model).parent.is_dir() and "/" in chosen.model:
+                raise wrong(f"{section}.model", f"names no folder: {chosen.model}", path)
+            yield f"{section}.model {chosen.model} comes from the hub when it is needed"
+            if not re.fullmatch("[0-9a-f]{40}", chosen.revision):
+                yield f"{section}.revision {chosen.revision} may move: a commit names the same weights for ever"
+
+    return check
+
+
+def _layers(settings: Settings, path: Path) -> Iterator[Note]:
+    count = llm.layer_count(settings.llm.model, settings.llm.revision)
+    if count is None:
+        yield f"llm.layer was not compared with {settings.llm.model}: its config.json cannot be reached from here"
+    else:
+        llm.check_layers(settings.llm, count, path)
+
+
+def _heads(settings: Settings, path: Path) -> Iterator[Note]:
+    """The adapter's heads must share the text states' width; read without loading the model."""
+    folder = Path(settings.diffusion.model).expanduser() / "text_encoder"
+    if model_folders.is_folder(settings.diffusion.model) and folder.is_dir():
+        width = (read_config(str(folder), "") or {})["hidden_size"]
+        if settings.adapter.h3 == "transformer" and width % settings.adapter.heads:
+            raise wrong("adapter.heads", f"must divide the text width {width}, got {settings.adapter.heads}", path)
+    yield from ()
+
+
+def _prompts(settings: Settings, path: Path) -> Iterator[Note]:
+    prompts.read(Path(name) for name in settings.sample.prompts)
+    for name in settings.sample.prompts:
+        if Path(name).parent != WATCHED:
+            raise wrong("sample.prompts", f"must lie in {WATCHED}/, which DVC watches, got {name}", path)
+    yield from ()
+
+
+def _modules(settings: Settings, path: Path) -> Iterator[Note]:
+    """Modules that params.yaml names: site servers and the judge."""
+    named = {f"sources.{name}.serve": settings.sources.site(name).serve for name in settings.sources.enabled}
+    for key, module in {**named, "evaluate.judge": settings.evaluate.judge}.items():
+        if module is not None and not _exists(module):
+            raise wrong(key, f"names no module: {module}", path)
+    if settings.sources.contact is None and any(module is None for module in named.values()):
+        yield "sources.contact is not set: a site's owner cannot reach you"
+
+
+def _exists(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ModuleNotFoundError, ValueError):  # its parent is missing, or the name is no module's name
+        return False
+
+
+def _side(settings: Settings, path: Path) -> Iterator[Note]:
+    """The VAE halves a picture a few times: another side would come back smaller than it went in."""
+    folder = Path(settings.diffusion.model).expanduser() / "vae"
+    config = read_config(str(folder), "") if folder.is_dir() else None
+    step = 2 ** (len(config["block_out_channels"]) - 1) if config else SD_VAE_STEP
+    if settings.image.side_px % step:
+        raise wrong(
+            "image.side_px", f"must be a multiple of {step}, the VAE's step, got {settings.image.side_px}", path
+        )
+    yield from ()
+
+
+def _micro_batch(settings: Settings, path: Path) -> Iterator[Note]:
+    batch, micro = settings.train.batch_size, settings.compute.micro_batch
+    if batch % micro:
+        raise wrong("compute.micro_batch", f"must divide train.batch_size ({batch}), got {micro}", path)
+    yield from ()
+
+
+def _recipe(settings: Settings, _: Path) -> Iterator[Note]:
+    Recipe(settings.adapter, settings.loss, settings.train)
+    yield from ()
+
+
+CHECKS: tuple[Check, ...] = (
+    *(_model(section) for section in ("blip", "clip", "llm", "diffusion")),
+    _layers,
+    _heads,
+    _side,
+    _recipe,
+    _prompts,
+    _modules,
+    _micro_batch,
+)

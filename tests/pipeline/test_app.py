@@ -1,0 +1,59 @@
+import shutil
+
+import pytest
+from PIL import Image
+
+from pipeline import app, diffusion, doctor, sampling, settings
+from pipeline.adapters import folder
+from pipeline.errors import ModelError
+from pipeline.files import write_json
+from tests.closure import ROOT
+
+
+def run(*arguments):
+    with pytest.raises(SystemExit) as caught:
+        app.main(arguments)
+    return caught.value.code
+
+
+def test_show_prints_a_stage_and_a_missing_one_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_json(tmp_path / "data/clean/report.json", {"in": 3})
+    assert run("show", "clean") == 0
+    assert "in = 3" in capsys.readouterr().out
+    assert run("show", "clean", "x") == 1
+    assert run("show", "nothing") == 1
+    assert capsys.readouterr().err.count("error: ") == 2
+
+
+def test_doctor_fails_when_something_is_missing(monkeypatch, capsys):
+    monkeypatch.setattr(settings, "examine", lambda _: [])
+    for good, code in ((True, 0), (False, 1)):
+        found = [doctor.Finding("disk", good, "5 GB free")]
+        monkeypatch.setattr(doctor, "examine", lambda check, found=found: check() or found)
+        assert run("doctor") == code
+    assert "BAD  disk" in capsys.readouterr().out
+
+
+def test_generate_writes_both_arms_side_by_side(tmp_path, monkeypatch):
+    shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    adapter = type("Adapter", (), {"config": type("Config", (), {"eta": 0.25})})
+    monkeypatch.setattr(folder, "read_config", lambda _: None)
+    monkeypatch.setattr(folder, "load", lambda *_, **__: adapter)
+    monkeypatch.setattr(diffusion, "load", lambda *_, **__: type("Model", (), {"text_width": 8}))
+    pair = (Image.new("RGB", (8, 8), "red"), Image.new("RGB", (8, 8), "blue"))
+    monkeypatch.setattr(sampling, "generate", lambda *_, **__: pair)
+    assert run("generate", "two discs", "--seed", "1") == 0
+    with Image.open(tmp_path / "generated.png") as sheet:
+        assert sheet.convert("RGB").getpixel((100, 100)) == (255, 0, 0)
+        assert sheet.convert("RGB").getpixel((400, 100)) == (0, 0, 255)
+
+
+def test_generate_without_an_adapter_says_so(tmp_path, monkeypatch, capsys):
+    shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    assert run("generate", "two discs") == 1
+    assert "is no adapter folder" in capsys.readouterr().err
+    with pytest.raises(ModelError):
+        app.generate("two discs", 0, None, tmp_path, tmp_path / "x.png")

@@ -1,0 +1,113 @@
+"""The whole settings file, and what only shows against models and files."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline import llm, settings
+from pipeline.errors import SettingError
+from pipeline.params import load_all
+from pipeline.settings import Settings
+from tests.closure import ROOT
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with this project's settings; models and prompts are the project's own."""
+    for name in ("miniature", "prompts"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    return Path("params.yaml")
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert text.count(old) >= 1
+    path.write_text(text.replace(old, new, 1))
+
+
+def faults(path):
+    with pytest.raises(SettingError) as caught:
+        settings.examine(path)
+    return str(caught.value).splitlines()
+
+
+def test_the_settings_in_force_are_good_and_equal_the_miniatures_profile(project):
+    assert settings.examine(project) == []
+    assert load_all(Settings, project) == load_all(Settings, ROOT / "profiles" / "miniature.yaml")
+
+
+def test_the_papers_profile_is_good(project):
+    shutil.copy(ROOT / "profiles" / "paper.yaml", project)
+    notes = settings.examine(project)
+    assert any("llm.layer was not compared with huggyllama/llama-13b" in note for note in notes)
+    assert any("sources.contact is not set" in note for note in notes)
+
+
+def test_the_papers_profile_has_the_papers_values():
+    paper = load_all(Settings, ROOT / "profiles" / "paper.yaml")
+    assert paper.diffusion.model == "stable-diffusion-v1-5/stable-diffusion-v1-5"
+    assert (paper.llm.model, paper.llm.layer) == ("huggyllama/llama-13b", 40)
+    assert (paper.train.steps, paper.train.batch_size, paper.train.learning_rate) == (5000, 16, 1e-5)
+    assert (paper.loss.llm_weight, paper.loss.alignment_weight, paper.loss.temperature) == (1e-5, 1e-5, 1.0)
+    assert (paper.clip.model, paper.clip.revision, paper.image.side_px) == ("ViT-B-32-quickgelu", "openai", 512)
+    assert paper.review.require
+    assert paper.adapter.eta == 0.1
+    assert paper.sources.enabled == ("lexica", "civitai")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("  layer: 20", "  layer: 41", "llm.layer must be 1 to 40 for this LLaMA, got 41 (params.yaml, line "),
+        ("  layer: 20", "  layer: 0", "llm.layer should be greater than or equal to 1, got 0"),
+        ("  layers: all", "  layers: [1, 2]", "must hold llm.layer, which is 20"),
+        ("miniature/models/blip", "miniature/models/none", "blip.model is not usable: model folder"),
+        ("  heads: 8", "  heads: 7", "adapter.heads must divide the text width"),
+        ("prompts/miniature.json", "prompts/none.json", "prompt file prompts/none.json is missing"),
+        ("judge: miniature.oracle", "judge: miniature.none", "evaluate.judge names no module: miniature.none"),
+        ("serve: miniature.sites", "serve: miniature.none", "sources.lexica.serve names no module"),
+        ("serve: miniature.sites", "serve: nosuch.module", "sources.lexica.serve names no module"),
+        ("side_px: 64", "side_px: 60", "image.side_px must be a multiple of 8, the VAE's step, got 60"),
+        ("model: miniature/models/blip", "model: prompts/blip", "blip.model names no folder: prompts/blip"),
+        ("micro_batch: 16", "micro_batch: 5", "compute.micro_batch must divide train.batch_size (16), got 5"),
+        ("  layer: 20", "  lyer: 20", "llm.lyer is not a setting; did you mean layer? (params.yaml, line "),
+        ("adapter:", "adaptor:", "adaptor is not a setting; did you mean adapter?"),
+    ],
+)
+def test_each_mistake_is_one_line_that_says_what_to_do(project, old, new, message):
+    edit(project, old, new)
+    assert any(message in line for line in faults(project))
+
+
+def test_sections_that_contradict_each_other_are_told(project):
+    edit(project, "h3: transformer", "h3: linear")
+    edit(project, "student: query", "student: h3")
+    assert any("loss.student" in line for line in faults(project))
+
+
+def test_prompt_files_that_dvc_does_not_watch_are_refused(project):
+    shutil.copy(ROOT / "prompts" / "paper.json", "mine.json")
+    edit(project, "prompts/miniature.json", "mine.json")
+    assert "must lie in prompts/, which DVC watches, got mine.json" in faults(project)[0]
+
+
+def test_several_mistakes_are_told_together(project):
+    edit(project, "  layer: 20", "  layer: 41")
+    edit(project, "miniature/models/blip", "miniature/models/none")
+    assert len(faults(project)) == 2
+
+
+def test_a_model_whose_content_changed_is_refused(project):
+    revision = load_all(Settings, project).clip.revision
+    edit(project, revision, "f" * 16)
+    (line,) = faults(project)
+    assert "clip.model is not usable" in line
+    assert "not ffffffffffffffff" in line
+
+
+def test_hub_models_are_compared_when_their_config_can_be_reached(project, monkeypatch):
+    monkeypatch.setattr(llm, "layer_count", lambda *_: 12)
+    assert "must be 1 to 12" in faults(project)[0]
