@@ -12,6 +12,7 @@ from pipeline.errors import SurError
 
 Item = TypeVar("Item")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+WRITE_FAILED = ("No space left on device", "file write failed")  # in the words of safetensors and of torch
 
 
 def run(main: Callable[..., None], doc: str | None, arguments: Mapping[str, str] | None = None) -> None:
@@ -36,13 +37,19 @@ def guarded(action: Callable[[], None]) -> int:
         action()
     except SurError as error:
         return _fail(str(error))
+    except KeyboardInterrupt:
+        say("interrupted: finished work is kept, run the same command again to go on")
+        return 130
     except OSError as error:
         if error.errno not in NO_SPACE:
             raise
         return _fail(f"the disk is full ({error.filename or 'while writing'}): free some space and run again")
-    except KeyboardInterrupt:
-        say("interrupted: finished work is kept, run the same command again to go on")
-        return 130
+    except Exception as error:  # libraries wrap the system's error in one of their own; all others go on
+        if not any(text in str(error) for text in WRITE_FAILED):
+            raise
+        return _fail(
+            f"the disk is full or cannot be written ({str(error).splitlines()[0]}): free some space, run again"
+        )
     return 0
 
 

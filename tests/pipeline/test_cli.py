@@ -2,6 +2,7 @@ import errno
 import sys
 
 import pytest
+from safetensors import SafetensorError
 
 from pipeline import cli
 from pipeline.errors import SettingError, SurError
@@ -22,6 +23,20 @@ def test_a_users_mistake_is_one_line_each_and_exit_code_1(capsys):
 def test_a_full_disk_is_one_line(capsys):
     assert cli.guarded(failing(OSError(errno.ENOSPC, "No space", "data/x"))) == 1
     assert capsys.readouterr().err == "error: the disk is full (data/x): free some space and run again\n"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+        RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed"),
+    ],
+)
+def test_a_full_disk_is_recognised_in_the_words_of_libraries(capsys, error):
+    assert cli.guarded(failing(error)) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: the disk is full or cannot be written (")
+    assert str(error) in line
 
 
 def test_other_errors_keep_their_traceback():
