@@ -1,4 +1,4 @@
-"""The judge of the miniature: reads a picture by its pixels and says which statements about it hold."""
+"""The judge of the miniature: says by a picture's pixels which statements about it hold, and how clean it is."""
 
 from collections.abc import Sequence
 from math import exp
@@ -7,9 +7,10 @@ from typing import TypedDict
 from PIL import Image
 
 from miniature.language import GROUND, Atom
+from miniature.quality import quality
 from miniature.reading import Reading, Thing, read
 
-__all__ = ["Reading", "Thing", "Verdict", "judge", "read"]
+__all__ = ["Reading", "Thing", "Verdict", "judge", "quality", "read"]
 
 
 class Verdict(TypedDict):

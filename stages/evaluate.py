@@ -8,7 +8,7 @@ Reads     data/sample/parts/                 generated.GENERATED
 Writes    data/evaluate/scores.parquet       metrics.clip_based.SCORES
           data/evaluate/verdicts.parquet     metrics.judging.VERDICTS
           data/evaluate/prompts.csv          one line a prompt: share of right images in each arm
-          data/evaluate/statistics.json      by metric and prompt type: arms, difference, interval, p
+          data/evaluate/statistics.json      by metric and prompt type: arms, difference, interval, p; equivalence
           data/evaluate/metrics.json         the few of them by which experiments are compared
           data/evaluate/report.json          counts, and what was not computed and why
 Params    evaluate, clip.model, clip.revision, sample.prompts
@@ -121,7 +121,7 @@ def _write(
     verdicts = sorted(
         [*evidence.measured.verdicts, *evidence.people.rows], key=lambda row: (row[KEY], row["judge"], row["atom"])
     )
-    tables.write(evaluation.score_table(evidence.scores(), version), target / "scores.parquet", SCORES)
+    tables.write(evaluation.score_table(evidence, version), target / "scores.parquet", SCORES)
     tables.write(tables.from_rows(verdicts, judging.VERDICTS), target / "verdicts.parquet", judging.VERDICTS)
     write_text(target / "prompts.csv", _prompt_lines(evidence, known))
     write_json(target / "statistics.json", figures)

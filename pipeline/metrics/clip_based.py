@@ -18,9 +18,13 @@ VERSION = "1"
 
 SCORES = tables.schema(
     column(KEY, pa.string(), "the generated image"),
-    column("metric", pa.string(), "clip_cosine or clip_score"),
+    column("metric", pa.string(), "clip_cosine, clip_score or judge_quality"),
     column("value", pa.float64(), "the metric's value; its function says range and direction"),
-    column("metric_version", pa.string(), "version of the formula, model and its revision"),
+    column(
+        "metric_version",
+        pa.string(),
+        "version of the formula, model and its revision, or the judge and the digest of its source",
+    ),
 )
 
 

@@ -18,7 +18,8 @@ class EvaluateParams(Section):
     """Section ``evaluate`` of params.yaml."""
 
     judge: str | None
-    """Module with ``judge(image, atoms)``; null leaves the verdicts to people (reviews/semantic), as in the paper."""
+    """Module with ``judge(image, atoms)`` and perhaps ``quality(image)``; null leaves the verdicts to people
+    (reviews/semantic), as in the paper."""
     confidence: float = Field(gt=0.5, lt=1.0)
     """Of all intervals."""
     bootstrap: int = Field(ge=100, le=1_000_000)

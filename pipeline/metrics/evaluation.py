@@ -14,6 +14,8 @@ from pipeline.metrics.comparison import EvaluateParams, Picture, compare, same_q
 from pipeline.metrics.measuring import Measured, paired_scores
 from pipeline.tables import KEY
 
+EQUAL_IN = (COSINE, judging.QUALITY)
+"""Metrics in which the adapted arm shall be as good as the base arm, tested for equivalence."""
 NO_JUDGE = "evaluate.judge is null and reviews/semantic has no verdict on both images of any pair"
 NO_PEOPLE = "reviews/semantic has no verdict on these images"
 NO_CHOICE = "reviews/preference has no answer about these images"
@@ -43,9 +45,10 @@ class Evidence:
         return {sample_id: float(held) for sample_id, held in right.items()}
 
     def scores(self) -> dict[str, dict[str, float]]:
-        """Metric -> sample_id -> value."""
-        cosines = self.measured.cosines
-        return {COSINE: cosines, PAIRED: paired_scores(cosines, self.measured.scale)} if cosines else {}
+        """Metric -> sample_id -> value, of the metrics that have any."""
+        cosines, qualities = self.measured.cosines, self.measured.qualities
+        found = {COSINE: cosines, PAIRED: paired_scores(cosines, self.measured.scale), judging.QUALITY: qualities}
+        return {name: values for name, values in found.items() if values}
 
 
 def read_people(reviews: Path, pictures: Mapping[str, str]) -> People:
@@ -67,8 +70,8 @@ def figures(evidence: Evidence, config: EvaluateParams) -> tuple[dict[str, Any],
     """The content of statistics.json, and metric -> reason for all that lacks its data (absent, never 0)."""
     scores = evidence.scores()
     found: dict[str, Any] = {name: compare(values, evidence.pictures, config) for name, values in scores.items()}
-    if scores:
-        found[f"{COSINE}_equivalence"] = same_quality(scores[COSINE], evidence.pictures, config)
+    for name in EQUAL_IN:
+        found[f"{name}_equivalence"] = same_quality(scores.get(name, {}), evidence.pictures, config)
     found["accuracy"] = compare(evidence.right(), evidence.pictures, config)
     found["preference"] = preference.preference(evidence.people.choices, confidence=config.confidence)
     reasons = {"accuracy": NO_JUDGE, "preference": NO_CHOICE}
@@ -98,12 +101,23 @@ def _agreement(evidence: Evidence) -> dict[str, float] | None:
     return {"images": len(both), "accuracy": sum(both) / len(both)} if both else None
 
 
-def score_table(scores: Mapping[str, Mapping[str, float]], version: str) -> pa.Table:
-    """Scores in long form, SCORES: sorted by image and metric."""
+def score_table(evidence: Evidence, version: str) -> pa.Table:
+    """Scores in long form, SCORES: sorted by image and metric.
+
+    Args:
+        evidence: what was measured.
+        version: of the CLIP metrics; the judge's quality has the judge's.
+    """
+    scores = evidence.scores()
     rows = [(sample_id, name, value) for name, values in scores.items() for sample_id, value in values.items()]
     return tables.from_rows(
         (
-            {KEY: sample_id, "metric": name, "value": value, "metric_version": version}
+            {
+                KEY: sample_id,
+                "metric": name,
+                "value": value,
+                "metric_version": evidence.measured.judge if name == judging.QUALITY else version,
+            }
             for sample_id, name, value in sorted(rows)
         ),
         SCORES,

@@ -1,7 +1,8 @@
 """Judges: whether an image shows what its prompt asks for. All judges, people too, write the same table.
 
 A judge is a module with ``judge(image, atoms)`` that gives for every atom (one checkable statement of the prompt) a
-mapping of ``atom`` (its index), ``p`` (probability that it holds), ``verdict`` and ``reason``.
+mapping of ``atom`` (its index), ``p`` (probability that it holds), ``verdict`` and ``reason``. It may also have
+``quality(image)``, how good the picture is whatever it shows: 0 to 1, higher is better.
 """
 
 import ast
@@ -23,6 +24,8 @@ from pipeline.tables import KEY, column
 
 WHOLE_IMAGE = -1
 PERSON = "person: "
+QUALITY = "judge_quality"
+"""Metric name of what a judge's ``quality`` says."""
 
 VERDICTS = tables.schema(
     column(KEY, pa.string(), "the generated image"),
@@ -35,22 +38,29 @@ VERDICTS = tables.schema(
 )
 
 Ask = Callable[[Image.Image, Sequence[Mapping[str, Any]]], Iterable[Mapping[str, Any]]]
+Rate = Callable[[Image.Image], float]
 
 
 @dataclass(frozen=True)
 class Judge:
-    """An automatic judge with its name and the digest of its source."""
+    """An automatic judge with its name, the digest of its source, and its word on picture quality if it has one."""
 
     name: str
     digest: str
     ask: Ask
+    quality: Rate | None = None
+
+    @property
+    def version(self) -> str:
+        """Name and digest: what a figure of this judge depends on."""
+        return f"{self.name} {self.digest}"
 
 
 def load(name: str) -> Judge:
     """The judge in a module.
 
     Raises:
-        SettingError: there is no such module, or it has no function ``judge``.
+        SettingError: there is no such module, it has no function ``judge``, or its ``quality`` is no function.
     """
     try:
         module = importlib.import_module(name)
@@ -59,7 +69,10 @@ def load(name: str) -> Judge:
     ask = getattr(module, "judge", None)
     if ask is None or module.__file__ is None:
         raise params.wrong("evaluate.judge", f"must name a module with a function judge(image, atoms), got {name!r}")
-    return Judge(name, digest(_sources(name)), ask)
+    quality = getattr(module, "quality", None)
+    if quality is not None and not callable(quality):
+        raise params.wrong("evaluate.judge", f"must have a function quality(image) or nothing of that name: {name!r}")
+    return Judge(name, digest(_sources(name)), ask, quality)
 
 
 def _sources(name: str) -> dict[str, str]:
@@ -108,6 +121,20 @@ def judge_image(
         }
         for answer in answers
     ]
+
+
+def rate_image(judge: Judge, sample_id: str, image: Image.Image) -> float | None:
+    """The judge's word on one image's quality, 0 to 1, higher is better; None where the judge has none.
+
+    Raises:
+        ValueError: the judge gave a number outside 0 to 1, or none at all (nan).
+    """
+    if judge.quality is None:
+        return None
+    value = float(judge.quality(image))
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(f"{judge.name} gave a quality of {value} for {sample_id}, it must be 0 to 1")
+    return value
 
 
 class SemanticVerdict(Record):

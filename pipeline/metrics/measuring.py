@@ -13,7 +13,7 @@ from pipeline.generated import GENERATED
 from pipeline.images import decode
 from pipeline.metrics.clip_based import Scorer, cosines, paired_clip_score
 from pipeline.metrics.comparison import ADAPTED, BASE
-from pipeline.metrics.judging import Judge, judge_image
+from pipeline.metrics.judging import Judge, judge_image, rate_image
 from pipeline.prompts import Prompt
 from pipeline.tables import KEY
 
@@ -23,11 +23,21 @@ _NEEDED = tables.schema(*(GENERATED.field(name) for name in (KEY, "prompt_id", "
 
 @dataclass
 class Measured:
-    """What one pass found: cosines by sample_id and their logit scale, and the judge's rows of judging.VERDICTS."""
+    """What one pass found.
+
+    Args:
+        scale: the logit scale of the cosines.
+        cosines: of image and text, by sample_id.
+        verdicts: the judge's rows of judging.VERDICTS.
+        qualities: the judge's word on each picture, 0 to 1, by sample_id; empty where it has none.
+        judge: version of the judge; empty where there is none.
+    """
 
     scale: float
     cosines: dict[str, float] = field(default_factory=dict)
     verdicts: list[dict[str, Any]] = field(default_factory=list)
+    qualities: dict[str, float] = field(default_factory=dict)
+    judge: str = ""
 
 
 def measure(parts: Path, prompts: Mapping[str, Prompt], scorer: Scorer | None, judge: Judge | None) -> Measured:
@@ -37,9 +47,12 @@ def measure(parts: Path, prompts: Mapping[str, Prompt], scorer: Scorer | None, j
         parts: ``data/sample/parts``.
         prompts: by id; every image's prompt must be among them.
         scorer: a CLIP-like model, or None to leave the cosines out.
-        judge: or None to leave the verdicts out.
+        judge: or None to leave verdicts and quality out.
+
+    Raises:
+        ValueError: the judge broke its contract; names judge and image.
     """
-    found = Measured(scorer.logit_scale if scorer else 1.0)
+    found = Measured(scorer.logit_scale if scorer else 1.0, judge=judge.version if judge else "")
     with cli.progress(tables.shards(parts), "evaluate", unit="part") as shards:
         for rows in (rows for shard in shards for rows in _batches(shard)):
             if scorer:
@@ -49,6 +62,9 @@ def measure(parts: Path, prompts: Mapping[str, Prompt], scorer: Scorer | None, j
             if judge:
                 for sample_id, prompt_id, picture in rows:
                     found.verdicts += judge_image(judge, sample_id, picture, prompts[prompt_id].atoms)
+                    quality = rate_image(judge, sample_id, picture)
+                    if quality is not None:
+                        found.qualities[sample_id] = quality
     return found
 
 

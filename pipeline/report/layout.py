@@ -6,10 +6,11 @@ from typing import Any
 
 from pipeline.report import paper
 from pipeline.report.collect import Findings, Model, Step
-from pipeline.report.words import TYPES, interval, is_significant, level, p_value, percent, points, signed
+from pipeline.report.words import TYPES, equivalence, interval, is_significant, level, p_value, percent, points, signed
 
 NUMBER, GREY, BETTER, WORSE = "number", "grey", "better", "worse"
 NOT_IN_THIS_VERSION = "not computed: this version has no such metric"
+JUDGED = "judge_quality"
 QUALITY = {"brisque": "BRISQUE ↓", "clip_iqa": "CLIP-IQA ↑", "musiq": "MUSIQ ↑"}
 
 
@@ -79,15 +80,37 @@ def _score_row(line: Mapping[str, Any]) -> list[Cell]:
 
 
 def quality_table(findings: Findings, printed: Mapping[str, paper.Arms]) -> Table:
-    """The paper's Table 3, method none: image quality and user preference, with what was not computed and why."""
-    rows = [[Cell(label), Cell(NOT_IN_THIS_VERSION, GREY)] for label in QUALITY.values()]
-    rows.append([Cell("User preference for the adapter ↑"), _preference(findings)])
+    """The paper's Table 3, method none: image quality and user preference, with what was not computed and why.
+
+    Where the judge rates pictures, its figure stands here as what it is: no metric of the paper.
+    """
+    rows = {name: [Cell(label), Cell(NOT_IN_THIS_VERSION, GREY)] for name, label in QUALITY.items()}
+    rows |= _judged(findings)
+    rows["preference"] = [Cell("User preference for the adapter ↑"), _preference(findings)]
     if printed:
-        names = (*QUALITY, "preference")
-        rows = [[*row, _printed(printed.get(name))] for row, name in zip(rows, names, strict=True)]
+        rows = {name: [*row, _printed(printed.get(name))] for name, row in rows.items()}
     head = ["Method: none", "Result", *(["Paper: base → adapter"] if printed else [])]
     note = "Image quality should stay as it is; preference is the share of people's decided answers, by exact binomial."
-    return Table("Table 3: quality and preference", note, head, rows)
+    if JUDGED in rows:
+        note += f" Quality by the judge: {findings.judge}'s own score, 0 to 1, which the paper does not have."
+    return Table("Table 3: quality and preference", note, head, list(rows.values()))
+
+
+def _judged(findings: Findings) -> dict[str, list[Cell]]:
+    """The judge's word on the pictures' quality and whether both arms are equal in it; empty where it has none."""
+    line = findings.metrics.get(JUDGED, {}).get("all")
+    if not line:
+        return {}
+    gain = (
+        f"Δ {signed(line['difference'], 3)}, {level(findings.confidence)} interval {interval(line, scale=1, digits=3)}"
+    )
+    arms = f"base {line['base']:.3f}, adapter {line['adapted']:.3f} ({gain}, p {p_value(line['p'])})"
+    equal = equivalence(findings, JUDGED)
+    shown = Cell(equal) if equal else Cell("not computed: needs two prompts whose base pictures differ in it", GREY)
+    return {
+        JUDGED: [Cell("Quality by the judge ↑"), Cell(arms)],
+        "equal": [Cell("Quality by the judge, adapter"), shown],
+    }
 
 
 def _preference(findings: Findings) -> Cell:

@@ -7,6 +7,11 @@ from pipeline.report.collect import Findings
 
 TYPES = ("action", "colour", "counting")
 MINUS = "−"
+EQUAL_IN = {
+    "clip_cosine": "The fit of image and prompt (CLIP cosine)",
+    "judge_quality": "The quality of the pictures, by the judge,",
+}
+"""Metrics in which the adapted arm shall be as good as the base arm, and how they are called."""
 
 
 def percent(share: float) -> str:
@@ -80,7 +85,7 @@ def details(findings: Findings) -> list[str]:
         )
     if "clip_score" in findings.metrics:
         said.append(_clip_score(findings.metrics["clip_score"]["all"], findings.confidence))
-    return said + _equivalence(findings)
+    return said + [f"{what} {said_of}." for key, what in EQUAL_IN.items() if (said_of := equivalence(findings, key))]
 
 
 def _clip_score(line: Mapping[str, Any], confidence: float) -> str:
@@ -105,15 +110,21 @@ def _skill(name: str, line: Mapping[str, Any], confidence: float) -> str:
     )
 
 
-def _equivalence(findings: Findings) -> list[str]:
-    found = findings.metrics.get("clip_cosine_equivalence")
+def equivalence(findings: Findings, key: str) -> str:
+    """Whether both arms were shown to be equal in a metric, within which margin, and p; empty where it was not tested.
+
+    Args:
+        findings: what was computed.
+        key: the metric's name without ``_equivalence``.
+    """
+    found = findings.metrics.get(f"{key}_equivalence")
     if not found:
-        return []
+        return ""
     shown = "is equal" if found["p"] < 1 - findings.confidence else "was not shown to be equal"
-    return [
-        f"The fit of image and prompt (CLIP cosine) {shown} within {findings.margin_sd} standard deviations of the "
-        f"base's prompt means (equivalence test, p {p_value(found['p'])})."
-    ]
+    return (
+        f"{shown} within {findings.margin_sd} standard deviations of the base's prompt means (equivalence test, "
+        f"p {p_value(found['p'])})"
+    )
 
 
 def listed(names: list[str]) -> str:

@@ -28,10 +28,6 @@ def test_what_pictures_show_is_scored_skill_by_skill():
     assert found == {"all_right": 0.5, "colour_right": 1.0, "counting_right": 0.5, "ground_right": 0.5}
 
 
-def test_the_oracle_is_right_on_drawn_pictures():
-    assert min(measures.oracle(count=60).values()) >= 0.98
-
-
 def test_measured_scenes_are_held_out():
     assert all(is_held_out(scene) for scene in measures.held_out(40)[0])
 
@@ -40,7 +36,8 @@ def test_an_untrained_text_encoder_reads_nothing():
     torch.manual_seed(0)
     tokenizer = vocabulary.clip_tokenizer()
     found = measures.text_encoder(train_text_encoder.Reader(tokenizer), tokenizer, count=8)
-    assert found == {"complex_prompts_read": 0.0, "simple_prompts_read": 0.0}
+    assert len(found) == 5
+    assert set(found.values()) == {0.0}
 
 
 def test_an_untrained_language_model_is_near_chance():

@@ -7,6 +7,7 @@ from PIL import Image
 from miniature import oracle
 from miniature.language import atoms
 from miniature.world import Group, Scene, any_scene, draw
+from pipeline.metrics import judging
 
 CIRCLES = Scene((Group(3, "circle", "red"),), "blue")
 RUNNERS = Scene((Group(2, "person", "green", "running"),), "white")
@@ -86,3 +87,9 @@ def test_probabilities_stay_in_range_and_decide_the_verdict():
 
 def test_a_picture_of_another_size_is_read_too():
     assert len(oracle.read(draw(CIRCLES, 2, side_px=128)).things) == 3
+
+
+def test_the_evaluation_finds_verdicts_and_quality_in_the_oracle():
+    found, image = judging.load("miniature.oracle"), draw(CIRCLES, 1)
+    assert [row["verdict"] for row in judging.judge_image(found, "x/00/base", image, atoms(CIRCLES))] == [True] * 3
+    assert judging.rate_image(found, "x/00/base", image) > 0.9

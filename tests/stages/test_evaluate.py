@@ -42,6 +42,9 @@ def _is_red(image: Image.Image, atoms: Sequence[Mapping[str, Any]]) -> list[dict
 JUDGE = Judge("fake", "0" * 16, _is_red)
 
 
+RATING_JUDGE = Judge("fake", "0" * 16, _is_red, lambda image: 0.9 if image.getpixel((0, 0)) == (255, 0, 0) else 0.2)
+
+
 def _no_weights() -> Scorer:
     raise ModelError("weights X missing")
 
@@ -101,6 +104,38 @@ def test_every_image_has_its_scores_and_verdicts(tmp_path: Path) -> None:
             ("disc", "0.5000", "1.0000"),
             ("pair", "0.5000", ""),
         ]
+
+
+@pytest.mark.usefixtures("sampled")
+def test_a_judge_that_rates_pictures_has_its_quality_compared(tmp_path: Path) -> None:
+    figures, report = _run(tmp_path, judge=RATING_JUDGE, build_scorer=_no_weights)
+    line = figures["judge_quality"]["all"]
+    assert (line["base"], line["adapted"]) == (pytest.approx(0.55), pytest.approx(0.9))
+    scores = tables.read(tmp_path / "out" / "scores.parquet", SCORES)
+    assert scores.column("metric").to_pylist() == ["judge_quality"] * 10
+    assert set(scores.column("metric_version").to_pylist()) == {"fake " + "0" * 16}
+    assert not [gap for gap in report["not_computed"] if "judge_quality" in gap["metric"]]
+
+
+def test_equal_quality_is_tested_where_the_bases_pictures_differ(tmp_path: Path) -> None:
+    write_sample(tmp_path / "sample", lambda arm, index: "red")
+    seen = iter(range(100))
+    by_prompt = Judge("fake", "0" * 16, _is_red, lambda image: 0.3 if next(seen) < 6 else 0.8)  # disc comes first
+    figures, _ = _run(tmp_path, judge=by_prompt)
+    assert figures["judge_quality"]["all"]["difference"] == 0.0
+    assert figures["judge_quality_equivalence"] == {
+        "difference": 0.0,
+        "margin": pytest.approx(0.2 * np.std([0.3, 0.8], ddof=1), rel=1e-5),
+        "p": 0.0,
+    }
+
+
+@pytest.mark.usefixtures("sampled")
+def test_a_judge_that_does_not_rate_pictures_leaves_no_quality(tmp_path: Path) -> None:
+    figures, report = _run(tmp_path)
+    assert not [name for name in figures if name.startswith("judge_quality")]
+    assert "judge_quality" not in tables.read(tmp_path / "out" / "scores.parquet", SCORES).column("metric").to_pylist()
+    assert not [gap for gap in report["not_computed"] if "quality" in gap["metric"]]
 
 
 @pytest.mark.usefixtures("sampled")

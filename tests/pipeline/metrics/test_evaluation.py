@@ -1,5 +1,13 @@
-from pipeline.metrics import evaluation
+import numpy as np
+import pytest
+from statsmodels.stats.weightstats import ttost_paired
 
+from pipeline.metrics import evaluation
+from pipeline.metrics.comparison import EvaluateParams, Picture
+from pipeline.metrics.evaluation import Evidence, People
+from pipeline.metrics.measuring import Measured
+
+CONFIG = EvaluateParams(judge="fake", confidence=0.95, bootstrap=200, equivalence_margin_sd=0.2, seed=0)
 LINE = {"base": 0.1, "adapted": 0.4, "low": 0.2, "high": 0.5, "p": 0.01, "p_holm": 0.02, "pairs": 80, "mcnemar_p": None}
 
 
@@ -15,3 +23,54 @@ def test_experiments_are_told_apart_by_a_few_figures():
 def test_what_was_not_computed_is_absent_from_the_headline():
     assert evaluation.headline({}) == {}
     assert evaluation.headline({"clip_score": {"all": {"adapted": 0.6}}}) == {"clip_score": 0.6}
+
+
+def _evidence(qualities: dict[str, float], cosines: dict[str, float] | None = None) -> Evidence:
+    pictures = [
+        Picture(f"p{prompt}/00/{arm}", arm, f"p{prompt}", "colour", 0)
+        for prompt in range(8)
+        for arm in ("base", "adapted")
+    ]
+    measured = Measured(100.0, cosines or {}, [], qualities, "fake 0123")
+    return Evidence(pictures, measured, People([], [], {}))
+
+
+def _rated() -> dict[str, float]:
+    rng = np.random.default_rng(0)
+    base = rng.uniform(0.2, 0.9, 8)
+    arms = {"base": base, "adapted": base + rng.normal(0.01, 0.02, 8)}
+    return {f"p{prompt}/00/{arm}": float(values[prompt]) for arm, values in arms.items() for prompt in range(8)}
+
+
+def test_the_judges_quality_is_compared_and_tested_for_equivalence():
+    rated = _rated()
+    found, _ = evaluation.figures(_evidence(rated), CONFIG)
+    base, ours = (np.array([rated[f"p{prompt}/00/{arm}"] for prompt in range(8)]) for arm in ("base", "adapted"))
+    margin = 0.2 * base.std(ddof=1)
+    assert found["judge_quality"]["all"]["difference"] == pytest.approx((ours - base).mean(), rel=1e-5)
+    assert found["judge_quality_equivalence"] == {
+        "difference": pytest.approx((ours - base).mean(), rel=1e-5),
+        "margin": pytest.approx(margin, rel=1e-5),
+        "p": pytest.approx(ttost_paired(ours, base, -margin, margin)[0], rel=1e-5),
+    }
+    assert "clip_cosine" not in found
+    assert "clip_cosine_equivalence" not in found
+
+
+def test_without_a_word_on_quality_there_is_no_figure_and_no_gap():
+    found, missing = evaluation.figures(_evidence({}, _rated()), CONFIG)
+    assert not [name for name in (*found, *missing) if name.startswith("judge_quality")]
+    assert "clip_cosine_equivalence" in found
+
+
+def test_equivalence_that_is_not_defined_is_absent():
+    found, _ = evaluation.figures(_evidence(dict.fromkeys(_rated(), 0.5)), CONFIG)
+    assert "judge_quality" in found
+    assert "judge_quality_equivalence" not in found
+
+
+def test_each_score_names_what_it_depends_on():
+    table = evaluation.score_table(_evidence(_rated(), _rated()), "1, clip abc")
+    versions = dict(zip(table.column("metric").to_pylist(), table.column("metric_version").to_pylist(), strict=True))
+    assert versions == {"clip_cosine": "1, clip abc", "clip_score": "1, clip abc", "judge_quality": "fake 0123"}
+    assert table.num_rows == 3 * 16

@@ -51,6 +51,25 @@ def test_a_probability_outside_its_range_is_refused() -> None:
         judging.judge_image(_judge(_answer(0), _answer(1, p=1.1)), "x/00/base", PICTURE, ATOMS)
 
 
+def _rater(value: float) -> judging.Judge:
+    return judging.Judge("fake", "0" * 16, lambda image, atoms: [], lambda image: value)
+
+
+@pytest.mark.parametrize("value", [0, 0.25, 1.0])
+def test_a_judge_may_rate_a_picture_from_0_to_1(value: float) -> None:
+    assert judging.rate_image(_rater(value), "x/00/base", PICTURE) == value
+
+
+def test_a_judge_without_a_word_on_quality_rates_nothing() -> None:
+    assert judging.rate_image(_judge(), "x/00/base", PICTURE) is None
+
+
+@pytest.mark.parametrize("value", [-0.01, 1.01, float("nan"), float("inf")])
+def test_a_quality_outside_its_range_is_refused_with_judge_and_image(value: float) -> None:
+    with pytest.raises(ValueError, match=r"fake gave a quality of .* for x/00/base, it must be 0 to 1"):
+        judging.rate_image(_rater(value), "x/00/base", PICTURE)
+
+
 def test_an_image_is_right_if_all_its_atoms_are() -> None:
     rows = [
         {"sample_id": "x", "verdict": True},
@@ -74,6 +93,21 @@ def test_a_judge_is_a_module_with_a_function_judge(tmp_path: Path, monkeypatch: 
     monkeypatch.delitem(sys.modules, "a_judge_for_tests")
     assert judging.judge_image(found, "x/00/base", PICTURE, []) == []
     assert len(found.digest) == 16
+    assert found.quality is None
+    assert found.version == f"a_judge_for_tests {found.digest}"
+
+
+@pytest.mark.usefixtures("in_project")
+def test_a_judges_function_quality_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("a_rating_judge")
+    module.__file__ = __file__
+    monkeypatch.setitem(sys.modules, "a_rating_judge", module)
+    monkeypatch.setattr(module, "judge", lambda image, atoms: [], raising=False)
+    monkeypatch.setattr(module, "quality", lambda image: 0.5, raising=False)
+    assert judging.rate_image(judging.load("a_rating_judge"), "x/00/base", PICTURE) == 0.5
+    monkeypatch.setattr(module, "quality", 0.5)
+    with pytest.raises(SettingError, match=r"evaluate\.judge must have a function quality\(image\)"):
+        judging.load("a_rating_judge")
 
 
 def _digest_of_package(folder: Path, monkeypatch: pytest.MonkeyPatch, helper: str) -> str:

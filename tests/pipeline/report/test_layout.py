@@ -3,7 +3,7 @@ from typing import Any
 
 from pipeline.report import layout, missing, paper
 from pipeline.report.collect import Findings, collect
-from tests.pipeline.report.folder import metrics, write_data
+from tests.pipeline.report.folder import line, metrics, write_data
 
 SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 
@@ -51,6 +51,41 @@ def test_a_preference_has_its_interval(tmp_path: Path) -> None:
     found = {"answers": 267, "ties": 0, "adapted": 0.4644, "low": 0.405, "high": 0.524, "p": 0.27}
     table = _texts(layout.quality_table(_findings(tmp_path, {**metrics(), "preference": found}), {}))
     assert table["User preference for the adapter ↑"] == ["46.4 % (40.5 % to 52.4 %, p 0.270, 267 answers)"]
+
+
+def _judged(**changed: Any) -> dict[str, Any]:
+    line_ = line(0.661, 0.655, 0.41, p_holm=None, mcnemar_p=None, low=-0.0201, high=0.0082)
+    equal = {"difference": -0.006, "margin": 0.03, "p": 0.012}
+    return {**metrics(), "judge_quality": {"all": line_}, "judge_quality_equivalence": equal, **changed}
+
+
+def test_the_judges_quality_stands_with_its_equivalence_and_is_called_the_judges(tmp_path: Path) -> None:
+    table = layout.quality_table(_findings(tmp_path, _judged()), paper.row(SD15))
+    assert _texts(table)["Quality by the judge ↑"] == [
+        "base 0.661, adapter 0.655 (Δ −0.006, 95 % interval −0.020 to +0.008, p 0.410)", "–",
+    ]  # fmt: skip
+    assert _texts(table)["Quality by the judge, adapter"] == [
+        "is equal within 0.2 standard deviations of the base's prompt means (equivalence test, p 0.012)", "–",
+    ]  # fmt: skip
+    assert "miniature.oracle's own score" in table.note
+    assert all(len(row) == len(table.head) for row in table.rows)
+
+
+def test_equivalence_that_was_not_shown_or_not_defined_is_not_called_equal(tmp_path: Path) -> None:
+    unsure = {"difference": -0.006, "margin": 0.03, "p": 0.3}
+    told = [
+        _texts(layout.quality_table(_findings(tmp_path, _judged(judge_quality_equivalence=found)), {}))
+        for found in (unsure, {})
+    ]
+    shown = [table["Quality by the judge, adapter"][0] for table in told]
+    assert shown[0].startswith("was not shown to be equal within 0.2")
+    assert shown[1].startswith("not computed")
+
+
+def test_a_judge_that_does_not_rate_has_no_row(tmp_path: Path) -> None:
+    table = layout.quality_table(_findings(tmp_path), {})
+    assert not [name for name in _texts(table) if "judge" in name]
+    assert "judge" not in table.note
 
 
 def test_tables_without_figures_are_empty_but_there(tmp_path: Path) -> None:

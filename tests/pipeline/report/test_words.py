@@ -47,6 +47,16 @@ def test_a_failed_equivalence_test_is_not_called_equal() -> None:
     assert "was not shown to be equal" in words.details(_findings(figures))[-1]
 
 
+def test_equal_quality_by_the_judge_is_told_beside_the_fit_of_text() -> None:
+    figures = {**metrics(), "judge_quality_equivalence": {"difference": 0.0, "margin": 0.02, "p": 0.01}}
+    said = words.details(_findings(figures))
+    assert said[-2].startswith("The fit of image and prompt (CLIP cosine) is equal")
+    assert said[-1] == (
+        "The quality of the pictures, by the judge, is equal within 0.2 standard deviations of the base's prompt means "
+        "(equivalence test, p 0.010)."
+    )
+
+
 def test_significance_is_decided_by_the_corrected_p() -> None:
     assert not words.is_significant(line(0.4, 0.5, 0.04), 0.95)
     assert words.is_significant(line(0.4, 0.5, 0.04, p_holm=None), 0.95)
