@@ -5,8 +5,8 @@
 Reads     data/review_export/queue.parquet
 Writes    reviews/triplets/miniature-truth.jsonl, to be committed; the reviewer's name says what it is
 
-A pair is rejected where its prompt belongs to another picture, or where the caption does not say the count, colour,
-kind and ground that the picture has. Actions do not decide: they are the hardest to see at this size.
+A pair is rejected where its prompt belongs to another picture, or where the caption does not say what the picture
+shows: count, colour, kind, action and ground, each of its own group.
 """
 
 import json
@@ -26,7 +26,14 @@ from pipeline.tables import KEY
 TASKS = Path("data/review_export/queue.parquet")
 TARGET = Path("reviews/triplets/miniature-truth.jsonl")
 REVIEWER = "miniature truth (not a person)"
-REASONS = {"count": "wrong_count", "colour": "wrong_colour", "kind": "wrong_object", "ground": "wrong_ground"}
+REASONS = {
+    "count": "wrong_count",
+    "colour": "wrong_colour",
+    "kind": "wrong_object",
+    "action": "wrong_action",
+    "ground": "wrong_ground",
+}
+MIXED_UP = "wrong_group"
 OTHER_PICTURE = "other_picture"
 
 
@@ -53,6 +60,8 @@ def judge(queue: pa.Table, records: Mapping[str, Mapping[str, Any]]) -> list[dic
 def _reasons(caption: str, record: Mapping[str, Any]) -> list[str]:
     said, shown = understand(caption), Meaning.of(record["scene"])
     reasons = [reason for field, reason in REASONS.items() if not said.agrees(shown, field)]
+    if not reasons and not said.matches(shown):
+        reasons = [MIXED_UP]
     return [*reasons, OTHER_PICTURE] if record["fault"] == "wrong_prompt" else reasons
 
 

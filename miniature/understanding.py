@@ -1,6 +1,7 @@
 """Understands sentences of both languages: the reverse of `language`, by looking phrases up, longest first."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 
@@ -34,12 +35,20 @@ class Meaning:
         return cls(groups, scene.ground)
 
     def agrees(self, truth: "Meaning", field: str) -> bool:
-        """Whether both name the same values of a field ("ground", or a field of `Said`), in any order of groups."""
+        """Whether both name the same values of a field ("ground", or a field of `Said`), in any order of groups.
+
+        Which group has which value is not asked: "one red star and two blue dots" has the counts and the colours of
+        "two red stars and one blue dot". `matches` asks that too.
+        """
         if field == "ground":
             return self.ground == truth.ground
         return sorted(str(getattr(said, field)) for said in self.groups) == sorted(
             str(getattr(said, field)) for said in truth.groups
         )
+
+    def matches(self, truth: "Meaning") -> bool:
+        """Whether both say the same of the same groups, in any order of groups, and name the same ground."""
+        return self.ground == truth.ground and Counter(self.groups) == Counter(truth.groups)
 
 
 def understand(sentence: str) -> Meaning:

@@ -6,7 +6,7 @@ from miniature import corpus, language, words
 from miniature.understanding import Meaning, Said, understand
 from miniature.world import Group, Scene, any_scene
 
-PEOPLE = Scene((Group(3, "person", "red", "jumping"),), "blue")
+PEOPLE = Scene((Group(2, "person", "red", "jumping"),), "blue")
 PAIR = Scene((Group(2, "circle", "red"), Group(1, "circle", "white")), "grey")
 
 
@@ -39,7 +39,7 @@ def test_complex_prompts_name_count_colour_kind_action_and_ground_in_plain_words
 def test_complex_prompts_carry_weights_quality_words_and_any_order():
     rng = random.Random(7)
     prompts = [language.complex_prompt(PEOPLE, rng) for _ in range(60)]
-    assert any("(three red people jumping:1." in prompt for prompt in prompts)
+    assert any("(two red people jumping:1." in prompt for prompt in prompts)
     assert all(sum(word in prompt for word in words.QUALITY_WORDS) >= 2 for prompt in prompts)
     assert len({prompt.split(", ")[0] for prompt in prompts}) > 5
 
@@ -65,12 +65,12 @@ def test_the_usual_caption_of_a_scene_is_always_the_same():
 def test_atoms_ask_for_each_skill_of_a_group_and_for_the_ground():
     asked = language.atoms(PEOPLE)
     assert [(atom["skill"], atom["class"], atom["answer"]) for atom in asked] == [
-        ("counting", "person", "three"),
+        ("counting", "person", "two"),
         ("colour", "person", "red"),
         ("action", "person", "jumping"),
         ("colour", "ground", "blue"),
     ]
-    assert asked[0]["question"] == "Are there exactly three people?"
+    assert asked[0]["question"] == "Are there exactly two people?"
     assert all(atom["depends_on"] == [] for atom in asked)
 
 
@@ -99,6 +99,16 @@ def test_meanings_agree_field_by_field():
     assert said.agrees(truth, "colour")
     assert not said.agrees(truth, "kind")
     assert not said.agrees(truth, "ground")
+
+
+def test_meanings_match_group_by_group_in_any_order():
+    truth = Meaning.of(PAIR)
+    mixed_up = understand("one red circle and two white circles on a grey background")
+    assert all(mixed_up.agrees(truth, field) for field in ("count", "colour", "kind", "action", "ground"))
+    assert not mixed_up.matches(truth)
+    assert understand("one white circle and two red circles on a grey background").matches(truth)
+    assert not understand("one white circle and two red circles on a black background").matches(truth)
+    assert not understand("two red circles on a grey background").matches(truth)
 
 
 def test_the_corpus_holds_statements_and_sentences_with_their_meaning():

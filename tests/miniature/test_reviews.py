@@ -14,9 +14,9 @@ from tests.pipeline.review.rows import scored
 SCENE = Scene((Group(3, "circle", "red"),), "blue")
 
 
-def _verdict(said: str, *, fault: str | None = None) -> dict[str, Any]:
+def _verdict(said: str, *, fault: str | None = None, scene: Scene = SCENE) -> dict[str, Any]:
     rows = queue(scored(margins=[1.0], simple_prompt=said))
-    (verdict,) = reviews.judge(rows, {"a:0": {"scene": SCENE, "fault": fault}})
+    (verdict,) = reviews.judge(rows, {"a:0": {"scene": scene, "fault": fault}})
     return verdict
 
 
@@ -32,12 +32,24 @@ def test_a_caption_that_says_what_is_shown_is_kept(said: str) -> None:
         ("three green circles on a blue background", ["wrong_colour"]),
         ("three red stars on a blue background", ["wrong_object"]),
         ("three red circles on a white background", ["wrong_ground"]),
-        ("nothing at all", ["wrong_count", "wrong_colour", "wrong_object", "wrong_ground"]),
+        ("nothing at all", ["wrong_count", "wrong_colour", "wrong_object", "wrong_action", "wrong_ground"]),
     ],
 )
 def test_a_caption_that_says_something_else_is_rejected_with_its_reason(said: str, reasons: list[str]) -> None:
     found = _verdict(said)
     assert (found["verdict"], found["reasons"]) == ("reject", reasons)
+
+
+def test_a_caption_with_another_action_is_rejected() -> None:
+    runner = Scene((Group(1, "person", "red", "running"),), "blue")
+    assert _verdict(caption(runner), scene=runner)["reasons"] == []
+    assert _verdict("one red person sitting on a blue ground", scene=runner)["reasons"] == ["wrong_action"]
+
+
+def test_a_caption_that_mixes_up_the_groups_is_rejected() -> None:
+    two = Scene((Group(1, "star", "red"), Group(2, "circle", "white")), "blue")
+    assert _verdict("two white circles and one red star on a blue ground", scene=two)["reasons"] == []
+    assert _verdict("two red circles and one white star on a blue ground", scene=two)["reasons"] == ["wrong_group"]
 
 
 def test_a_prompt_of_another_picture_is_rejected_whatever_the_caption_says() -> None:
