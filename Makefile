@@ -2,13 +2,15 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
+# Experiments of a study at a time: two suit the miniature; with real models on one GPU say JOBS=1.
+JOBS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # One thread for each of the two test workers: with more, tiny models on shared cores run up to 100 times slower.
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
 RUN := $(THREADS) PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: setup check test repro compare bench miniature clean
+.PHONY: setup check test repro evidence ablation layers compare bench miniature clean
 
 setup: $(STAMP)
 
@@ -30,6 +32,18 @@ test: setup
 
 repro: setup
 	$(RUN) dvc repro
+
+# Studies: what is finished is not run again; each writes its page, figures and chart into docs/studies/. The data that
+# all rows share is made once, before them.
+evidence: repro
+	$(RUN) sur study seeds --jobs $(JOBS)
+	$(RUN) sur study paper-values --jobs $(JOBS)
+
+ablation: repro
+	$(RUN) sur study ablation --jobs $(JOBS)
+
+layers: repro
+	$(RUN) sur study layers --jobs $(JOBS)
 
 # Experiments beside each other, by what differs between them; `dvc exp show` alone shows every figure of every stage.
 compare: setup

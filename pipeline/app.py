@@ -1,4 +1,4 @@
-"""The ``sur`` command: look at outputs, generate pictures, see what is missing on this machine."""
+"""The ``sur`` command: look at outputs, generate pictures, run studies, see what is missing on this machine."""
 
 import argparse
 import sys
@@ -10,6 +10,8 @@ import torch
 from pipeline import cli, diffusion, doctor, engine, files, images, sampling, settings, show, work
 from pipeline.adapters import folder
 from pipeline.params import PARAMS, load
+from pipeline.studies import running
+from pipeline.studies.definitions import STUDIES
 from pipeline.vae import DiffusionParams
 
 ADAPTER = Path("data/train/adapter")
@@ -23,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             code = cli.guarded(lambda: _show(parsed.stage, parsed.sample_id))
         case "generate":
             code = cli.guarded(lambda: generate(parsed.prompt, parsed.seed, parsed.eta, parsed.adapter, parsed.out))
+        case "study":
+            code = cli.guarded(lambda: _study(parsed))
         case _:
             code = _doctor()
     raise SystemExit(code)
@@ -40,8 +44,27 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--eta", type=float, help="the adapter's dial, 0 to 1 (default: as trained; 0 is the base model)")
     made.add_argument("--adapter", type=Path, default=ADAPTER, help=f"adapter folder (default {ADAPTER})")
     made.add_argument("--out", type=Path, default=Path("generated.png"), help="picture to write (default %(default)s)")
+    studied = commands.add_parser("study", help="a set of experiments, run and laid out as a page with table and chart")
+    studied.add_argument("name", choices=list(STUDIES))
+    studied.add_argument("--jobs", type=_count, default=1, help="experiments at a time (default 1)")
+    studied.add_argument(
+        "--prompts", type=_count, help="evaluation prompts a skill (default: seeds all, others params')"
+    )
+    studied.add_argument("--again", action="store_true", help="run finished experiments too")
+    studied.add_argument("--out", type=Path, default=running.TARGET, help="folder of the page (default %(default)s)")
     commands.add_parser("doctor", help="what is missing on this machine")
     return parser
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, got {number}")
+    return number
+
+
+def _study(asked: argparse.Namespace) -> None:
+    running.study(asked.name, asked.out, prompts_per_type=asked.prompts, jobs=asked.jobs, again=asked.again)
 
 
 def _show(stage: str, sample_id: str | None) -> None:

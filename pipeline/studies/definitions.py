@@ -1,0 +1,162 @@
+"""Which studies there are: each a short table of rows, one experiment a row, said as changes to params.yaml."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline import llm, params, prompts
+from pipeline.errors import SettingError
+from pipeline.params import PARAMS, wrong
+from pipeline.settings import Settings
+
+PAPER = Path("profiles/paper.yaml")
+SEEDS = range(5)
+LAYERS = (1, 10, 20, 30, 40)
+LLM, ALIGNMENT, LIMIT = "loss.llm_weight", "loss.alignment_weight", "sample.limit_per_type"
+THE_LLM, THE_ALIGNMENT = "The LLM loss", "The complex-prompt loss"
+RECIPE = ("adapter", "loss", "train")
+NOT_RECIPE = {
+    "adapter.seed": "a draw, no value of the paper's",
+    "loss.w0_seed": "a draw, no value of the paper's",
+    "train.seed": "a draw, no value of the paper's",
+    "train.precision": "the machine's: half precision needs a GPU",
+    "train.validate_every": "how often one looks",
+    "train.validation_samples": "how much one looks at",
+    "train.checkpoint_every": "what a kill may cost",
+    "train.sample_prompts": "how much one looks at",
+}
+Value = Any
+
+
+@dataclass(frozen=True)
+class Row:
+    """One experiment: its part of the experiment's name, what the table calls it, and what it changes."""
+
+    key: str
+    label: str
+    overrides: Mapping[str, Value]
+    layer: int | None = None
+    """Where the chart puts it, in a study of layers."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Two rows that differ in one thing: keys of the row that has it and of the row that lacks it."""
+
+    about: str
+    """The thing, as the subject of a sentence."""
+    where: str
+    """What else holds in both rows."""
+    present: str
+    absent: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """Rows, and the pairs of them that are compared prompt by prompt."""
+
+    name: str
+    title: str
+    rows: Sequence[Row]
+    contrasts: Sequence[Contrast] = ()
+
+
+def define(name: str, settings: Settings, *, prompts_per_type: int | None = None, path: Path = PARAMS) -> Study:
+    """The study of this name under these settings.
+
+    Args:
+        name: one of ``STUDIES``.
+        settings: all of params.yaml.
+        prompts_per_type: evaluation prompts of each skill; without it the study ``seeds`` takes all there are, the
+            others as many as ``sample.limit_per_type`` says.
+        path: where the settings stand, for messages.
+
+    Raises:
+        SettingError: the settings leave nothing to compare.
+    """
+    made = STUDIES[name](settings, path)
+    if prompts_per_type is None and name == "seeds":
+        prompts_per_type = all_prompts(settings)
+    if prompts_per_type is None:
+        return made
+    common = {LIMIT: prompts_per_type}
+    return replace(made, rows=[replace(row, overrides={**common, **row.overrides}) for row in made.rows])
+
+
+def all_prompts(settings: Settings) -> int:
+    """The number of prompts of the skill that has most."""
+    found = prompts.read(Path(name) for name in settings.sample.prompts)
+    return max(Counter(prompt.type for prompt in found).values())
+
+
+def _seeds(settings: Settings, path: Path) -> Study:
+    """The three seeds of a training go together: order and noise, the adapter's start, and the projection W0."""
+    del settings, path
+    draws = ("train.seed", "adapter.seed", "loss.w0_seed")
+    rows = [Row(str(seed), f"seed {seed}", dict.fromkeys(draws, seed)) for seed in SEEDS]
+    return Study("seeds", "Five training seeds", rows)
+
+
+def _ablation(settings: Settings, path: Path) -> Study:
+    """The paper's Table 5."""
+    for key, value in ((LLM, settings.loss.llm_weight), (ALIGNMENT, settings.loss.alignment_weight)):
+        _require_on(key, value, path)
+    rows = [
+        Row("both", "LLM loss and complex-prompt loss", {}),
+        Row("llm", "LLM loss only", {ALIGNMENT: 0.0}),
+        Row("complex", "complex-prompt loss only (control: same data, no LLM)", {LLM: 0.0}),
+        Row("neither", "neither", {LLM: 0.0, ALIGNMENT: 0.0}),
+    ]
+    contrasts = [
+        Contrast(THE_LLM, "beside the complex-prompt loss", "both", "complex"),
+        Contrast(THE_LLM, "without the complex-prompt loss", "llm", "neither"),
+        Contrast(THE_ALIGNMENT, "beside the LLM loss", "both", "llm"),
+        Contrast(THE_ALIGNMENT, "without the LLM loss", "complex", "neither"),
+    ]
+    return Study("ablation", "Ablation of the losses (the paper's Table 5)", rows, contrasts)
+
+
+def _layers(settings: Settings, path: Path) -> Study:
+    """The paper's Table 4, and the control that no layer enters: the same data without the LLM loss."""
+    _require_on(LLM, settings.loss.llm_weight, path)
+    there = llm.layer_count(settings.llm.model, settings.llm.revision) or max(LAYERS)
+    chosen = list(dict.fromkeys(min(layer, there) for layer in LAYERS))
+    cached = settings.llm.layers
+    if cached != "all" and not set(chosen) <= set(cached):
+        needed = ", ".join(str(layer) for layer in chosen)
+        raise wrong("llm.layers", f"must be all or hold {needed} for this study, got {list(cached)}", path)
+    rows = [Row(f"layer-{layer}", f"layer {layer}", {"llm.layer": layer}, layer) for layer in chosen]
+    control = Row("control", "no LLM (control: same data)", {LLM: 0.0})
+    contrasts = [Contrast(THE_LLM, f"with layer {row.layer}", row.key, control.key) for row in rows]
+    return Study("layers", "LLM layers (the paper's Table 4)", [*rows, control], contrasts)
+
+
+def _paper_values(settings: Settings, path: Path) -> Study:
+    """The recipe in force beside the paper's own."""
+    ours, theirs = settings.model_dump(mode="json"), params.read(PAPER)
+    changed = {
+        f"{section}.{key}": value
+        for section in RECIPE
+        for key, value in theirs[section].items()
+        if f"{section}.{key}" not in NOT_RECIPE and ours[section].get(key) != value
+    }
+    if not changed:
+        raise SettingError(f"{path} has the paper's own values already ({PAPER}): there is nothing to compare")
+    rows = [Row("ours", "the values in force", {}), Row("paper", "the paper's own values", changed)]
+    contrast = Contrast("Training", "with the values in force instead of the paper's", "ours", "paper")
+    return Study("paper-values", "The paper's own values", rows, [contrast])
+
+
+def _require_on(key: str, value: float, path: Path) -> None:
+    if not value:
+        raise wrong(key, "must be above 0: this study switches it off", path)
+
+
+STUDIES: Mapping[str, Callable[[Settings, Path], Study]] = {
+    "seeds": _seeds,
+    "ablation": _ablation,
+    "layers": _layers,
+    "paper-values": _paper_values,
+}

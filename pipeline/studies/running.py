@@ -1,0 +1,98 @@
+"""One study from its name to its page: define, run what is missing, collect, lay out."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pipeline import cli, files
+from pipeline.errors import InputError
+from pipeline.metrics.comparison import EvaluateParams
+from pipeline.params import PARAMS, load_all
+from pipeline.settings import Settings
+from pipeline.studies import charts, commands, definitions, rendering, state
+from pipeline.studies.collecting import Open, Outcome, collect, open_experiment
+from pipeline.studies.commands import Run
+from pipeline.studies.definitions import Row, Study
+from pipeline.studies.figures import contrast
+from pipeline.studies.queueing import Experiment, Pause, complete
+from pipeline.studies.sentences import Findings, sentences
+from pipeline.studies.tasks import Queue
+
+TARGET = Path("docs/studies")
+
+
+def study(
+    name: str,
+    target: Path = TARGET,
+    *,
+    prompts_per_type: int | None = None,
+    jobs: int = 1,
+    again: bool = False,
+    run: Run = commands.run,
+    open_: Open = open_experiment,
+    pause: Pause = time.sleep,
+) -> None:
+    """Run the rows that have no result yet and write ``<name>.md``, ``<name>.json`` and ``<name>.png``.
+
+    Args:
+        name: one of ``definitions.STUDIES``.
+        target: folder of the page.
+        prompts_per_type: evaluation prompts of each skill, see :func:`definitions.define`.
+        jobs: experiments at a time.
+        again: run finished rows too.
+        run: what runs a command.
+        open_: gives the files of an experiment.
+        pause: waits so many seconds.
+
+    Raises:
+        SurError: the settings or the workspace do not allow it; or rows failed, one line each, after the page of all
+            others is written.
+    """
+    settings = load_all(Settings, PARAMS)
+    chosen = definitions.define(name, settings, prompts_per_type=prompts_per_type)
+    state.require_visible_models(settings, run)
+    names = named(chosen, state.fingerprint(settings, run))
+    rows = [Experiment(names[row.key], row.overrides) for row in chosen.rows]
+    failed = complete(rows, Queue(run), jobs=jobs, again=again, pause=pause)
+    outcomes = [collect(row, names[row.key], open_) for row in chosen.rows if names[row.key] not in failed]
+    if outcomes:
+        _write(
+            _findings(chosen, outcomes, {row.label: failed.get(names[row.key]) for row in chosen.rows}, settings),
+            target,
+        )
+    if failed:
+        raise InputError("\n".join(f"{row}: {why} (its log: dvc queue logs {row})" for row, why in failed.items()))
+
+
+def named(chosen: Study, fingerprint: str) -> dict[str, str]:
+    """Row's key -> experiment's name, which holds a digest of all that decides the row's result."""
+    return {row.key: f"{chosen.name}-{row.key}-{_digest(row, fingerprint)}" for row in chosen.rows}
+
+
+def _digest(row: Row, fingerprint: str) -> str:
+    return files.digest({"shared": fingerprint, "overrides": dict(row.overrides)})[:8]
+
+
+def _findings(
+    chosen: Study, outcomes: Sequence[Outcome], failed: Mapping[str, str | None], settings: Settings
+) -> Findings:
+    config: EvaluateParams = settings.evaluate
+    there = {outcome.row.key: outcome for outcome in outcomes}
+    pairs = [pair for pair in chosen.contrasts if pair.present in there and pair.absent in there]
+    return Findings(
+        study=chosen,
+        outcomes=outcomes,
+        failed={label: why for label, why in failed.items() if why is not None},
+        contrasts=[(pair, contrast(there[pair.present], there[pair.absent], config)) for pair in pairs],
+        confidence=config.confidence,
+    )
+
+
+def _write(found: Findings, target: Path) -> None:
+    name = found.study.name
+    drawn = charts.draw(found.outcomes, target / f"{name}.png", confidence=found.confidence)
+    files.write_json(target / f"{name}.json", rendering.as_json(found))
+    files.write_text(target / f"{name}.md", rendering.as_markdown(found, f"{name}.png" if drawn else None))
+    for sentence in sentences(found):
+        cli.say(sentence)
+    cli.say(f"{name}: see {target / name}.md")

@@ -1,0 +1,146 @@
+"""What a study shows, in sentences that follow from its figures, whatever they are."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.report.words import TYPES, interval, is_significant, level, listed, p_value, percent, points
+from pipeline.studies.collecting import Outcome
+from pipeline.studies.definitions import Contrast, Study
+from pipeline.studies.figures import EQUIVALENCES, GAIN, SKILLS, Spread, holds, is_equal, spread
+
+TARGET_SEEDS = 4
+"""Of five seeds so many should hold."""
+Lines = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A study with all that came out."""
+
+    study: Study
+    outcomes: Sequence[Outcome]
+    """Finished rows, in the study's order."""
+    failed: Mapping[str, str]
+    """Label of each other row -> why it has no result."""
+    contrasts: Sequence[tuple[Contrast, Lines]]
+    """Those whose rows are both finished."""
+    confidence: float
+
+
+def sentences(found: Findings) -> list[str]:
+    """The most important first."""
+    said = [*_seeds(found), *_conclusions(found), *_layers(found), *_contrasts(found)]
+    said += [*_ends(found.outcomes), *_equivalences(found)]
+    return said + [f"Without a result: {label} ({why})." for label, why in found.failed.items()]
+
+
+def _seeds(found: Findings) -> list[str]:
+    """In how many seeds the gain holds, and how far they lie apart."""
+    judged = [outcome for outcome in found.outcomes if outcome.accuracy]
+    if found.study.name != "seeds" or not judged:
+        return []
+    count = sum(holds(outcome, found.confidence) for outcome in judged)
+    verdict = (
+        f"In {count} of {len(judged)} seeds {SKILLS} of the {len(TYPES)} skills gain at least {100 * GAIN:g} points "
+        f"over the base model with the whole {level(found.confidence)} interval above 0, and no skill loses "
+        f"significantly. At least {TARGET_SEEDS} of {len(found.study.rows)} are asked for: "
+        f"{'reached' if count >= TARGET_SEEDS else 'not reached'}."
+    )
+    spreads = {skill: spread(judged, skill) for skill in TYPES}
+    return [verdict, *(_spread(skill, made) for skill, made in spreads.items() if made)]
+
+
+def _spread(skill: str, found: Spread) -> str:
+    sd = "not defined" if found.sd is None else f"{100 * found.sd:.1f}"
+    return (
+        f"{skill.capitalize()} over {found.count} seeds: mean difference {points(found.mean)} points, standard "
+        f"deviation {sd} (from {points(found.lowest)} to {points(found.highest)})."
+    )
+
+
+def _conclusions(found: Findings) -> list[str]:
+    """One sentence on each thing that several contrasts are about."""
+    groups: dict[str, list[Lines]] = {}
+    for contrast, lines in found.contrasts:
+        if lines:
+            groups.setdefault(contrast.about, []).append(lines)
+    return [_conclusion(about, group, found.confidence) for about, group in groups.items() if group[1:]]
+
+
+def _conclusion(about: str, group: Sequence[Lines], confidence: float) -> str:
+    better = [name for name in TYPES if any(name in _sure(lines, confidence, 1) for lines in group)]
+    worse = [name for name in TYPES if any(name in _sure(lines, confidence, -1) for lines in group)]
+    if not better and not worse:
+        return f"{about} does not help here: in none of {len(group)} comparisons a skill changes significantly."
+    helps = f"helps here for {listed(better)}" if better else "does not help here"
+    harms = f" and harms for {listed(worse)}" if worse else ""
+    return f"{about} {helps}{harms} (in at least one of {len(group)} comparisons significantly)."
+
+
+def _sure(lines: Lines, confidence: float, sign: int) -> list[str]:
+    """Skills with a significant difference of this sign."""
+    there = [name for name in TYPES if name in lines and is_significant(lines[name], confidence)]
+    return [name for name in there if sign * lines[name]["difference"] > 0]
+
+
+def _contrasts(found: Findings) -> list[str]:
+    return [_contrast(f"{contrast.about} {contrast.where}", lines, found) for contrast, lines in found.contrasts]
+
+
+def _contrast(subject: str, lines: Lines, found: Findings) -> str:
+    if not lines:
+        return f"{subject}: not compared, no image was judged."
+    better, worse = (_sure(lines, found.confidence, sign) for sign in (1, -1))
+    same = [name for name in TYPES if name in lines and name not in [*better, *worse]]
+    said = [f"more right images for {listed(better)}"] if better else []
+    said += [f"fewer right images for {listed(worse)}"] if worse else []
+    said += [f"no significant difference for {listed(same)}"] if same else []
+    figures = [f"{name} {change(lines[name])}" for name in (*TYPES, "all") if name in lines]
+    return f"{subject}: {', '.join(said)} ({'; '.join(figures)})."
+
+
+def change(line: Mapping[str, Any]) -> str:
+    """``+1.2 points, +0.4 to +2.0, p 0.012``: with the corrected p where there is one."""
+    p = line["p"] if line["p_holm"] is None else line["p_holm"]
+    return f"{points(line['difference'])} points, {interval(line)}, p {p_value(p)}"
+
+
+def _layers(found: Findings) -> list[str]:
+    """Which layer has most right images; the contrasts say whether that means anything."""
+    rows = [one for one in found.outcomes if one.row.layer is not None and "all" in one.accuracy]
+    shares = {outcome.row.label: outcome.accuracy["all"]["adapted"] for outcome in rows}
+    if len(shares) < 2:
+        return []
+    most, fewest = max(shares.values()), min(shares.values())
+    if most == fewest:
+        return [f"All layers have the same share of right images over all prompts, {percent(most)}."]
+    best, worst = ([label for label, share in shares.items() if share == end] for end in (most, fewest))
+    return [
+        f"Over all prompts most images are right with {listed(best)} ({percent(most)}), "
+        f"fewest with {listed(worst)} ({percent(fewest)})."
+    ]
+
+
+def _ends(outcomes: Sequence[Outcome]) -> list[str]:
+    """Base model and ceiling, where all rows share them."""
+    lines = [outcome.accuracy["all"] for outcome in outcomes if "all" in outcome.accuracy]
+    ends = {(line["base"], line.get("complex")) for line in lines}
+    if len(ends) != 1:
+        return []
+    base, ceiling = ends.pop()
+    above = "" if ceiling is None else f", given the complex ones (the ceiling) {percent(ceiling)}"
+    return [f"Given the simple prompts the base model has {percent(base)} right images{above}."]
+
+
+def _equivalences(found: Findings) -> list[str]:
+    said = []
+    for key, what in EQUIVALENCES.items():
+        answers = [is_equal(outcome, key, found.confidence) for outcome in found.outcomes]
+        tested = [answer for answer in answers if answer is not None]
+        if tested:
+            said.append(
+                f"{what[0].upper()}{what[1:]} was shown to equal the base model's, within the margin, in {sum(tested)} "
+                f"of {len(tested)} rows (TOST)."
+            )
+    return said

@@ -1,0 +1,75 @@
+import pytest
+from PIL import Image
+
+from pipeline.studies.charts import draw
+from tests.pipeline.studies.made_outcomes import judged, outcome
+
+
+@pytest.fixture
+def axes(monkeypatch):
+    """What was drawn: panels in order, kept when the figure is saved."""
+    from matplotlib.figure import Figure
+
+    kept, save = [], Figure.savefig
+
+    def savefig(self, *arguments, **options):
+        kept[:] = self.axes
+        return save(self, *arguments, **options)
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
+    return kept
+
+
+def points(panel):
+    return [
+        (round(line.get_xdata()[0], 6), round(line.get_ydata()[0], 6))
+        for line in panel.get_lines()
+        if line.get_marker() == "s"
+    ]
+
+
+def levels(panel, axis):
+    lines = [line for line in panel.get_lines() if not line.get_label().startswith("_")]
+    return {line.get_label().split(", ")[1]: round((line.get_xdata, line.get_ydata)[axis]()[0], 6) for line in lines}
+
+
+def test_rows_stand_below_each_other_in_a_panel_a_skill(tmp_path, axes):
+    rows = [outcome("a", label="row a (control)"), outcome("b", accuracy=judged(action=(0.4, 0.2, 0.01)))]
+    assert draw(rows, tmp_path / "x.png", confidence=0.95)
+    with Image.open(tmp_path / "x.png") as drawn:
+        assert drawn.width > 1000
+    assert [panel.get_title(loc="left") for panel in axes] == [
+        f"{skill} (base 40.0 %)" for skill in ("Action", "Colour", "Counting")
+    ]
+    assert points(axes[0]) == [(10.0, 2), (-20.0, 1)]
+    assert levels(axes[0], 0) == {"simple prompts": 0, "complex prompts (ceiling)": 40.0}
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["row a", "row b"]
+
+
+def test_layers_stand_beside_each_other_and_the_control_to_their_right(tmp_path, axes):
+    rows = [outcome("1", layer=1), outcome("40", layer=40), outcome("control", label="no LLM (control)")]
+    assert draw(rows, tmp_path / "x.png", confidence=0.95)
+    assert points(axes[1]) == [(1, 20.0), (40, 20.0), (48.0, 20.0)]
+    assert [label.get_text() for label in axes[1].get_xticklabels()] == ["1", "40", "no LLM"]
+    assert levels(axes[1], 1) == {"simple prompts": 0, "complex prompts (ceiling)": 40.0}
+
+
+def test_ceiling_and_interval_are_left_out_where_there_are_none(tmp_path, axes):
+    bare = judged()
+    bare["action"]["low"] = bare["action"]["high"] = None
+    for layer in (None, 1):
+        assert draw([outcome("a", accuracy=bare, layer=layer)], tmp_path / "x.png", confidence=0.95)
+        assert len(levels(axes[0], 0)) == 1
+        ends = [line for line in axes[0].get_lines() if len(line.get_xdata()) == 2 and line.get_linewidth() == 2]
+        assert ends == []
+
+
+def test_the_same_figures_give_the_same_bytes(tmp_path):
+    for name in ("a.png", "b.png"):
+        draw([outcome("a"), outcome("b")], tmp_path / name, confidence=0.95)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_without_verdicts_there_is_no_chart(tmp_path):
+    assert not draw([outcome(accuracy={})], tmp_path / "x.png", confidence=0.95)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,97 @@
+import pytest
+
+from pipeline import params
+from pipeline.errors import InputError, SettingError
+from pipeline.settings import Settings
+from pipeline.studies import state
+from tests.closure import ROOT
+from tests.pipeline.studies.fake_dvc import FakeDvc
+from tests.pipeline.studies.test_definitions import changed
+
+WIRING = """
+stages:
+  scrape:
+    matrix: {source: [a]}
+    cmd: python scrape.py
+    deps: [scrape.py]
+    outs: ["data/scrape/${item.source}/records"]
+    metrics: [{data/scrape/report.json: {cache: false}}]
+  train:
+    cmd: python train.py
+    deps: [data/scrape, data/scrape/report.json, "data/scrape/layer_${llm.layer}", prompts, train.py]
+    outs: [data/adapter]
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    settings = params.load_all(Settings, ROOT / "params.yaml")
+    (tmp_path / "dvc.yaml").write_text(WIRING)
+    (tmp_path / "params.yaml").write_text("llm:\n  model: x\n")
+    (tmp_path / "prompts").mkdir()
+    for name in ("prompts/mine.json", "scrape.py", "train.py"):
+        (tmp_path / name).write_text("first")
+    monkeypatch.chdir(tmp_path)
+    tracked = {"prompts": ["prompts/mine.json"], "train.py": ["train.py"], "scrape.py": ["scrape.py"]}
+    return tmp_path, settings, FakeDvc(tmp_path / "logs", tracked=tracked)
+
+
+def test_what_stages_read_and_no_stage_writes_decides(project):
+    folder, settings, dvc = project
+    first = state.fingerprint(settings, dvc)
+    assert dvc.said[-1] == "git ls-files -z --cached -- prompts scrape.py train.py"
+    (folder / "README.md").write_text("read me")
+    assert state.fingerprint(settings, dvc) == first
+    (folder / "train.py").write_text("second")
+    assert state.fingerprint(settings, dvc) != first
+
+
+def test_a_file_that_is_gone_settings_and_wiring_decide_too(project):
+    folder, settings, dvc = project
+    seen = {state.fingerprint(settings, dvc)}
+    seen.add(state.fingerprint(changed(settings, "train", steps=settings.train.steps + 1), dvc))
+    (folder / "prompts/mine.json").unlink()
+    seen.add(state.fingerprint(settings, dvc))
+    (folder / "dvc.yaml").write_text(WIRING.replace("train.py\n", "train.py --fast\n", 1))
+    seen.add(state.fingerprint(settings, dvc))
+    assert len(seen) == 4
+
+
+def test_comments_and_the_machines_own_settings_do_not(project):
+    folder, settings, dvc = project
+    first = state.fingerprint(settings, dvc)
+    (folder / "dvc.yaml").write_text(f"# a comment\n{WIRING}")
+    assert state.fingerprint(changed(settings, "compute", threads=settings.compute.threads + 1), dvc) == first
+
+
+def test_a_file_that_git_does_not_know_is_told_before_anything_runs(project):
+    _, settings, dvc = project
+    dvc.untracked = ["prompts/new.json"]
+    with pytest.raises(InputError, match=r"^prompts/new\.json not in git.*git add prompts/new\.json$"):
+        state.fingerprint(settings, dvc)
+    dvc.untracked = ["prompts/new.json", "train2.py"]
+    with pytest.raises(InputError, match="and 1 more not in git"):
+        state.fingerprint(settings, dvc)
+
+
+def test_outside_of_git_nothing_can_be_queued(project):
+    _, settings, dvc = project
+    dvc.refuses = {"ls-files": "not a git repository"}
+    with pytest.raises(InputError, match="git cannot list the files of this folder: not a git repository"):
+        state.fingerprint(settings, dvc)
+
+
+def test_a_relative_model_folder_must_be_in_git(project):
+    folder, settings, dvc = project
+    mine = settings
+    for section in state.MODELS:
+        mine = changed(mine, section, model="/models/x")
+    for model, good in (("models/sub/llama", False), (str(folder), True), ("~/llama", True), ("huggyllama/x", True)):
+        asked = changed(mine, "llm", model=model)
+        if good:
+            state.require_visible_models(asked, dvc)
+        else:
+            with pytest.raises(SettingError, match=r"llm\.model is a relative folder.*absolute path, got models/sub"):
+                state.require_visible_models(asked, dvc)
+    dvc.tracked["models/sub/llama"] = ["models/sub/llama/config.json"]
+    state.require_visible_models(changed(mine, "llm", model="models/sub/llama"), dvc)
