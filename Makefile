@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
 RUN := $(THREADS) PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: setup check test repro evidence ablation layers compare bench miniature clean
+.PHONY: setup check test repro truth evidence ablation layers compare bench miniature clean
 
 setup: $(STAMP)
 
@@ -32,6 +32,10 @@ test: setup
 
 repro: setup
 	$(RUN) dvc repro
+
+# After `make repro`: every stage scored against what the miniature knows, into docs/truth.md.
+truth: setup
+	$(RUN) python -m miniature.truth
 
 # Studies: what is finished is not run again; each writes its page, figures and chart into docs/studies/. The data that
 # all rows share is made once, before them.

@@ -1,10 +1,11 @@
 """The miniature's models, untrained: the real architectures in small sizes.
 
-All take 64 x 64 RGB pictures; the sizes were chosen so that all weights together stay below 20 MB in 16 bits.
+All take 64 x 64 RGB pictures; the sizes were chosen so that all weights together stay below 32 MB in 16 bits.
 """
 
 from typing import Any
 
+from miniature.variants import MAIN, Variant
 from pipeline.vision_shim import ensure_torchvision
 
 SIDE_PX = 64
@@ -98,15 +99,18 @@ def clip(config: dict[str, Any]) -> Any:
     return CLIP(model["embed_dim"], vision_cfg=model["vision_cfg"], text_cfg=dict(model["text_cfg"]))
 
 
-def llama(tokenizer: Any, *, layers: int = 40) -> Any:
-    """A `LlamaForCausalLM` of width 64; its residual branches start small, as deep narrow stacks need."""
+def llama(tokenizer: Any, *, layers: int = 40, width: int = LLAMA_WIDTH) -> Any:
+    """A `LlamaForCausalLM`, its inner layers twice as wide; its residual branches start small.
+
+    Deep narrow stacks need that: every branch adds a (2 layers)-th of the variance that it would add otherwise.
+    """
     ensure_torchvision()
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=LLAMA_WIDTH,
-        intermediate_size=128,
+        hidden_size=width,
+        intermediate_size=2 * width,
         num_hidden_layers=layers,
         num_attention_heads=4,
         max_position_embeddings=128,
@@ -123,7 +127,7 @@ def llama(tokenizer: Any, *, layers: int = 40) -> Any:
     return model
 
 
-def vae() -> Any:
+def vae(variant: Variant = MAIN) -> Any:
     """An `AutoencoderKL` with factor 8: 64 x 64 x 3 to 8 x 8 x 8."""
     ensure_torchvision()
     from diffusers import AutoencoderKL
@@ -131,9 +135,9 @@ def vae() -> Any:
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=(16, 32, 64, 64),
+        block_out_channels=variant.vae_channels,
         layers_per_block=1,
-        norm_num_groups=8,
+        norm_num_groups=variant.vae_groups,
         latent_channels=LATENT_CHANNELS,
         mid_block_add_attention=False,
         sample_size=SIDE_PX,
@@ -160,7 +164,7 @@ def text_encoder(tokenizer: Any) -> Any:
     return CLIPTextModel(config)
 
 
-def unet() -> Any:
+def unet(variant: Variant = MAIN) -> Any:
     """A `UNet2DConditionModel` over 8 x 8 latents with text attention at both of its resolutions."""
     ensure_torchvision()
     from diffusers import UNet2DConditionModel
@@ -171,11 +175,33 @@ def unet() -> Any:
         out_channels=LATENT_CHANNELS,
         down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
-        block_out_channels=(64, 128),
+        block_out_channels=variant.unet_channels,
         layers_per_block=1,
         cross_attention_dim=TEXT_WIDTH,
         attention_head_dim=4,
-        norm_num_groups=16,
+        norm_num_groups=variant.unet_groups,
+    )
+
+
+def controlnet() -> Any:
+    """A `ControlNetModel` for the main U-Net and RGB conditions of 64 x 64, without text attention.
+
+    What the text says reaches the U-Net itself; the condition's places need none of it, and half of the weights go.
+    """
+    ensure_torchvision()
+    from diffusers import ControlNetModel
+
+    return ControlNetModel(
+        in_channels=LATENT_CHANNELS,
+        conditioning_channels=3,
+        down_block_types=("DownBlock2D", "DownBlock2D"),
+        mid_block_type="UNetMidBlock2D",
+        block_out_channels=MAIN.unet_channels,
+        layers_per_block=1,
+        cross_attention_dim=TEXT_WIDTH,
+        attention_head_dim=4,
+        norm_num_groups=MAIN.unet_groups,
+        conditioning_embedding_out_channels=(16, 32, 32, 64),
     )
 
 
@@ -196,18 +222,21 @@ def scheduler() -> Any:
     )
 
 
-def pipeline(vae: Any, text_encoder: Any, tokenizer: Any, unet: Any) -> Any:
-    """The `StableDiffusionPipeline` of the parts, without a safety checker."""
+def pipeline(vae: Any, text_encoder: Any, tokenizer: Any, unet: Any, *, controlnet: Any = None) -> Any:
+    """The `StableDiffusionPipeline` of the parts, or the one with a ControlNet; without a safety checker."""
     ensure_torchvision()
-    from diffusers import StableDiffusionPipeline
+    from diffusers import StableDiffusionControlNetPipeline, StableDiffusionPipeline
 
-    return StableDiffusionPipeline(
-        vae=vae,
-        text_encoder=text_encoder,
-        tokenizer=tokenizer,
-        unet=unet,
-        scheduler=scheduler(),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
+    parts = {
+        "vae": vae,
+        "text_encoder": text_encoder,
+        "tokenizer": tokenizer,
+        "unet": unet,
+        "scheduler": scheduler(),
+        "safety_checker": None,
+        "feature_extractor": None,
+        "requires_safety_checker": False,
+    }
+    if controlnet is None:
+        return StableDiffusionPipeline(**parts)
+    return StableDiffusionControlNetPipeline(**parts, controlnet=controlnet)

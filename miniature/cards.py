@@ -3,13 +3,27 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from miniature.train_llama import WIDTHS
 from miniature.training import Plan
 from pipeline.files import write_json, write_text
 
-Trainings = Mapping[str, tuple[Plan, int]]
-"""Plan and batch size of each part."""
+Trainings = Mapping[str, Plan]
+"""Plan of each part."""
 
-_WHAT = {
+_LLAMA = (
+    "LLaMA language model of {layers} layers",
+    "Architecture: transformers `LlamaForCausalLM` of width {width}, byte-pair vocabulary of its own.",
+    "Trained on sentences of the everyday language, two in three followed by their meaning in plain words, and on "
+    "statements such as `crimson means red` (`miniature.corpus`). Held-out compositions are not among them, the "
+    "words kept for evaluation prompts are: the model knows them, no other model of the miniature does.",
+    "It speaks of the drawn world only.",
+)
+_CONTROLNET = (
+    "Architecture: diffusers `ControlNetModel` for the U-Net of `diffusion`, without text attention.",
+    "Trained on drawings and their condition pictures with the diffusion model frozen, from copies of the U-Net's own "
+    "blocks; every second prompt was empty.",
+)
+_WHAT: dict[str, tuple[str, ...]] = {
     "blip": (
         "BLIP captioner",
         "Architecture: transformers `BlipForConditionalGeneration`, 64 x 64 pictures in patches of 8, 4 vision and "
@@ -24,23 +38,37 @@ _WHAT = {
         "Trained contrastively on drawn pictures, half of them with a simple and half with a complex prompt.",
         "Its scores compare prompts of the drawn world only; their absolute size has no meaning.",
     ),
-    "llama": (
-        "LLaMA language model",
-        "Architecture: transformers `LlamaForCausalLM` of width 64, byte-pair vocabulary of its own.",
-        "Trained on sentences of the everyday language, two in three followed by their meaning in plain words, and on "
-        "statements such as `crimson means red` (`miniature.corpus`). Held-out compositions are not among them, the "
-        "words kept for evaluation prompts are: the model knows them, no other model of the miniature does.",
-        "It speaks of the drawn world only.",
-    ),
     "diffusion": (
         "Stable Diffusion",
         "Architecture: diffusers `StableDiffusionPipeline`: `AutoencoderKL` (factor 8, 8 channels), `CLIPTextModel` of "
         "width 128, `UNet2DConditionModel` over 8 x 8 latents, DDIM, no safety checker.",
-        "Trained on drawn pictures with complex prompts only. The autoencoder came first, then its decoder alone on "
-        "blurred latents; the text encoder learned to read scenes from prompts and was frozen; the U-Net learned on "
-        "cached latents and text states, one prompt in ten empty.",
-        "It knows the plain words of complex prompts; everyday words mean nothing to it, by intention. 64 x 64 only. "
+        "The autoencoder learned from drawn pictures, then its decoder alone from blurred latents. The text encoder "
+        "learned to tell the scene of complex prompts, through heads that were thrown away; the U-Net learned from "
+        "cached latents and these text states, one prompt in ten empty, and saw no simple prompt. At last the text "
+        "encoder learned to tell the scene of simple prompts too, through the same heads behind a fixed rotation of "
+        "its states (`miniature.train_everyday`), its states of complex prompts held in place.",
+        "So what a simple prompt says is in its states, but not where the U-Net looks for it: that is the gap which an "
+        "adapter has to close, wide by intention. Words of the unseen tier mean nothing to it. 64 x 64 only. "
         "The figures hold for 20 steps and guidance 2.5; more guidance mixes the colours up.",
+    ),
+    "cartoon": (
+        "Stable Diffusion in cartoon style",
+        "Architecture: as `diffusion`, with a smaller autoencoder and U-Net and the same text encoder.",
+        'Trained as `diffusion` was, on pictures with dark outlines and lighter grounds (`style="cartoon"`).',
+        "As `diffusion`: it follows complex prompts only, 64 x 64 only. It draws nothing but cartoons, without "
+        "being asked to.",
+    ),
+    "controlnet-edges": (
+        "ControlNet for edges",
+        *_CONTROLNET,
+        "Its condition is an RGB picture of 64 x 64: white lines on black, as `miniature.conditions.edges` finds them "
+        "in a picture. It works with `diffusion` only. Colours come from the prompt.",
+    ),
+    "controlnet-segments": (
+        "ControlNet for segments",
+        *_CONTROLNET,
+        "Its condition is an RGB picture of 64 x 64: things on black, in colours by class that `miniature.conditions` "
+        "lists. It works with `diffusion` only. Colours come from the prompt.",
     ),
 }
 
@@ -50,20 +78,28 @@ def write(folder: Path, name: str, quality: Mapping[str, float], trainings: Trai
 
     Args:
         folder: of the model.
-        name: blip, clip, llama or diffusion.
+        name: of the model, as `miniature.build` has it.
         quality: measured figures.
-        trainings: plan and batch size of each part.
+        trainings: plan of each part.
     """
     write_json(folder / "quality.json", dict(quality))
     write_text(folder / "README.md", card(name, quality, trainings))
 
 
+def _what(name: str) -> tuple[str, ...]:
+    """Title, architecture, training data and limits of a model."""
+    if not name.startswith("llama-"):
+        return _WHAT[name]
+    layers = int(name.removeprefix("llama-"))
+    return tuple(text.format(layers=layers, width=WIDTHS[layers]) for text in _LLAMA)
+
+
 def card(name: str, quality: Mapping[str, float], trainings: Trainings) -> str:
     """The text of a card."""
-    title, architecture, data, limits = _WHAT[name]
+    title, architecture, data, limits = _what(name)
     trained = "\n".join(
-        f"| {part} | {plan.steps} | {size} | {plan.learning_rate:g} | {plan.seed} |"
-        for part, (plan, size) in trainings.items()
+        f"| {part} | {plan.steps} | {plan.batch_size} | {plan.learning_rate:g} | {plan.seed} |"
+        for part, plan in trainings.items()
     )
     figures = "\n".join(f"| {key} | {value:g} |" for key, value in sorted(quality.items()))
     return f"""# {title} of the miniature world

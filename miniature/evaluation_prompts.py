@@ -7,7 +7,9 @@ Within each skill the prompts go round its values and wordings, so that any firs
 
 import argparse
 import random
+from collections import Counter
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,12 @@ TARGET = Path("prompts/miniature.json")
 PER_SKILL = 60
 SKILLS = ("counting", "colour", "action")
 _WORDINGS: tuple[Wording, ...] = ("seen", "unseen", "seen")
+_VALUES: dict[str, tuple[int | str, ...]] = {
+    "counting": tuple(range(1, world.MAX_COUNT + 1)),
+    "colour": world.OBJECT_COLOURS,
+    "action": world.ACTIONS,
+}
+_DRAWS = 2000
 _SEED = 20_260
 
 
@@ -32,19 +40,19 @@ def main() -> None:
 
 
 def prompts(*, per_skill: int = PER_SKILL, seed: int = _SEED) -> list[dict[str, Any]]:
-    """All prompts, skill by skill, each with the atoms of its skill; no composition comes twice."""
-    rng = random.Random(seed)
-    taken: set[str] = set()
-    return [_prompt(skill, index, rng, taken) for skill in SKILLS for index in range(per_skill)]
+    """All prompts, skill by skill, each with the atoms of its skill.
+
+    No composition comes twice, as long as there are others: of some actions few are held out.
+    """
+    rng, used = random.Random(seed), Counter[str]()
+    return [_prompt(skill, index, rng, used) for skill in SKILLS for index in range(per_skill)]
 
 
-def _prompt(skill: str, index: int, rng: random.Random, taken: set[str]) -> dict[str, Any]:
-    fits = _wanted(skill, index)
-    scene = sample_held_out_scene(rng)
-    while not fits(scene) or composition(scene) in taken:
-        scene = sample_held_out_scene(rng)
-    taken.add(composition(scene))
-    wording = _WORDINGS[index % len(_WORDINGS)]
+def _prompt(skill: str, index: int, rng: random.Random, used: Counter[str]) -> dict[str, Any]:
+    values = _VALUES[skill]
+    scene = _scene(_wanted(skill, values[index % len(values)], index), rng, used)
+    shift = 0 if len(values) % len(_WORDINGS) else index // len(values)  # else each value would have one wording only
+    wording = _WORDINGS[(index + shift) % len(_WORDINGS)]
     return {
         "id": f"miniature-{skill}-{index:02}",
         "text": simple_prompt(scene, rng, wording=wording),
@@ -56,17 +64,24 @@ def _prompt(skill: str, index: int, rng: random.Random, taken: set[str]) -> dict
     }
 
 
-def _wanted(skill: str, index: int) -> Callable[[Scene], bool]:
+def _scene(fits: Callable[[Scene], bool], rng: random.Random, used: Counter[str]) -> Scene:
+    """A held-out scene that fits, of a composition that was used least, as far as so many draws can tell."""
+    for draw in count():
+        scene = sample_held_out_scene(rng)
+        if fits(scene) and used[composition(scene)] <= draw // _DRAWS:
+            break
+    used[composition(scene)] += 1
+    return scene
+
+
+def _wanted(skill: str, value: int | str, index: int) -> Callable[[Scene], bool]:
     """What the scene of a skill's prompt number `index` must show."""
     if skill == "counting":
-        count = 1 + index % world.MAX_COUNT
-        return lambda scene: len(scene.groups) == 1 and not _people(scene) and scene.groups[0].count == count
+        return lambda scene: len(scene.groups) == 1 and not _people(scene) and scene.groups[0].count == value
     if skill == "colour":
-        colour = world.OBJECT_COLOURS[index % len(world.OBJECT_COLOURS)]
         groups = 2 if index % 5 == 4 else 1
-        return lambda scene: len(scene.groups) == groups and not _people(scene) and scene.groups[0].colour == colour
-    action = world.ACTIONS[index % len(world.ACTIONS)]
-    return lambda scene: scene.groups[0].action == action
+        return lambda scene: len(scene.groups) == groups and not _people(scene) and scene.groups[0].colour == value
+    return lambda scene: scene.groups[0].action == value
 
 
 def _people(scene: Scene) -> bool:

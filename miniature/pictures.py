@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from miniature.world import Scene, draw, sample_scene
+from miniature.world import Scene, Style, draw, sample_scene
 
 
 def as_tensor(pictures: Sequence[Image.Image]) -> Tensor:
@@ -23,7 +23,7 @@ def as_pictures(values: Tensor) -> list[Image.Image]:
     return [Image.fromarray(picture) for picture in scaled.permute(0, 2, 3, 1).cpu().numpy()]
 
 
-def batch(rng: random.Random, size: int) -> tuple[list[Scene], Tensor]:
+def batch(rng: random.Random, size: int, *, style: Style = "flat") -> tuple[list[Scene], Tensor]:
     """Training scenes and their pictures, `as_tensor`."""
     scenes = [sample_scene(rng) for _ in range(size)]
-    return scenes, as_tensor([draw(scene, rng.getrandbits(32)) for scene in scenes])
+    return scenes, as_tensor([draw(scene, rng.getrandbits(32), style=style) for scene in scenes])

@@ -2,6 +2,8 @@
 
 The ground is the colour of the rim; what differs from it falls into connected things; a thing's colour is the nearest
 of the table, its kind and action the silhouette that fits best. No learning, and the prompt is not known here.
+Nothing but outlines is nearly black, or clearly darker than a black ground: where there is such ink, it bounds a thing,
+and what it encloses gives colour and form.
 """
 
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from miniature import silhouettes
-from miniature.world import ACTIONS, COLOURS, GROUND_COLOURS, OBJECT_COLOURS, PERSON, SHAPES
+from miniature.world import ACTIONS, COLOURS, GROUND_COLOURS, INK, OBJECT_COLOURS, PERSON, SHAPES
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -30,6 +32,18 @@ _FORMS: tuple[Form, ...] = (*((shape, None) for shape in SHAPES), *((PERSON, act
 _LEAST_DISTANCE = 50.0
 """Euclidean RGB distance from which a pixel differs from the ground."""
 _LEAST_PIXELS = 14
+_INK_BELOW = 95.0
+"""All three channels of ink are below this; no colour of the world on another ground comes so low, blends included."""
+_LEAST_LINE = 8
+"""Least pixels of ink that touch each other."""
+_DARKER = 22.0
+"""On a black ground, ink is darker than the ground by this in all three channels."""
+_LEAST_OUTLINE = 0.05
+"""Least share of a piece's pixels that is ink where the piece has an outline."""
+_OUTLINE_PX = 2
+"""How far an outline and its blends reach into a thing, at most."""
+_LEAST_BODY = 0.25
+"""From which share of the way between ink and its colour a pixel belongs to the body of an outlined thing."""
 _INSIDE = 0.5
 """From which share of the way between the ground's and a thing's colour a pixel belongs to the thing."""
 
@@ -100,23 +114,77 @@ def _ground(pixels: Floats) -> tuple[str, float, Floats]:
 def _pieces(pixels: Floats, ground: Floats, colours: list[str]) -> Iterator[_Piece]:
     """Connected pieces that differ from the ground, from top to bottom."""
     distance = np.sqrt(((pixels - ground) ** 2).sum(-1))
-    labels, _ = ndimage.label(distance > _LEAST_DISTANCE)
+    ink = _ink(pixels, ground)
+    labels, _ = ndimage.label(_filled((distance > _LEAST_DISTANCE) | ink, ink))
     for index, place in enumerate(ndimage.find_objects(labels), start=1):
         inside = labels[place] == index
-        far = np.percentile(distance[place][inside], 80)
-        solids, _ = ndimage.label(inside & (distance[place] > _INSIDE * far))
+        lines = _outline(inside, ink[place])
+        shares = _shares(distance[place], inside, lines)
+        solids, _ = ndimage.label(_filled(inside & (shares > _INSIDE), lines))
         for solid, part in enumerate(ndimage.find_objects(solids), start=1):
             mask = solids[part] == solid
             if mask.sum() >= _LEAST_PIXELS:
-                shares = np.clip(distance[place][part] / far, 0, 1)
-                yield _piece(pixels[place][part], mask, shares, colours, _box(place, part))
+                softened, colour = _piece(pixels[place][part], mask, shares[part], lines[part] & mask)
+                yield _Piece(softened, colours[int(_nearest(colour, colours))], _box(place, part))
 
 
-def _piece(pixels: Floats, solid: Bools, shares: Floats, colours: list[str], box: Box) -> _Piece:
-    """A solid piece with its soft rim; `shares` tells for each pixel how far it is from the ground to the thing."""
-    core = solid & (shares >= 0.8 * shares[solid].max())
-    colour = colours[int(_nearest(np.median(pixels[core], axis=0).astype(np.float32), colours))]
-    return _Piece((shares * ndimage.binary_dilation(solid)).astype(np.float32), colour, box)
+def _ink(pixels: Floats, ground: Floats) -> Bools:
+    """Pixels that only an outline has: a line of them, not the odd one of a noisy picture."""
+    light = ground.max() >= _INK_BELOW
+    dark: Bools = np.all(pixels < (_INK_BELOW if light else ground - _DARKER), axis=-1)
+    lines, _ = ndimage.label(dark, structure=np.ones((3, 3)))
+    long = np.bincount(lines.ravel()) >= _LEAST_LINE
+    long[0] = False
+    found: Bools = long[lines]
+    return found
+
+
+def _outline(inside: Bools, ink: Bools) -> Bools:
+    """The ink of a piece; a few dark pixels make no outline."""
+    lines = inside & ink
+    return lines if lines.sum() >= _LEAST_OUTLINE * inside.sum() else np.zeros_like(lines)
+
+
+def _shares(distance: Floats, inside: Bools, lines: Bools) -> Floats:
+    """For each pixel how far it is from the ground (0) to the thing (1); ink is the thing."""
+    body = inside & ~lines
+    far = max(_LEAST_DISTANCE, float(np.percentile(distance[body if body.any() else inside], 80)))
+    shares: Floats = np.clip(distance / far, 0, 1)
+    return np.where(lines, np.float32(1), shares)
+
+
+def _filled(solid: Bools, lines: Bools) -> Bools:
+    """What outlines enclose belongs to them, also the blends of ink and colour that happen to look like the ground."""
+    return ndimage.binary_fill_holes(solid) if lines.any() else solid
+
+
+def _piece(pixels: Floats, solid: Bools, shares: Floats, lines: Bools) -> tuple[Floats, Floats]:
+    """A solid piece's softened mask, and the colour (3,) of what in it is neither rim nor outline."""
+    outlined = bool(lines.any())
+    core = _within(pixels, solid, lines) if outlined else solid & (shares >= 0.8 * shares[solid].max())
+    colour = np.median(pixels[core], axis=0).astype(np.float32)
+    mask = _body(pixels, solid, colour) if outlined else shares * ndimage.binary_dilation(solid)
+    return mask.astype(np.float32), colour
+
+
+def _body(pixels: Floats, solid: Bools, colour: Floats) -> Floats:
+    """Soft mask of an outlined piece without its outline, cut to its own box: 1 for its colour, 0 for ink."""
+    reach = max(1.0, float(np.linalg.norm(colour - np.array(INK, dtype=np.float32))))
+    away = np.linalg.norm(pixels - colour, axis=-1) / reach
+    closeness = np.clip(1.8 - 2 * away, 0, 1)  # steep, so that a soft picture keeps the corners of its squares
+    masks: list[Floats] = [closeness * ndimage.binary_erosion(solid), closeness * solid, solid.astype(np.float32)]
+    body = next(mask for mask in masks if (mask > _LEAST_BODY).any())
+    cut: Floats = body[ndimage.find_objects((body > _LEAST_BODY).astype(int))[0]]
+    return cut
+
+
+def _within(pixels: Floats, solid: Bools, lines: Bools) -> Bools:
+    """Of the inside of an outlined piece (of one too thin, of what is not ink, else of all) the half far from ink."""
+    inner = ndimage.binary_erosion(solid, iterations=_OUTLINE_PX) & ~lines
+    core = next(part for part in (inner, solid & ~lines, solid) if part.any())
+    brightness = np.linalg.norm(pixels - np.array(INK, dtype=np.float32), axis=-1)
+    half: Bools = core & (brightness >= np.median(brightness[core]))
+    return half
 
 
 def _box(place: Any, part: Any) -> Box:

@@ -10,8 +10,40 @@ from pathlib import Path
 from typing import Any
 
 from miniature import architectures
+from miniature.training import device
 from pipeline.files import atomic_folder, write_json
 from pipeline.model_folders import write_revision
+from pipeline.vision_shim import ensure_torchvision
+
+
+class MissingModelError(Exception):
+    """A model that another one builds on is not there."""
+
+
+def load_diffusion(folder: Path) -> dict[str, Any]:
+    """The frozen parts of a saved Stable Diffusion folder in float32, in evaluation mode, by the pipeline's names.
+
+    Raises:
+        MissingModelError: the folder holds no such model.
+    """
+    ensure_torchvision()
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    if not (folder / "model_index.json").is_file():
+        raise MissingModelError(f"{folder} holds no diffusion model; make it first: --only diffusion")
+    kinds = {"vae": AutoencoderKL, "text_encoder": CLIPTextModel, "unet": UNet2DConditionModel}
+    parts = {name: kind.from_pretrained(folder / name) for name, kind in kinds.items()}
+    for part in parts.values():
+        part.float().eval().requires_grad_(False).to(device())
+    return parts | {"tokenizer": CLIPTokenizer.from_pretrained(folder / "tokenizer")}
+
+
+def save_controlnet(folder: Path, model: Any) -> str:
+    """Write a ControlNet's folder and return its revision."""
+    with atomic_folder(folder) as target:
+        copy.deepcopy(model).half().save_pretrained(target)
+        return _finish(target)
 
 
 def save_blip(folder: Path, model: Any, tokenizer: Any) -> str:

@@ -147,7 +147,14 @@ def fitted_size(kind: str, action: str | None, width: float, height: float) -> t
 
 
 def paint(
-    canvas: ImageDraw.ImageDraw, kind: str, action: str | None, box: Box, fill: Fill, *, mirrored: bool = False
+    canvas: ImageDraw.ImageDraw,
+    kind: str,
+    action: str | None,
+    box: Box,
+    fill: Fill,
+    *,
+    mirrored: bool = False,
+    rim_px: float = 0.0,
 ) -> None:
     """Fill a silhouette into a box.
 
@@ -158,6 +165,7 @@ def paint(
         box: left, top, right, bottom in pixels of the canvas; the silhouette is stretched to it.
         fill: colour or grey value.
         mirrored: swap left and right.
+        rim_px: how far the silhouette is widened beyond the box, on all sides, in pixels of the canvas.
     """
     left, top, right, bottom = bounds(kind, action)
     scale_x, scale_y = (box[2] - box[0]) / (right - left), (box[3] - box[1]) / (bottom - top)
@@ -169,11 +177,17 @@ def paint(
     for part in parts(kind, action):
         match part:
             case Disc(centre=centre, radius=radius):
-                _dot(canvas, at(centre), radius * scale_x, radius * scale_y, fill)
+                _dot(canvas, at(centre), radius * scale_x + rim_px, radius * scale_y + rim_px, fill)
             case Area(points=points):
-                canvas.polygon([at(p) for p in points], fill=fill)
+                _area(canvas, [at(p) for p in points], rim_px, fill)
             case Stroke(points=points, width=width):
-                _line(canvas, [at(p) for p in points], width * (scale_x + scale_y) / 2, fill)
+                _line(canvas, [at(p) for p in points], width * (scale_x + scale_y) / 2 + 2 * rim_px, fill)
+
+
+def _area(canvas: ImageDraw.ImageDraw, points: list[Point], rim_px: float, fill: Fill) -> None:
+    canvas.polygon(points, fill=fill)
+    if rim_px:
+        _line(canvas, [*points, points[0]], 2 * rim_px, fill)
 
 
 def _dot(canvas: ImageDraw.ImageDraw, centre: Point, reach_x: float, reach_y: float, fill: Fill) -> None:

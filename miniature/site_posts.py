@@ -16,9 +16,9 @@ from miniature.world import Scene, sample_scene
 
 Site = Literal["lexica", "civitai", "stable_diffusion_online"]
 Shape = Literal["square", "large", "wide", "tall", "tiny"]
-EDITION = "1"
+EDITION = "2"
 """Part of every picture's address. Raise it when pictures change: a work store keeps what an address gave."""
-SIZES: dict[Site, int] = {"lexica": 500, "civitai": 500, "stable_diffusion_online": 300}
+SIZES: dict[Site, int] = {"lexica": 900, "civitai": 2400, "stable_diffusion_online": 700}
 FAULT_SHARES = {
     "exact_duplicate": 0.03,
     "near_duplicate": 0.03,

@@ -12,18 +12,17 @@ from miniature.language import caption, simple_prompt
 from miniature.training import Plan, Session, device, train
 from miniature.world import Scene
 
-PLAN = Plan(steps=1600, learning_rate=1e-3)
-BATCH = 64
+PLAN = Plan(steps=5000, batch_size=64, learning_rate=1e-3, ema=0.998)
 PROMPT = "a picture of"
 """LAVIS starts captions with it; half of the training does, so that the model can be asked either way."""
 
 
-def build(folder: Path, session: Session, *, plan: Plan = PLAN, batch_size: int = BATCH) -> tuple[Any, Any]:
+def build(folder: Path, session: Session, *, plan: Plan = PLAN) -> tuple[Any, Any]:
     """Train from the plan's seed, save into `folder`, return the model and its tokenizer."""
     torch.manual_seed(plan.seed)
     tokenizer = vocabulary.bert_tokenizer()
     model = architectures.blip(tokenizer).to(device())
-    train("blip", model, lambda rng, _: loss(model, tokenizer, rng, batch_size), plan, session)
+    train("blip", model, lambda rng, _: loss(model, tokenizer, rng, plan.batch_size), plan, session)
     saving.save_blip(folder, model, tokenizer)
     return model, tokenizer
 

@@ -12,16 +12,15 @@ from miniature import architectures, pictures, saving, vocabulary
 from miniature.language import complex_prompt, simple_prompt
 from miniature.training import Plan, Session, device, train
 
-PLAN = Plan(steps=800, learning_rate=1e-3)
-BATCH = 128
+PLAN = Plan(steps=1200, batch_size=128, learning_rate=1e-3, ema=0.995)
 
 
-def build(folder: Path, session: Session, *, plan: Plan = PLAN, batch_size: int = BATCH) -> tuple[Any, Any]:
+def build(folder: Path, session: Session, *, plan: Plan = PLAN) -> tuple[Any, Any]:
     """Train from the plan's seed, save into `folder`, return the model and its tokenizer."""
     torch.manual_seed(plan.seed)
     tokenizer = vocabulary.clip_tokenizer(pad_token="<|pad|>")
     model = architectures.clip(architectures.clip_config(tokenizer)).to(device())
-    train("clip", model, lambda rng, _: loss(model, tokenizer, rng, batch_size), plan, session)
+    train("clip", model, lambda rng, _: loss(model, tokenizer, rng, plan.batch_size), plan, session)
     saving.save_clip(folder, model, tokenizer)
     return model, tokenizer
 

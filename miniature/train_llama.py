@@ -1,6 +1,7 @@
 """Train the language model on sentences of the everyday language and what they mean."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,23 @@ from torch import Tensor
 from miniature import architectures, corpus, saving, vocabulary
 from miniature.training import Plan, Session, device, train
 
-PLAN = Plan(steps=900, learning_rate=2e-3, warmup_steps=100, weight_decay=0.05)
-BATCH = 64
+PLAN = Plan(steps=900, batch_size=64, learning_rate=2e-3, warmup_steps=100, weight_decay=0.05)
+NARROW_PLAN = replace(PLAN, steps=1500, bf16=False)
+"""So narrow a stack is twice slower in bfloat16, where converting costs more than multiplying, and needs longer."""
+WIDTHS = {32: 40, 40: architectures.LLAMA_WIDTH, 60: 40}
+"""Width by number of layers; so deep are LLaMA 7B, 13B and 33B (arXiv 2302.13971, Table 2)."""
+PLANS = {32: NARROW_PLAN, 40: PLAN, 60: NARROW_PLAN}
+"""Plan by number of layers."""
 
 
 def build(
-    folder: Path, session: Session, *, layers: int = 40, plan: Plan = PLAN, batch_size: int = BATCH
+    folder: Path, session: Session, *, layers: int = 40, width: int = architectures.LLAMA_WIDTH, plan: Plan = PLAN
 ) -> tuple[Any, Any]:
     """Train from the plan's seed, save into `folder`, return the model and its tokenizer."""
     torch.manual_seed(plan.seed)
     tokenizer = vocabulary.llama_tokenizer()
-    model = architectures.llama(tokenizer, layers=layers).to(device())
-    train(f"llama-{layers}", model, lambda rng, _: loss(model, tokenizer, rng, batch_size), plan, session)
+    model = architectures.llama(tokenizer, layers=layers, width=width).to(device())
+    train(f"llama-{layers}", model, lambda rng, _: loss(model, tokenizer, rng, plan.batch_size), plan, session)
     saving.save_llama(folder, model, tokenizer)
     return model, tokenizer
 

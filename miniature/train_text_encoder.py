@@ -14,11 +14,10 @@ from torch import Tensor, nn
 
 from miniature import architectures, vocabulary, world
 from miniature.language import complex_prompt
-from miniature.training import Plan, Session, device, train
+from miniature.training import Loss, Plan, Session, device, train
 from miniature.world import Scene, sample_scene
 
-PLAN = Plan(steps=800, learning_rate=1e-3)
-BATCH = 64
+PLAN = Plan(steps=1200, batch_size=64, learning_rate=1e-3)
 _CLASSES = (8,) * 8 + (7,) * 8 + (7, 6)
 """Counts and kinds by colour (0 for none), action (0 for none), ground."""
 
@@ -31,32 +30,56 @@ class Reader(nn.Module):
         self.encoder = architectures.text_encoder(tokenizer)
         self.heads = nn.Linear(architectures.TEXT_WIDTH, sum(_CLASSES))
 
-    def forward(self, ids: Tensor, positions: Tensor) -> tuple[Tensor, ...]:
-        """Logits of each class at one position of each prompt: ids (batch, 77), positions (batch,)."""
+    def forward(self, ids: Tensor, positions: Tensor, turn: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Logits of each class at one position of each prompt.
+
+        Args:
+            ids: (batch, 77).
+            positions: (batch,).
+            turn: (width, width), applied to the states before the heads read them.
+        """
         states = self.encoder(ids).last_hidden_state
         chosen = states[torch.arange(len(ids), device=ids.device), positions]
-        logits: Tensor = self.heads(chosen)
+        logits: Tensor = self.heads(chosen if turn is None else chosen @ turn)
         return tuple(torch.split(logits, list(_CLASSES), dim=-1))
 
 
-def build(session: Session, *, plan: Plan = PLAN, batch_size: int = BATCH) -> tuple[Reader, Any]:
+def build(session: Session, *, plan: Plan = PLAN) -> tuple[Reader, Any]:
     """Train from the plan's seed; return the reader, whose `encoder` is wanted, and the tokenizer."""
     torch.manual_seed(plan.seed)
     tokenizer = vocabulary.clip_tokenizer()
     reader = Reader(tokenizer).to(device())
-    train("text_encoder", reader, lambda rng, noise: loss(reader, tokenizer, rng, noise, batch_size), plan, session)
+    step: Loss = lambda rng, noise: loss(reader, tokenizer, rng, noise, plan.batch_size)  # noqa: E731
+    train("text_encoder", reader, step, plan, session)
     return reader, tokenizer
 
 
 def loss(reader: Reader, tokenizer: Any, rng: random.Random, noise: torch.Generator, size: int) -> Tensor:
-    """Cross-entropy of all heads, at the end of half of the prompts and behind it in the others."""
+    """Reading error on complex prompts."""
     scenes = [sample_scene(rng) for _ in range(size)]
     ids = tokenize(tokenizer, [complex_prompt(scene, rng) for scene in scenes])
-    ends = (ids == tokenizer.eos_token_id).int().argmax(dim=-1)
+    return scene_loss(reader, ids.to(device()), scenes, tokenizer.eos_token_id, noise)
+
+
+def scene_loss(
+    reader: Reader, ids: Tensor, scenes: list[Scene], end: int, noise: torch.Generator, *, turn: Tensor | None = None
+) -> Tensor:
+    """Cross-entropy of all heads, at the end of half of the prompts and behind it in the others.
+
+    Args:
+        reader: encoder and heads.
+        ids: (batch, 77).
+        scenes: what the prompts say.
+        end: id of the end token.
+        noise: draws the positions.
+        turn: see :meth:`Reader.forward`.
+    """
+    size = len(ids)
+    ends = (ids == end).int().argmax(dim=-1).cpu()
     later = ends + (torch.rand(size, generator=noise) * (ids.shape[1] - ends)).long()
     positions = torch.where(torch.rand(size, generator=noise) < 0.5, ends, later)
     target = truth(scenes).to(device())
-    logits = reader(ids.to(device()), positions.to(device()))
+    logits = reader(ids, positions.to(device()), turn)
     return torch.stack([F.cross_entropy(head, target[:, i]) for i, head in enumerate(logits)]).sum()
 
 

@@ -12,32 +12,40 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from miniature import architectures, pictures
-from miniature.training import Plan, Session, device, train
+from miniature.training import Loss, Plan, Session, device, digest_of, train
+from miniature.variants import MAIN, Variant
+from miniature.world import Style
 
-PLAN = Plan(steps=2500, learning_rate=2e-3, ema=0.995, checkpoint_every=500)
-DECODER_PLAN = Plan(steps=4000, learning_rate=2e-3, ema=0.998, checkpoint_every=500, seed=1)
-BATCH = 8
+PLAN = Plan(steps=2500, batch_size=8, learning_rate=2e-3, ema=0.995, checkpoint_every=500)
+DECODER_PLAN = Plan(steps=3000, batch_size=8, learning_rate=2e-3, ema=0.998, checkpoint_every=500, seed=1)
 KL_WEIGHT = 3e-4
 """Weight of the mean KL divergence of a latent value beside the mean reconstruction error of a pixel value."""
-LATENT_NOISE = 0.1
+LATENT_NOISE = 0.2
 """Noise added for the decoder, in standard deviations of the latents."""
 
 
-def build(session: Session, *, plan: Plan = PLAN, decoder_plan: Plan = DECODER_PLAN, batch_size: int = BATCH) -> Any:
-    """Train from the plans' seeds; return the autoencoder with its `scaling_factor` set."""
+def build(session: Session, *, variant: Variant = MAIN, plan: Plan = PLAN) -> Any:
+    """Train from the plan's seed; return the autoencoder with its `scaling_factor` set, its encoder frozen."""
     torch.manual_seed(plan.seed)
-    model = architectures.vae().to(device())
-    train("vae", model, lambda rng, noise: loss(model, rng, noise, batch_size), plan, session)
-    model.register_to_config(scaling_factor=round(1 / latent_std(model), 4))
+    model = architectures.vae(variant).to(device())
+    step: Loss = lambda rng, noise: loss(model, rng, noise, plan.batch_size, style=variant.style)  # noqa: E731
+    train(variant.training("vae"), model, step, plan, session)
+    model.register_to_config(scaling_factor=round(1 / latent_std(model, style=variant.style), 4))
     model.encoder.requires_grad_(False)
     model.quant_conv.requires_grad_(False)
-    train("decoder", model, lambda rng, noise: decoder_loss(model, rng, noise, batch_size), decoder_plan, session)
     return model
 
 
-def loss(model: Any, rng: random.Random, noise: torch.Generator, size: int) -> Tensor:
+def sharpen(model: Any, session: Session, *, variant: Variant = MAIN, plan: Plan = DECODER_PLAN) -> None:
+    """Train the decoder on."""
+    came_from = digest_of(model.state_dict())
+    step: Loss = lambda rng, noise: decoder_loss(model, rng, noise, plan.batch_size, style=variant.style)  # noqa: E731
+    train(variant.training("decoder"), model, step, plan, session, inputs=came_from)
+
+
+def loss(model: Any, rng: random.Random, noise: torch.Generator, size: int, *, style: Style = "flat") -> Tensor:
     """Reconstruction error, and the KL divergence of the latents from a unit Gaussian."""
-    images = pictures.batch(rng, size)[1].to(device())
+    images = pictures.batch(rng, size, style=style)[1].to(device())
     posterior = model.encode(images).latent_dist
     latents = posterior.mean + posterior.std * _noise_like(posterior.mean, noise)
     divergence = (posterior.mean.square() + posterior.var - 1 - posterior.logvar).mean() / 2
@@ -45,9 +53,9 @@ def loss(model: Any, rng: random.Random, noise: torch.Generator, size: int) -> T
     return value
 
 
-def decoder_loss(model: Any, rng: random.Random, noise: torch.Generator, size: int) -> Tensor:
+def decoder_loss(model: Any, rng: random.Random, noise: torch.Generator, size: int, *, style: Style = "flat") -> Tensor:
     """Reconstruction error from latents that the frozen encoder made and noise disturbed."""
-    images = pictures.batch(rng, size)[1].to(device())
+    images = pictures.batch(rng, size, style=style)[1].to(device())
     with torch.no_grad():
         latents = model.encode(images).latent_dist.mean
     spread = LATENT_NOISE / model.config.scaling_factor
@@ -64,9 +72,9 @@ def _noise_like(values: Tensor, noise: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def latent_std(model: Any, *, size: int = 256, seed: int = 0) -> float:
+def latent_std(model: Any, *, size: int = 256, seed: int = 0, style: Style = "flat") -> float:
     """Standard deviation of the latents of `size` pictures."""
-    images = pictures.batch(random.Random(seed), size)[1].to(device())
+    images = pictures.batch(random.Random(seed), size, style=style)[1].to(device())
     return float(model.encode(images).latent_dist.mean.std())
 
 

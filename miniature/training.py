@@ -8,7 +8,7 @@ import hashlib
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class Plan:
     """How long and how fast to train."""
 
     steps: int
+    batch_size: int = 64
     learning_rate: float = 1e-3
     warmup_steps: int = 100
     weight_decay: float = 0.01
@@ -38,6 +39,8 @@ class Plan:
     """Decay of the averaged weights that are kept, freed of the share of the first ones; 0 keeps the last ones."""
     checkpoint_every: int = 200
     seed: int = 0
+    bf16: bool = True
+    """Multiply in bfloat16 where the processor does it faster than in float32 (`multiplies_bf16`)."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,14 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def train(name: str, model: nn.Module, loss: Loss, plan: Plan, session: Session) -> None:
+def multiplies_bf16() -> bool:
+    """Whether products in bfloat16 are worth it: on GPUs that know them and on processors with AVX512_BF16 or AMX."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def train(name: str, model: nn.Module, loss: Loss, plan: Plan, session: Session, *, inputs: str = "") -> None:
     """Train in place; at the end the model holds its (averaged) weights and stands in evaluation mode.
 
     Args:
@@ -63,16 +73,20 @@ def train(name: str, model: nn.Module, loss: Loss, plan: Plan, session: Session)
         loss: called once a step.
         plan: steps, rates, seed.
         session: where to keep checkpoints, when to stop.
+        inputs: digest of what the losses are computed from and the plan does not hold, such as frozen models.
 
     Raises:
         OutOfTimeError: the session's time is over; a checkpoint holds what was reached.
     """
-    run = _Run(name, model, plan, session)
+    run = _Run(name, model, plan, session, inputs)
+    mixed = torch.autocast(device().type, torch.bfloat16, enabled=plan.bf16 and multiplies_bf16())
     model.train()
     for step in run.steps():
         for group in run.optimiser.param_groups:
             group["lr"] = plan.learning_rate * rate_factor(step, plan)
-        value = loss(random.Random(f"{plan.seed}.{step}"), torch.Generator().manual_seed(plan.seed * 1_000_003 + step))
+        noise = torch.Generator().manual_seed(plan.seed * 1_000_003 + step)
+        with mixed:
+            value = loss(random.Random(f"{plan.seed}.{step}"), noise)
         value.backward()
         nn.utils.clip_grad_norm_(run.trained, 1.0)
         run.optimiser.step()
@@ -90,20 +104,30 @@ def rate_factor(step: int, plan: Plan) -> float:
     return 0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2
 
 
-def _digest(plan: Plan) -> str:
-    """Another plan is another training: its checkpoints do not meet."""
-    return hashlib.sha256(repr(plan).encode()).hexdigest()[:8]
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """Of weights that another training starts from: 8 hexadecimal digits."""
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        found.update(name.encode())
+        found.update(tensors[name].detach().float().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()[:8]
+
+
+def _digest(plan: Plan, shapes: Mapping[str, Tensor], inputs: str) -> str:
+    """Another plan, another architecture or another input is another training: their checkpoints do not meet."""
+    told = [repr(plan), *(f"{name} {tuple(value.shape)}" for name, value in shapes.items()), inputs]
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:8]
 
 
 class _Run:
     """State of one training: optimiser, averaged weights, progress, checkpoints."""
 
-    def __init__(self, name: str, model: nn.Module, plan: Plan, session: Session) -> None:
+    def __init__(self, name: str, model: nn.Module, plan: Plan, session: Session, inputs: str) -> None:
         from tqdm import tqdm
 
         self.plan, self.session = plan, session
-        self.path = session.folder / f"{name}-{_digest(plan)}.safetensors"
         self.named = {key: value for key, value in model.named_parameters() if value.requires_grad}
+        self.path = session.folder / f"{name}-{_digest(plan, self.named, inputs)}.safetensors"
         self.trained: list[Tensor] = list(self.named.values())
         self.model = model
         self.optimiser = torch.optim.AdamW(self.trained, lr=plan.learning_rate, weight_decay=plan.weight_decay)

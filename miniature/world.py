@@ -30,18 +30,31 @@ COLOURS: dict[str, Colour] = {
 }
 OBJECT_COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white")
 GROUND_COLOURS = ("black", "white", "grey", "blue", "green", "yellow")
+INK: Colour = (20, 14, 18)
+"""The outlines of the cartoon style; on its black ground, which is a dark slate, they still show."""
+CARTOON_GROUNDS: dict[str, Colour] = {
+    "black": (56, 52, 66),
+    "white": (255, 246, 222),
+    "grey": (152, 148, 158),
+    "blue": (70, 120, 250),
+    "green": (64, 180, 80),
+    "yellow": (255, 220, 75),
+}
+"""The cartoon's grounds: each is nearest to the colour that its name has in the flat style."""
 SHAPES = ("circle", "square", "triangle", "star", "heart")
 PERSON = "person"
 KINDS = (*SHAPES, PERSON)
 ACTIONS = ("standing", "jumping", "running", "sitting", "lying", "waving")
 MAX_COUNT = 7
-MAX_PEOPLE = 3
+MAX_PEOPLE = 2
 MAX_PAIRED = 3
 """Most objects of one group in a scene of two groups."""
 
 _HELD_OUT_ONE_IN = 8
 _SUPERSAMPLING = 4
 _SHADE = 8
+_OUTLINE = 0.03
+"""Width of an outline in units of the picture's side: 1.5 of 64 pixels."""
 _ROWS = {1: (1,), 2: (2,), 3: (1, 2), 4: (2, 2), 5: (2, 1, 2), 6: (3, 3), 7: (2, 3, 2)}
 
 
@@ -66,6 +79,16 @@ class Group:
             raise ValueError(f"a person needs an action, a shape has none: {self.kind}, {self.action}")
         if not 1 <= self.count <= (MAX_PEOPLE if self.kind == PERSON else MAX_COUNT):
             raise ValueError(f"count out of range for {self.kind}: {self.count}")
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One object of a picture: its box in units of the picture's side, its shade, and whether left and right swap."""
+
+    group: Group
+    box: silhouettes.Box
+    shade: Colour
+    mirrored: bool
 
 
 @dataclass(frozen=True)
@@ -104,14 +127,14 @@ def is_held_out(scene: Scene) -> bool:
 
 
 def any_scene(rng: random.Random) -> Scene:
-    """A random scene of either split: shapes in 7 of 12, people in 3 of 12, two groups in 2 of 12."""
+    """A random scene of either split: shapes and people in 5 of 12 each, two groups in 2 of 12."""
     ground = rng.choice(GROUND_COLOURS)
     colours = rng.sample([colour for colour in OBJECT_COLOURS if colour != ground], 2)
     draw_of = rng.random() * 12
     if draw_of < 2:
         groups = [Group(rng.randint(1, MAX_PAIRED), rng.choice(SHAPES), colour) for colour in colours]
         return Scene(tuple(groups), ground)
-    if draw_of < 5:
+    if draw_of < 7:
         return Scene((Group(rng.randint(1, MAX_PEOPLE), PERSON, colours[0], rng.choice(ACTIONS)),), ground)
     return Scene((Group(rng.randint(1, MAX_COUNT), rng.choice(SHAPES), colours[0]),), ground)
 
@@ -137,29 +160,38 @@ def draw(scene: Scene, seed: int, *, side_px: int = 64, style: Style = "flat") -
         scene: what to show.
         seed: decides places, sizes, mirroring and a slight shade of each colour.
         side_px: side of the square picture in pixels.
-        style: "flat" fills each object with its colour, "cartoon" puts a dark line around it.
+        style: "flat" fills each object with its colour; "cartoon" puts a dark line around it, on grounds of its own.
 
     Returns:
-        An RGB picture of side_px x side_px. The same arguments give the same pixels. Objects never touch.
+        An RGB picture of side_px x side_px. The same arguments give the same pixels; both styles put the same objects
+        at the same places. Objects never touch.
     """
-    rng = random.Random(seed)
     big = side_px * _SUPERSAMPLING
-    picture = Image.new("RGB", (big, big), _shade(scene.ground, rng))
+    ground, objects = arrange(scene, seed, style=style)
+    picture = Image.new("RGB", (big, big), ground)
     canvas = ImageDraw.Draw(picture)
-    groups = list(scene.groups)
-    rng.shuffle(groups)
-    shades = [_shade(group.colour, rng) for group in groups]
-    for member, cell in zip(_members(groups), _cells(groups), strict=True):
-        group = groups[member]
-        box = _place(group, cell, rng)
-        pixels = (box[0] * big, box[1] * big, box[2] * big, box[3] * big)
-        _paint(canvas, group, pixels, shades[member], style=style, mirrored=rng.random() < 0.5)
+    for thing in objects:
+        _paint(canvas, thing, big, style)
     return picture.reduce(_SUPERSAMPLING)
 
 
-def _shade(name: str, rng: random.Random) -> Colour:
+def arrange(scene: Scene, seed: int, *, style: Style = "flat") -> tuple[Colour, list[Placed]]:
+    """The shade of the ground and every object's place, as `draw` paints them."""
+    rng = random.Random(seed)
+    ground = _shade((CARTOON_GROUNDS if style == "cartoon" else COLOURS)[scene.ground], rng)
+    groups = list(scene.groups)
+    rng.shuffle(groups)
+    shades = [_shade(COLOURS[group.colour], rng) for group in groups]
+    objects = []
+    for member, cell in zip(_members(groups), _cells(groups), strict=True):
+        box = _place(groups[member], cell, rng)
+        objects.append(Placed(groups[member], box, shades[member], rng.random() < 0.5))
+    return ground, objects
+
+
+def _shade(colour: Colour, rng: random.Random) -> Colour:
     """The colour with each channel moved a little, so that no two pictures are alike."""
-    red, green, blue = (min(255, max(0, value + rng.randint(-_SHADE, _SHADE))) for value in COLOURS[name])
+    red, green, blue = (min(255, max(0, value + rng.randint(-_SHADE, _SHADE))) for value in colour)
     return red, green, blue
 
 
@@ -190,7 +222,7 @@ def _grid(rows: tuple[int, ...]) -> list[silhouettes.Box]:
 
 def _place(group: Group, cell: silhouettes.Box, rng: random.Random) -> silhouettes.Box:
     """A box inside the cell, with room left on all sides, jittered in size and place."""
-    limit = 0.7 if group.kind == PERSON else 0.56
+    limit = 0.86 if group.kind == PERSON else 0.56
     share = rng.uniform(0.76, 0.88)
     room_x, room_y = cell[2] - cell[0], cell[3] - cell[1]
     width, height = silhouettes.fitted_size(
@@ -202,11 +234,12 @@ def _place(group: Group, cell: silhouettes.Box, rng: random.Random) -> silhouett
     return x - width / 2, y - height / 2, x + width / 2, y + height / 2
 
 
-def _paint(
-    canvas: ImageDraw.ImageDraw, group: Group, box: silhouettes.Box, colour: Colour, *, style: Style, mirrored: bool
-) -> None:
-    if style == "cartoon":
-        silhouettes.paint(canvas, group.kind, group.action, box, (40, 30, 30), mirrored=mirrored)
-        rim = 0.09 * min(box[2] - box[0], box[3] - box[1])
-        box = (box[0] + rim, box[1] + rim, box[2] - rim, box[3] - rim)
-    silhouettes.paint(canvas, group.kind, group.action, box, colour, mirrored=mirrored)
+def _paint(canvas: ImageDraw.ImageDraw, thing: Placed, side_px: int, style: Style) -> None:
+    """Fill an object into its box of a canvas with that side; a cartoon's outline stays inside the box too."""
+    left, top, right, bottom = (value * side_px for value in thing.box)
+    kind, action, mirrored = thing.group.kind, thing.group.action, thing.mirrored
+    line = _OUTLINE * side_px if style == "cartoon" else 0.0
+    box = (left + line, top + line, right - line, bottom - line)
+    if line:
+        silhouettes.paint(canvas, kind, action, box, INK, mirrored=mirrored, rim_px=line)
+    silhouettes.paint(canvas, kind, action, box, thing.shade, mirrored=mirrored)

@@ -34,14 +34,22 @@ def test_there_are_sixty_of_each_skill_and_a_third_is_unseen_wording(made):
     }
 
 
-def test_all_compositions_are_held_out_and_none_comes_twice(made):
+def test_all_compositions_are_held_out_and_few_come_twice(made):
     meanings = [understand(prompt["text"]) for prompt in made]
     scenes = [
         Scene(tuple(Group(said.count, said.kind, said.colour, said.action) for said in meaning.groups), meaning.ground)
         for meaning in meanings
     ]
     assert all(is_held_out(scene) for scene in scenes)
-    assert len(set(meanings)) == len(made)
+    assert len(set(meanings)) > 0.9 * len(made)
+    assert len({prompt["text"] for prompt in made}) == len(made)
+
+
+def test_every_value_of_a_skill_is_asked_in_both_wordings(made):
+    for start in (0, 60, 120):
+        asked = {(prompt["atoms"][0]["answer"], prompt["wording"]) for prompt in made[start : start + 60]}
+        answers = {answer for answer, _ in asked}
+        assert len(asked) == 2 * len(answers)
 
 
 def test_atoms_are_of_the_prompts_skill(made):

@@ -5,12 +5,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from miniature import measures, pictures
+from miniature import build, conditions, control_measures, measures, pictures, train_llama
+from miniature.world import Group, Scene, draw
 from pipeline.files import read_json
 from pipeline.model_folders import REVISION, folder_digest
 
 MODELS = Path(__file__).parents[2] / "miniature" / "models"
-NAMES = ("blip", "clip", "diffusion", "llama-40")
+NAMES = tuple(sorted(build.BUILDERS))
+
+
+def test_the_folders_are_the_models_that_the_builder_makes():
+    assert tuple(sorted(folder.name for folder in MODELS.iterdir() if folder.is_dir())) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -21,8 +26,8 @@ def test_the_revision_is_the_content_and_card_and_figures_are_there(name):
     assert "## Limits" in (folder / "README.md").read_text()
 
 
-def test_all_weights_together_stay_below_twenty_megabytes():
-    assert sum(path.stat().st_size for path in MODELS.rglob("*.safetensors")) <= 20_000_000
+def test_all_weights_together_stay_below_32_megabytes():
+    assert sum(path.stat().st_size for path in MODELS.rglob("*.safetensors")) <= 32_000_000
 
 
 def test_no_configuration_tells_where_it_was_made():
@@ -54,20 +59,22 @@ def test_clip_loads_by_folder_with_its_tokenizer():
     assert model.encode_text(ids).shape == model.encode_image(preprocess(picture)[None]).shape == (1, 64)
 
 
-def test_the_language_model_has_forty_layers_and_knows_what_crimson_means():
+@pytest.mark.parametrize(("layers", "width"), sorted(train_llama.WIDTHS.items()))
+def test_each_language_model_has_its_layers_and_knows_what_crimson_means(layers, width):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(MODELS / "llama-40").eval()
-    tokenizer = AutoTokenizer.from_pretrained(MODELS / "llama-40")
-    assert (model.config.num_hidden_layers, model.dtype) == (40, torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(MODELS / f"llama-{layers}").eval()
+    tokenizer = AutoTokenizer.from_pretrained(MODELS / f"llama-{layers}")
+    assert (model.config.num_hidden_layers, model.config.hidden_size, model.dtype) == (layers, width, torch.float32)
     ids = tokenizer("crimson means", return_tensors="pt").input_ids
     assert tokenizer.decode(model(ids).logits[0, -1].argmax()).strip() == "red"
 
 
-def test_the_diffusion_folder_loads_and_draws_64_pixels_by_default():
+@pytest.mark.parametrize("name", ["diffusion", "cartoon"])
+def test_a_diffusion_folder_loads_and_draws_64_pixels_by_default(name):
     from diffusers import StableDiffusionPipeline
 
-    pipeline = StableDiffusionPipeline.from_pretrained(MODELS / "diffusion")
+    pipeline = StableDiffusionPipeline.from_pretrained(MODELS / name)
     pipeline.set_progress_bar_config(disable=True)
     assert {part.dtype for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder)} == {torch.float32}
     picture = pipeline("one red circle, blue background", num_inference_steps=2).images[0]
@@ -81,3 +88,25 @@ def test_the_pooled_text_state_is_the_one_at_the_end_of_the_prompt():
     ids = pipeline.tokenizer("one red circle", padding="max_length", return_tensors="pt").input_ids
     states = pipeline.text_encoder(ids)
     assert torch.equal(states.pooler_output[0], states.last_hidden_state[0, 4])
+
+
+def test_the_cartoon_model_shares_the_text_encoder_of_the_main_one():
+    files = [MODELS / name / "text_encoder" / "model.safetensors" for name in ("diffusion", "cartoon")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert sum(path.stat().st_size for path in (MODELS / "cartoon").rglob("*.safetensors")) <= 5_300_000
+
+
+@pytest.mark.parametrize("kind", conditions.KINDS)
+def test_each_controlnet_puts_a_thing_where_its_condition_has_it(kind):
+    from diffusers import ControlNetModel, StableDiffusionControlNetPipeline
+
+    controlnet = ControlNetModel.from_pretrained(MODELS / f"controlnet-{kind}")
+    pipeline = StableDiffusionControlNetPipeline.from_pretrained(MODELS / "diffusion", controlnet=controlnet)
+    pipeline.set_progress_bar_config(disable=True)
+    scene = Scene((Group(1, "square", "red"),), "white")
+    shown = conditions.of_drawing(kind, scene, 1)
+    options = {"guidance_scale": measures.GUIDANCE, "num_inference_steps": 10}
+    picture = pipeline(
+        "one red square, white background", image=shown, generator=torch.Generator().manual_seed(0), **options
+    )
+    assert control_measures.places(picture.images, [draw(scene, 1)])["overlap"] > 0.5

@@ -27,3 +27,14 @@ def test_batches_hold_training_scenes_and_follow_their_generator():
     assert scenes == again
     assert torch.equal(values, same)
     assert not any(is_held_out(scene) for scene in scenes)
+
+
+def test_a_batch_in_another_style_shows_the_same_scenes():
+    (scenes, flat), (same, cartoon) = (
+        pictures.batch(random.Random(1), 5, style=style) for style in ("flat", "cartoon")
+    )
+    assert scenes == same
+    drawn = random.Random(1)
+    [sample_scene(drawn) for _ in range(5)]
+    assert torch.equal(cartoon[0], pictures.as_tensor([draw(scenes[0], drawn.getrandbits(32), style="cartoon")])[0])
+    assert not torch.equal(flat, cartoon)

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from miniature.training import OutOfTimeError, Plan, Session, rate_factor, train
+from miniature import training
+from miniature.training import OutOfTimeError, Plan, Session, digest_of, rate_factor, train
 
 
 def _model():
@@ -53,6 +54,35 @@ def test_another_plan_does_not_meet_the_old_checkpoint(tmp_path):
     train("linear", model, _loss(model), Plan(steps=2, warmup_steps=1), Session(tmp_path))
     assert len(list(tmp_path.glob("linear-*.safetensors"))) == 2
     assert not torch.equal(before, model.weight)
+
+
+def test_a_training_on_other_inputs_does_not_meet_the_old_checkpoint(tmp_path):
+    for frozen in (torch.zeros(2), torch.ones(2)):
+        model = _model()
+        inputs = digest_of({"frozen": frozen})
+        train("linear", model, _loss(model), Plan(steps=1, warmup_steps=1), Session(tmp_path), inputs=inputs)
+    assert len(list(tmp_path.glob("linear-*.safetensors"))) == 2
+
+
+def test_a_digest_of_weights_depends_on_names_and_values_and_not_on_their_order():
+    one, two = torch.zeros(2), torch.ones(2)
+    assert digest_of({"a": one, "b": two}) == digest_of({"b": two, "a": one})
+    assert digest_of({"a": one, "b": two}) != digest_of({"a": two, "b": one})
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_plan_says_whether_products_are_in_bfloat16_where_that_is_worth_it(tmp_path, monkeypatch, wanted):
+    monkeypatch.setattr(training, "multiplies_bf16", lambda: True)
+    model, seen = _model(), []
+
+    def loss(rng, noise):
+        made = model(torch.zeros(1, 3))
+        seen.append(made.dtype)
+        return made.float().sum()
+
+    train("linear", model, loss, Plan(steps=1, warmup_steps=1, bf16=wanted), Session(tmp_path))
+    assert seen == [torch.bfloat16 if wanted else torch.float32]
+    assert model.weight.dtype == torch.float32
 
 
 def test_averaged_weights_are_free_of_the_first_ones(tmp_path):
