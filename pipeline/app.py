@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     studied.add_argument(
         "--prompts", type=_count, help="evaluation prompts a skill (default: seeds all, others params')"
     )
-    studied.add_argument("--again", action="store_true", help="run finished experiments too")
+    studied.add_argument("--again", action="store_true", help="forget finished experiments and run them too")
     studied.add_argument("--out", type=Path, default=running.TARGET, help="folder of the page (default %(default)s)")
     commands.add_parser("doctor", help="what is missing on this machine")
     return parser

@@ -36,7 +36,8 @@ def complete(
         experiments: the rows.
         queue: DVC's queue.
         jobs: experiments at a time, where no worker is at work yet.
-        again: run finished rows too.
+        again: forget finished rows and run them too; where nothing has changed DVC takes a stage's outputs from its
+            run cache, so that this costs seconds, and makes anew what its cache has lost.
         pause: waits so many seconds.
 
     Returns:
@@ -54,7 +55,7 @@ def complete(
     if not missing:
         return {}
     try:
-        before = _queue(missing, queue, afresh=again, pause=pause)
+        before = _queue(missing, queue, pause)
         if not _works(before, queue):
             queue.start(jobs)
         _follow(names, queue, jobs, pause)
@@ -68,7 +69,7 @@ def complete(
             _stop_idle(queue)
 
 
-def _queue(missing: Sequence[Experiment], queue: Queue, *, afresh: bool, pause: Pause) -> Status:
+def _queue(missing: Sequence[Experiment], queue: Queue, pause: Pause) -> Status:
     """Queue what is not in the queue yet; gives the queue as it was found."""
     status = _without_dead([experiment.name for experiment in missing], queue, pause)
     known = {experiment.name: status.tasks.get(experiment.name) for experiment in missing}
@@ -76,7 +77,7 @@ def _queue(missing: Sequence[Experiment], queue: Queue, *, afresh: bool, pause: 
     for experiment in missing:
         task = known[experiment.name]
         if task is None or task.state not in (RUNNING, QUEUED):
-            queue.add(experiment.name, experiment.overrides, afresh=afresh)
+            queue.add(experiment.name, experiment.overrides)
     return status
 
 

@@ -39,7 +39,7 @@ def study(
         target: folder of the page.
         prompts_per_type: evaluation prompts of each skill, see :func:`definitions.define`.
         jobs: experiments at a time.
-        again: run finished rows too.
+        again: forget finished rows and run them too.
         run: what runs a command.
         open_: gives the files of an experiment.
         pause: waits so many seconds.

@@ -64,18 +64,15 @@ class Queue:
         workers = WORKERS.search(text)
         return Status(found, sum(map(int, workers.groups())) if workers else 0)
 
-    def add(self, name: str, overrides: Mapping[str, Any], *, afresh: bool) -> None:
+    def add(self, name: str, overrides: Mapping[str, Any]) -> None:
         """Queue an experiment on the workspace as it is now, uncommitted edits of files in git included.
 
         Args:
             name: of the experiment.
             overrides: dotted key -> value.
-            afresh: run commands although DVC's run cache knows their results.
         """
         settings = [part for key, value in overrides.items() for part in ("-S", f"{key}={written(value)}")]
-        cache = ["--no-run-cache"] if afresh else []
-        command = ["dvc", "exp", "run", "--queue", "-n", name, *cache, *settings]
-        require(self._run, command, f"DVC cannot queue {name}")
+        require(self._run, ["dvc", "exp", "run", "--queue", "-n", name, *settings], f"DVC cannot queue {name}")
 
     def start(self, jobs: int) -> None:
         """Start workers, so that there are so many; they end by themselves some seconds after the queue is empty."""

@@ -11,14 +11,22 @@ from pipeline.files import read_json
 from pipeline.model_folders import REVISION, folder_digest
 
 MODELS = Path(__file__).parents[2] / "miniature" / "models"
-NAMES = tuple(sorted(build.BUILDERS))
+NEEDED = {"blip", "clip", "diffusion", "llama-40"}
+"""What the default settings name; the builder makes more."""
 
 
-def test_the_folders_are_the_models_that_the_builder_makes():
-    assert tuple(sorted(folder.name for folder in MODELS.iterdir() if folder.is_dir())) == NAMES
+def _made(name, *values):
+    """A case that is skipped where the builder has not made the model."""
+    missing = name not in NEEDED and not (MODELS / name).is_dir()
+    reason = f"not made here: python -m miniature.build --only {name}"
+    return pytest.param(*(values or (name,)), marks=pytest.mark.skipif(missing, reason=reason), id=name)
 
 
-@pytest.mark.parametrize("name", NAMES)
+def test_the_folders_are_models_that_the_builder_makes():
+    assert {folder.name for folder in MODELS.iterdir() if folder.is_dir()} <= set(build.BUILDERS)
+
+
+@pytest.mark.parametrize("name", [_made(name) for name in sorted(build.BUILDERS)])
 def test_the_revision_is_the_content_and_card_and_figures_are_there(name):
     folder = MODELS / name
     assert (folder / REVISION).read_text().strip() == folder_digest(folder)
@@ -59,7 +67,10 @@ def test_clip_loads_by_folder_with_its_tokenizer():
     assert model.encode_text(ids).shape == model.encode_image(preprocess(picture)[None]).shape == (1, 64)
 
 
-@pytest.mark.parametrize(("layers", "width"), sorted(train_llama.WIDTHS.items()))
+@pytest.mark.parametrize(
+    ("layers", "width"),
+    [_made(f"llama-{layers}", layers, width) for layers, width in sorted(train_llama.WIDTHS.items())],
+)
 def test_each_language_model_has_its_layers_and_knows_what_crimson_means(layers, width):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -70,7 +81,7 @@ def test_each_language_model_has_its_layers_and_knows_what_crimson_means(layers,
     assert tokenizer.decode(model(ids).logits[0, -1].argmax()).strip() == "red"
 
 
-@pytest.mark.parametrize("name", ["diffusion", "cartoon"])
+@pytest.mark.parametrize("name", [_made("diffusion"), _made("cartoon")])
 def test_a_diffusion_folder_loads_and_draws_64_pixels_by_default(name):
     from diffusers import StableDiffusionPipeline
 
@@ -90,13 +101,14 @@ def test_the_pooled_text_state_is_the_one_at_the_end_of_the_prompt():
     assert torch.equal(states.pooler_output[0], states.last_hidden_state[0, 4])
 
 
-def test_the_cartoon_model_shares_the_text_encoder_of_the_main_one():
-    files = [MODELS / name / "text_encoder" / "model.safetensors" for name in ("diffusion", "cartoon")]
+@pytest.mark.parametrize("name", [_made("cartoon")])
+def test_the_cartoon_model_shares_the_text_encoder_of_the_main_one(name):
+    files = [MODELS / folder / "text_encoder" / "model.safetensors" for folder in ("diffusion", name)]
     assert files[0].read_bytes() == files[1].read_bytes()
-    assert sum(path.stat().st_size for path in (MODELS / "cartoon").rglob("*.safetensors")) <= 5_300_000
+    assert sum(path.stat().st_size for path in (MODELS / name).rglob("*.safetensors")) <= 5_300_000
 
 
-@pytest.mark.parametrize("kind", conditions.KINDS)
+@pytest.mark.parametrize("kind", [_made(f"controlnet-{kind}", kind) for kind in conditions.KINDS])
 def test_each_controlnet_puts_a_thing_where_its_condition_has_it(kind):
     from diffusers import ControlNetModel, StableDiffusionControlNetPipeline
 

@@ -35,11 +35,11 @@ def test_the_status_is_read_and_of_two_tasks_of_a_name_the_open_one_counts():
 
 def test_overrides_become_settings(tmp_path):
     dvc = FakeDvc(tmp_path)
-    Queue(dvc).add("a-1", {"loss.llm_weight": 1e-5, "train.steps": 3}, afresh=False)
-    Queue(dvc).add("a-2", {}, afresh=True)
+    Queue(dvc).add("a-1", {"loss.llm_weight": 1e-5, "train.steps": 3})
+    Queue(dvc).add("a-2", {})
     assert dvc.said == [
         "dvc exp run --queue -n a-1 -S loss.llm_weight=1e-05 -S train.steps=3",
-        "dvc exp run --queue -n a-2 --no-run-cache",
+        "dvc exp run --queue -n a-2",
     ]
 
 
@@ -66,7 +66,7 @@ def test_nothing_to_kill_or_remove_asks_nothing(tmp_path):
 def test_a_refusal_is_one_line(tmp_path):
     dvc = FakeDvc(tmp_path, refuses={"--queue": "Unable to acquire lock. Most likely another DVC process is running"})
     with pytest.raises(InputError, match=r"^DVC cannot queue a-1: Unable to acquire lock"):
-        Queue(dvc).add("a-1", {}, afresh=False)
+        Queue(dvc).add("a-1", {})
 
 
 def test_log_stage_and_life_of_a_task(tmp_path):
