@@ -123,7 +123,9 @@ def test_a_tenth_of_the_prompts_is_dropped():
 
 def test_steps_of_all_diffusion_parts_end_in_a_pipeline_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(train_vae, "latent_std", lambda model, **_: 0.5)
-    parts, reader = train_diffusion.build(tmp_path / "diffusion", Session(tmp_path), plans=SHORT_PLANS, text_plan=SHORT)
+    parts, reader = train_diffusion.build(
+        tmp_path / "diffusion", Session(tmp_path), plans=SHORT_PLANS, text_plan=SHORT, everyday_plan=SHORT
+    )
     assert _digest_matches(tmp_path / "diffusion")
     assert parts["text_encoder"] is reader.encoder
     assert not any(parameter.requires_grad for parameter in reader.encoder.parameters())
