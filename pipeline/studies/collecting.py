@@ -38,18 +38,25 @@ class Outcome:
         return found
 
 
-def collect(row: Row, experiment: str, open_: Open) -> Outcome:
+def collect(row: Row, experiment: str, open_: Open, *, until: str | None = None) -> Outcome:
     """Read a finished experiment.
+
+    Args:
+        row: its row.
+        experiment: its name.
+        open_: gives its files.
+        until: the last stage that it ran; None: all. Where that is the training, figures and prompts are empty.
 
     Raises:
         InputError: DVC no longer has its files.
     """
     read = open_(experiment)
+    evaluated = until is None  # what else lies there is another run's
     return Outcome(
         row=row,
         experiment=experiment,
-        statistics=json.loads(_text(read, STATISTICS, experiment)),
-        prompts=list(csv.DictReader(_text(read, PROMPTS, experiment).splitlines())),
+        statistics=json.loads(_text(read, STATISTICS, experiment)) if evaluated else {},
+        prompts=list(csv.DictReader(_text(read, PROMPTS, experiment).splitlines())) if evaluated else [],
         validation=json.loads(_text(read, TRAINING, experiment)).get("validation", {}),
     )
 

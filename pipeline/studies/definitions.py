@@ -16,7 +16,20 @@ SEEDS = range(5)
 LAYERS = (1, 10, 20, 30, 40)
 LLM, ALIGNMENT, LIMIT = "loss.llm_weight", "loss.alignment_weight", "sample.limit_per_type"
 THE_LLM, THE_ALIGNMENT = "The LLM loss", "The complex-prompt loss"
+IN_FORCE = "the values in force"
 RECIPE = ("adapter", "loss", "train")
+TRIED: Mapping[str, Sequence[float]] = {
+    "train.learning_rate": (3e-4, 1e-3, 3e-3),
+    "train.steps": (150, 300, 600),
+    "train.batch_size": (16, 32, 64),
+    "adapter.eta": (0.1, 0.5, 1.0),
+    LLM: (0.0, 1e-5, 1e-3, 1e-2),
+    ALIGNMENT: (0.0, 1e-5, 1e-4, 1e-3),
+}
+"""What the study ``choice`` tries, one setting at a time; each of the last two reaches from nothing to where the term
+is about as large as the denoising loss of the miniature."""
+REPEATED = 3
+"""Trainings with the values in force: how far they lie apart says which differences mean anything."""
 NOT_RECIPE = {
     "adapter.seed": "a draw, no value of the paper's",
     "loss.w0_seed": "a draw, no value of the paper's",
@@ -39,6 +52,8 @@ class Row:
     overrides: Mapping[str, Value]
     layer: int | None = None
     """Where the chart puts it, in a study of layers."""
+    tried: str | None = None
+    """The setting whose value it tries, in a study of settings."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +76,8 @@ class Study:
     title: str
     rows: Sequence[Row]
     contrasts: Sequence[Contrast] = ()
+    until: str | None = None
+    """The last stage that its experiments run; None: all of them."""
 
 
 def define(name: str, settings: Settings, *, prompts_per_type: int | None = None, path: Path = PARAMS) -> Study:
@@ -77,6 +94,8 @@ def define(name: str, settings: Settings, *, prompts_per_type: int | None = None
         SettingError: the settings leave nothing to compare.
     """
     made = STUDIES[name](settings, path)
+    if made.until is not None:  # nothing is drawn
+        return made
     if prompts_per_type is None and name == "seeds":
         prompts_per_type = all_prompts(settings)
     if prompts_per_type is None:
@@ -92,11 +111,27 @@ def all_prompts(settings: Settings) -> int:
 
 
 def _seeds(settings: Settings, path: Path) -> Study:
-    """The three seeds of a training go together: order and noise, the adapter's start, and the projection W0."""
     del settings, path
-    draws = ("train.seed", "adapter.seed", "loss.w0_seed")
-    rows = [Row(str(seed), f"seed {seed}", dict.fromkeys(draws, seed)) for seed in SEEDS]
-    return Study("seeds", "Five training seeds", rows)
+    return Study("seeds", "Five training seeds", [_seed(seed) for seed in SEEDS])
+
+
+def _seed(seed: int) -> Row:
+    """The three seeds of a training go together: order and noise, the adapter's start, and the projection W0."""
+    return Row(str(seed), f"seed {seed}", dict.fromkeys(("train.seed", "adapter.seed", "loss.w0_seed"), seed))
+
+
+def _choice(settings: Settings, path: Path) -> Study:
+    """One setting at a time away from the values in force, judged by the validation split: nothing is drawn."""
+    del path
+    current = in_force(settings)
+    rows = [Row("in-force", IN_FORCE, {}), *(_seed(settings.train.seed + step) for step in range(1, REPEATED))]
+    for key, values in TRIED.items():
+        field = key.partition(".")[2]
+        others = [value for value in values if value != current[key]]
+        rows += [
+            Row(f"{field}-{value:g}".replace("+", ""), f"{key} {value:g}", {key: value}, tried=key) for value in others
+        ]
+    return Study("choice", "Choosing the recipe on the validation split", rows, until="train")
 
 
 def _ablation(settings: Settings, path: Path) -> Study:
@@ -133,6 +168,13 @@ def _layers(settings: Settings, path: Path) -> Study:
     return Study("layers", "LLM layers (the paper's Table 4)", [*rows, control], contrasts)
 
 
+def in_force(settings: Settings) -> dict[str, float]:
+    """The value in force of each setting in ``TRIED``."""
+    return {
+        key: getattr(getattr(settings, section), field) for key in TRIED for section, _, field in [key.partition(".")]
+    }
+
+
 def _paper_values(settings: Settings, path: Path) -> Study:
     """The recipe in force beside the paper's own."""
     ours, theirs = settings.model_dump(mode="json"), params.read(PAPER)
@@ -144,7 +186,7 @@ def _paper_values(settings: Settings, path: Path) -> Study:
     }
     if not changed:
         raise SettingError(f"{path} has the paper's own values already ({PAPER}): there is nothing to compare")
-    rows = [Row("ours", "the values in force", {}), Row("paper", "the paper's own values", changed)]
+    rows = [Row("ours", IN_FORCE, {}), Row("paper", "the paper's own values", changed)]
     contrast = Contrast("Training", "with the values in force instead of the paper's", "ours", "paper")
     return Study("paper-values", "The paper's own values", rows, [contrast])
 
@@ -159,4 +201,5 @@ STUDIES: Mapping[str, Callable[[Settings, Path], Study]] = {
     "ablation": _ablation,
     "layers": _layers,
     "paper-values": _paper_values,
+    "choice": _choice,
 }

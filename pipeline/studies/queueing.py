@@ -22,6 +22,8 @@ class Experiment:
 
     name: str
     overrides: Mapping[str, Any]
+    until: str | None = None
+    """The last stage to run; None: all of them."""
 
 
 def complete(
@@ -77,7 +79,7 @@ def _queue(missing: Sequence[Experiment], queue: Queue, pause: Pause) -> Status:
     for experiment in missing:
         task = known[experiment.name]
         if task is None or task.state not in (RUNNING, QUEUED):
-            queue.add(experiment.name, experiment.overrides)
+            queue.add(experiment.name, experiment.overrides, experiment.until)
     return status
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
+from itertools import groupby
 from typing import Any
 
 from pipeline.metrics.evaluation import rounded
@@ -14,6 +14,7 @@ from pipeline.studies.tasks import written
 
 NONE = "–"
 COLUMNS = (*TYPES, "all")
+ENDS = {"base": "base model, simple prompts", "complex": "base model, complex prompts (ceiling)"}
 
 
 def as_json(found: Findings) -> dict[str, Any]:
@@ -70,7 +71,7 @@ def as_markdown(found: Findings, chart: str | None) -> str:
         *_contrasts_section(found),
         "## Settings of each row",
         "All other settings are those of params.yaml.",
-        "\n".join(_settings(outcome) for outcome in found.outcomes),
+        "\n".join(settings(outcome) for outcome in found.outcomes),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -92,29 +93,32 @@ def _rows_table(found: Findings) -> str:
     tests = [key for key in EQUIVALENCES if any(outcome.statistics.get(key) for outcome in found.outcomes)]
     head = ["Row", *(name.capitalize() for name in COLUMNS), "CLIP score", "Validation loss"]
     head += [f"Equal in {EQUIVALENCES[key]}" for key in tests]
-    rows, shown = [], None
-    for outcome in found.outcomes:
-        ends = _ends(outcome, len(tests))
-        if ends != shown:  # rows share their base model's images, unless they change how images are drawn
-            rows += ends
-        shown = ends
-        rows.append(_cells(outcome, tests, found.confidence))
+    rows = []
+    for ends, outcomes in groupby(found.outcomes, _both_ends):  # rows share them, unless they change how one draws
+        alike = list(outcomes)
+        rows += _ends(ends, alike, len(tests))
+        rows += [_cells(outcome, tests, found.confidence) for outcome in alike]
     rows += [[label, "no result", *[""] * (len(head) - 2)] for label in found.failed]
-    return _table(head, rows)
+    return table(head, rows)
 
 
-def _ends(outcome: Outcome, tests: int) -> list[list[str]]:
-    """The lines of the base model on simple and on complex prompts."""
-    labels = {"base": "base model, simple prompts", "complex": "base model, complex prompts (ceiling)"}
+def _both_ends(outcome: Outcome) -> list[dict[str, Any]]:
+    """Shares of right images of the base model on simple and on complex prompts."""
+    return [{name: line.get(arm) for name, line in outcome.accuracy.items()} for arm in ENDS]
+
+
+def _ends(shares: Sequence[Mapping[str, Any]], outcomes: Sequence[Outcome], tests: int) -> list[list[str]]:
+    """The lines of the base model; its validation loss is told where it is one: each seed draws its own noise."""
+    losses = [{outcome.validation.get(arm) for outcome in outcomes} for arm in ENDS]
     return [
         [
             label,
-            *_each(outcome.accuracy, partial(_share, arm)),
+            *(NONE if share.get(name) is None else percent(share[name]) for name in COLUMNS),
             NONE,
-            _loss(outcome.validation.get(arm)),
+            loss(values.pop()) if len(values) == 1 else "differs",
             *[NONE] * tests,
         ]
-        for arm, label in labels.items()
+        for label, share, values in zip(ENDS.values(), shares, losses, strict=True)
     ]
 
 
@@ -124,13 +128,9 @@ def _cells(outcome: Outcome, tests: Sequence[str], confidence: float) -> list[st
         outcome.row.label,
         *_each(outcome.accuracy, lambda line: f"{percent(line['adapted'])} ({_difference(line)})"),
         NONE if score is None else f"{score:.3f}",
-        _loss(outcome.validation.get("adapted")),
+        loss(outcome.validation.get("adapted")),
         *(_equivalence(outcome, key, confidence) for key in tests),
     ]
-
-
-def _share(arm: str, line: Mapping[str, Any]) -> str:
-    return percent(line[arm]) if arm in line else NONE
 
 
 def _each(lines: Lines, cell: Callable[[Mapping[str, Any]], str]) -> Iterator[str]:
@@ -142,7 +142,8 @@ def _difference(line: Mapping[str, Any]) -> str:
     return f"{points(line['difference'])}; {interval(line)}; p {p_value(p)}"
 
 
-def _loss(value: float | None) -> str:
+def loss(value: float | None) -> str:
+    """Five digits, or a dash where there is none."""
     return NONE if value is None else f"{value:.5f}"
 
 
@@ -168,17 +169,18 @@ def _contrasts_section(found: Findings) -> list[str]:
         "adapted images paired by prompt; Holm over the skills of each line."
     )
     head = ["", *(name.capitalize() for name in COLUMNS)]
-    return ["## Rows against each other", note, _table(head, rows)]
+    return ["## Rows against each other", note, table(head, rows)]
 
 
-def _settings(outcome: Outcome) -> str:
+def settings(outcome: Outcome) -> str:
+    """What a row changes, as a list's item."""
     changes = ", ".join(f"{key}: {written(value)}" for key, value in outcome.row.overrides.items())
     return (
         f"- {outcome.row.label}: {f'`{changes}`' if changes else 'nothing changed'} (experiment `{outcome.experiment}`)"
     )
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table whose cells stay cells whatever a label holds."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

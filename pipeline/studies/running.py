@@ -3,13 +3,14 @@
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 
 from pipeline import cli, files
 from pipeline.errors import InputError
 from pipeline.metrics.comparison import EvaluateParams
 from pipeline.params import PARAMS, load_all
 from pipeline.settings import Settings
-from pipeline.studies import charts, commands, definitions, rendering, state
+from pipeline.studies import charts, choice_page, choosing, commands, definitions, rendering, state
 from pipeline.studies.collecting import Open, Outcome, collect, open_experiment
 from pipeline.studies.commands import Run
 from pipeline.studies.definitions import Row, Study
@@ -52,9 +53,10 @@ def study(
     chosen = definitions.define(name, settings, prompts_per_type=prompts_per_type)
     state.require_visible_models(settings, run)
     names = named(chosen, state.fingerprint(settings, run))
-    rows = [Experiment(names[row.key], row.overrides) for row in chosen.rows]
+    rows = [Experiment(names[row.key], row.overrides, chosen.until) for row in chosen.rows]
     failed = complete(rows, Queue(run), jobs=jobs, again=again, pause=pause)
-    outcomes = [collect(row, names[row.key], open_) for row in chosen.rows if names[row.key] not in failed]
+    there = [row for row in chosen.rows if names[row.key] not in failed]
+    outcomes = [collect(row, names[row.key], open_, until=chosen.until) for row in there]
     if outcomes:
         _write(
             _findings(chosen, outcomes, {row.label: failed.get(names[row.key]) for row in chosen.rows}, settings),
@@ -85,14 +87,20 @@ def _findings(
         failed={label: why for label, why in failed.items() if why is not None},
         contrasts=[(pair, contrast(there[pair.present], there[pair.absent], config)) for pair in pairs],
         confidence=config.confidence,
+        in_force=definitions.in_force(settings),
     )
 
 
 def _write(found: Findings, target: Path) -> None:
     name = found.study.name
-    drawn = charts.draw(found.outcomes, target / f"{name}.png", confidence=found.confidence)
-    files.write_json(target / f"{name}.json", rendering.as_json(found))
-    files.write_text(target / f"{name}.md", rendering.as_markdown(found, f"{name}.png" if drawn else None))
-    for sentence in sentences(found):
+    if found.study.until is None:
+        page: ModuleType = rendering
+        drawn, said = charts.draw(found.outcomes, target / f"{name}.png", confidence=found.confidence), sentences(found)
+    else:
+        page, said = choice_page, choosing.sentences(found)
+        drawn = choice_page.draw(found, target / f"{name}.png")
+    files.write_json(target / f"{name}.json", page.as_json(found))
+    files.write_text(target / f"{name}.md", page.as_markdown(found, f"{name}.png" if drawn else None))
+    for sentence in said:
         cli.say(sentence)
     cli.say(f"{name}: see {target / name}.md")

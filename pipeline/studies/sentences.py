@@ -26,6 +26,8 @@ class Findings:
     contrasts: Sequence[tuple[Contrast, Lines]]
     """Those whose rows are both finished."""
     confidence: float
+    in_force: Mapping[str, float]
+    """Value in force of each setting that a row tries."""
 
 
 def sentences(found: Findings) -> list[str]:

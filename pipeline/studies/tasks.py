@@ -64,15 +64,19 @@ class Queue:
         workers = WORKERS.search(text)
         return Status(found, sum(map(int, workers.groups())) if workers else 0)
 
-    def add(self, name: str, overrides: Mapping[str, Any]) -> None:
+    def add(self, name: str, overrides: Mapping[str, Any], until: str | None = None) -> None:
         """Queue an experiment on the workspace as it is now, uncommitted edits of files in git included.
 
         Args:
             name: of the experiment.
             overrides: dotted key -> value.
+            until: the last stage to run; None: all of them.
         """
+        targets = [] if until is None else [until]
         settings = [part for key, value in overrides.items() for part in ("-S", f"{key}={written(value)}")]
-        require(self._run, ["dvc", "exp", "run", "--queue", "-n", name, *settings], f"DVC cannot queue {name}")
+        require(
+            self._run, ["dvc", "exp", "run", "--queue", "-n", name, *settings, *targets], f"DVC cannot queue {name}"
+        )
 
     def start(self, jobs: int) -> None:
         """Start workers, so that there are so many; they end by themselves some seconds after the queue is empty."""

@@ -5,7 +5,7 @@ from pipeline import llm, params
 from pipeline.errors import SettingError
 from pipeline.settings import Settings
 from pipeline.studies import definitions
-from pipeline.studies.definitions import ALIGNMENT, LIMIT, LLM, STUDIES, all_prompts, define
+from pipeline.studies.definitions import ALIGNMENT, LIMIT, LLM, STUDIES, TRIED, all_prompts, define, in_force
 from tests.closure import ROOT
 
 
@@ -47,7 +47,7 @@ def test_all_prompts_are_those_of_the_largest_skill(settings):
 
 
 def test_a_number_of_prompts_holds_for_all_rows(settings):
-    for name in STUDIES:
+    for name in set(STUDIES) - {"choice"}:
         assert {row.overrides[LIMIT] for row in define(name, settings, prompts_per_type=7).rows} == {7}
     assert LIMIT not in define("ablation", settings).rows[0].overrides
 
@@ -102,3 +102,19 @@ def test_a_recipe_that_is_the_papers_leaves_nothing_to_compare(settings):
     paper = params.load_all(Settings, ROOT / "profiles/paper.yaml")
     with pytest.raises(SettingError, match="has the paper's own values already"):
         define("paper-values", paper)
+
+
+def test_a_choice_changes_one_setting_at_a_time_and_ends_with_the_training(settings):
+    mine = changed(settings, "train", steps=300, learning_rate=0.007, seed=4)
+    made = define("choice", mine, prompts_per_type=7)
+    assert made.until == "train"
+    first, *others = made.rows
+    assert dict(first.overrides) == {}
+    seeds = [row.overrides for row in others if row.tried is None]
+    assert [set(seed.values()) for seed in seeds] == [{5}, {6}]
+    tried = [(row.tried, dict(row.overrides)) for row in others if row.tried]
+    assert all(list(overrides) == [key] for key, overrides in tried)
+    values = {key: [overrides[key] for name, overrides in tried if name == key] for key in TRIED}
+    assert values["train.steps"] == [150, 600]
+    assert values["train.learning_rate"] == list(TRIED["train.learning_rate"])
+    assert in_force(mine)["train.learning_rate"] == 0.007

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 from pipeline.studies.definitions import THE_LLM, Contrast, Study
 from pipeline.studies.rendering import as_json, as_markdown
@@ -10,7 +11,7 @@ EQUAL = {"difference": 0.004, "margin": 0.02, "p": 0.01}
 
 
 def findings(outcomes, name="ablation", failed=None, contrasts=()):
-    return Findings(Study(name, "Ablation", [None] * 4), outcomes, failed or {}, contrasts, 0.95)
+    return Findings(Study(name, "Ablation", [None] * 4), outcomes, failed or {}, contrasts, 0.95, {})
 
 
 def cells(page, label):
@@ -43,6 +44,15 @@ def test_rows_whose_base_model_differs_show_both():
     assert len(bases) == 2
     assert page.index("row b") < page.index(bases[1]) < page.index("| row c")
     assert "![" not in page
+
+
+def test_seeds_share_the_base_models_lines_though_their_validation_noise_differs():
+    first, second = outcome("a"), outcome("b")
+    second = replace(second, validation={"adapted": 0.05, "base": 0.08, "complex": 0.049})
+    page = as_markdown(findings([first, second]), None)
+    assert cells(page, "base model, simple prompts")[-1] == "differs"
+    assert cells(page, "base model, complex prompts (ceiling)")[-1] == "0.04900"
+    assert [cells(page, f"row {key}")[-1] for key in "ab"] == ["0.05100", "0.05000"]
 
 
 def test_equivalence_tests_have_columns_where_there_are_any():

@@ -121,3 +121,19 @@ def test_the_command_refuses_what_makes_no_sense(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         app.main(["study", *arguments])
     assert caught.value.code == 2
+
+
+def test_a_choice_runs_until_the_training_and_reads_nothing_else(project, monkeypatch):
+    folder, dvc = project
+    losses = {"adapted": 0.05, "base": 0.07, "complex": 0.04}
+    files = {TRAINING: json.dumps({"validation": losses})}
+    monkeypatch.setitem(globals(), "opened", lambda name: files.__getitem__)
+    go(dvc, "choice")
+    queued = [line for line in dvc.said if "--queue" in line]
+    assert queued
+    assert all(line.endswith(" train") for line in queued)
+    content = json.loads((folder / "docs/studies/choice.json").read_text())
+    assert [row["closed"] for row in content["rows"]] == pytest.approx([2 / 3] * len(queued), abs=1e-6)
+    assert len(content["rows"]) == len(queued)
+    assert "](choice.png)" in (folder / "docs/studies/choice.md").read_text()
+    assert (folder / "docs/studies/choice.png").is_file()

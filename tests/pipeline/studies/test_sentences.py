@@ -10,7 +10,7 @@ SAME, BETTER, WORSE = (0.4, 0.4, 0.9), (0.4, 0.6, 0.001), (0.4, 0.2, 0.001)
 
 def findings(name="ablation", outcomes=(), contrasts=(), failed=None, rows=5):
     study = Study(name, "Title", [None] * rows)
-    return Findings(study, outcomes, failed or {}, contrasts, 0.95)
+    return Findings(study, outcomes, failed or {}, contrasts, 0.95, {})
 
 
 def about(thing, *kinds):

@@ -37,9 +37,11 @@ def test_overrides_become_settings(tmp_path):
     dvc = FakeDvc(tmp_path)
     Queue(dvc).add("a-1", {"loss.llm_weight": 1e-5, "train.steps": 3})
     Queue(dvc).add("a-2", {})
+    Queue(dvc).add("a-3", {"train.steps": 3}, "train")
     assert dvc.said == [
         "dvc exp run --queue -n a-1 -S loss.llm_weight=1e-05 -S train.steps=3",
         "dvc exp run --queue -n a-2",
+        "dvc exp run --queue -n a-3 -S train.steps=3 train",
     ]
 
 
