@@ -26,6 +26,7 @@ class ComputeParams(Section):
     vae_batch: int = Field(ge=1)
     sample_batch: int = Field(ge=1)
     micro_batch: int = Field(ge=1)
+    """Training samples that one process runs at a time; the rest of a global batch follows, the last time fewer."""
 
 
 def device(config: ComputeParams) -> str:

@@ -145,13 +145,6 @@ def _side(settings: Settings, path: Path) -> Iterator[Note]:
     yield from ()
 
 
-def _micro_batch(settings: Settings, path: Path) -> Iterator[Note]:
-    batch, micro = settings.train.batch_size, settings.compute.micro_batch
-    if batch % micro:
-        raise wrong("compute.micro_batch", f"must divide train.batch_size ({batch}), got {micro}", path)
-    yield from ()
-
-
 def _recipe(settings: Settings, _: Path) -> Iterator[Note]:
     Recipe(settings.adapter, settings.loss, settings.train)
     yield from ()
@@ -165,5 +158,4 @@ CHECKS: tuple[Check, ...] = (
     _recipe,
     _prompts,
     _modules,
-    _micro_batch,
 )

@@ -72,7 +72,6 @@ def test_the_papers_profile_has_the_papers_values():
         ("serve: miniature.sites", "serve: nosuch.module", "sources.lexica.serve names no module"),
         ("side_px: 64", "side_px: 60", "image.side_px must be a multiple of 8, the VAE's step, got 60"),
         ("model: miniature/models/blip", "model: prompts/blip", "blip.model names no folder: prompts/blip"),
-        ("micro_batch: 32", "micro_batch: 5", "compute.micro_batch must divide train.batch_size (32), got 5"),
         ("  layer: 20", "  lyer: 20", "llm.lyer is not a setting; did you mean layer? (params.yaml, line "),
         ("adapter:", "adaptor:", "adaptor is not a setting; did you mean adapter?"),
     ],
