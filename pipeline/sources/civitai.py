@@ -16,6 +16,7 @@ from pipeline.sources.record import (
     INT64,
     PG,
     UNRATED,
+    XXX,
     Fetch,
     R,
     Record,
@@ -41,7 +42,6 @@ LICENCE = "not stated by the uploader"
 LICENCE_URL = "https://civitai.com/content/tos"
 LEGACY_LEVELS = {"None": 1, "Soft": 2, "Mature": 4, "X": 8}
 ALL_LEVELS = 31
-XXX = 16
 
 
 class CivitaiParams(SiteParams):

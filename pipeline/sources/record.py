@@ -39,7 +39,7 @@ RECORDS = tables.schema(
     column("meta_json", pa.string(), "the source's whole item without the author's name"),
 )
 
-UNRATED, PG, R = 0, 1, 4
+UNRATED, PG, R, XXX = 0, 1, 4, 16
 INT32, INT64 = 2**31, 2**63
 MAX_ID = 200
 
@@ -165,3 +165,23 @@ def as_json(item: Mapping[str, Any], *, without: tuple[str, ...] = ()) -> str:
     """An item as JSON text with sorted keys, some keys left out."""
     kept = {key: value for key, value in item.items() if key not in without}
     return json.dumps(kept, sort_keys=True, ensure_ascii=False)
+
+
+def json_value(text: bytes | str) -> Any:
+    """JSON as a value that a table can hold.
+
+    Half of a cut emoji is no text and becomes a question mark; numbers that JSON has not (NaN) become null.
+
+    Raises:
+        ValueError: it is no UTF-8, no JSON, or nested without end.
+    """
+    try:
+        return without_surrogates(json.loads(text))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def without_surrogates(value: Any) -> Any:
+    """A JSON-like value without halves of emojis and without numbers that JSON has not."""
+    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+    return json.loads(text, parse_constant=lambda _: None)

@@ -120,9 +120,9 @@ def test_main_scrapes_a_served_site_with_the_settings_in_force(tmp_path, monkeyp
     assert tables.read(tmp_path / "data/scrape/lexica/records.parquet", RECORDS).num_rows > 300
 
 
-def test_an_unknown_source_is_told():
+def test_an_unknown_source_is_told(config):
     with pytest.raises(SettingError, match="choose one of lexica, civitai, stable_diffusion_online"):
-        scrape.known("flickr")
+        scrape.known("flickr", config)
 
 
 def test_help_says_what_the_stage_reads_and_writes():
