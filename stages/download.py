@@ -1,6 +1,7 @@
 """Stage ``download``: get the pictures of all records of the enabled sources.
 
 Reads     data/scrape/<source>/records.parquet   sources.record.RECORDS, for each of sources.enabled
+          folders of imports, which hold their pictures
 Writes    data/download/parts/                   downloading.DOWNLOADS, pictures as the sites sent them
           data/download/failures.parquet         downloading.FAILURES
           data/download/report.json              success by host and reason
@@ -25,8 +26,9 @@ from pipeline.files import atomic_file
 from pipeline.http import Limits, PoliteSession, Response, host_of
 from pipeline.images import UndecodableError, contact_sheet, decode
 from pipeline.serving import serving
+from pipeline.sources.local_pictures import LocalPictures, by_scheme
 from pipeline.sources.record import RECORDS
-from pipeline.sources.settings import IMAGE_HOSTS, SourcesParams
+from pipeline.sources.settings import SourcesParams
 from pipeline.tables import KEY
 from pipeline.work import ResultStore
 
@@ -40,14 +42,13 @@ def main() -> None:
     config, sources = params.load(DownloadParams, "download"), params.load(SourcesParams, "sources")
     compute = params.load(ComputeParams, "compute")
     limits = Limits(config.requests_per_s, config.attempts, config.timeout_s, round(config.max_mb * 1e6))
-    allowed = [host for name in sources.enabled for host in IMAGE_HOSTS[name]]
-    modules = {f"sources.{name}.serve": sources.site(name).serve for name in sources.enabled}
+    local = LocalPictures({name: one.root for name, one in sources.enabled_imports.items()}, max_bytes=limits.max_bytes)
     inputs = [SCRAPED / name / "records.parquet" for name in sources.enabled]
     with (
-        serving(modules) as host_map,
-        PoliteSession(limits, allowed_hosts=allowed, host_map=host_map, contact=sources.contact) as session,
+        serving(sources.servers) as host_map,
+        PoliteSession(limits, allowed_hosts=sources.image_hosts, host_map=host_map, contact=sources.contact) as session,
     ):
-        download(inputs, DOWNLOADED, config, get=session.get, workers=compute.download_workers)
+        download(inputs, DOWNLOADED, config, get=by_scheme(local.get, session.get), workers=compute.download_workers)
 
 
 def download(
