@@ -23,7 +23,7 @@ from pipeline.sources import civitai, lexica, stable_diffusion_online
 from pipeline.sources.archive import walking
 from pipeline.sources.imports import kinds
 from pipeline.sources.record import RECORDS, Fetch, Item, Record, Walk
-from pipeline.sources.settings import SITE_HOSTS, SITES, SiteName, SourcesParams
+from pipeline.sources.settings import SITE_HOSTS, SITES, SourceName, SourcesParams
 from pipeline.spool import Spool
 from pipeline.tables import KEY
 
@@ -48,7 +48,7 @@ def main(source: str) -> None:
         scrape(name, config, RECORDS_FOLDER / name, get=session.get)
 
 
-def known(source: str, config: SourcesParams) -> SiteName:
+def known(source: str, config: SourcesParams) -> SourceName:
     """A site's name from the command line.
 
     Raises:
@@ -59,7 +59,7 @@ def known(source: str, config: SourcesParams) -> SiteName:
     return SITES[source]
 
 
-def scrape(name: SiteName, config: SourcesParams, target: Path, *, get: Callable[[str], Response]) -> None:
+def scrape(name: SourceName, config: SourcesParams, target: Path, *, get: Callable[[str], Response]) -> None:
     """Walk through a site and write what it has.
 
     Args:
@@ -84,7 +84,7 @@ def read_import(name: str, config: SourcesParams, target: Path) -> None:
     _require_records(name, _collect(name, kinds.walk(name, config.imports[name], config.author_salt), target))
 
 
-def walk(name: SiteName, config: SourcesParams, fetch: Fetch) -> Walk:
+def walk(name: SourceName, config: SourcesParams, fetch: Fetch) -> Walk:
     """The walk through one site."""
     match name:
         case "lexica":

@@ -206,7 +206,7 @@ class _Rows:
 
 def _place(source: pq.ParquetFile, row: int) -> tuple[int, int]:
     """The row group that holds a row, and the row's place in it."""
-    for group in range(source.num_row_groups):
+    for group in range(source.num_row_groups if row >= 0 else 0):
         count = source.metadata.row_group(group).num_rows
         if row < count:
             return group, row

@@ -14,20 +14,20 @@ from pipeline.sources.imports.kinds import AnyImport
 from pipeline.sources.lexica import LexicaParams
 from pipeline.sources.stable_diffusion_online import StableDiffusionOnlineParams
 
-SiteName = Literal["lexica", "civitai", "stable_diffusion_online"]
-SITES: dict[str, SiteName] = {name: name for name in get_args(SiteName)}
-SITE_HOSTS: dict[SiteName, tuple[str, ...]] = {
+SourceName = Literal["lexica", "civitai", "stable_diffusion_online"]
+SITES: dict[str, SourceName] = {name: name for name in get_args(SourceName)}
+SITE_HOSTS: dict[SourceName, tuple[str, ...]] = {
     "lexica": lexica.SITE_HOSTS,
     "civitai": civitai.SITE_HOSTS,
     "stable_diffusion_online": stable_diffusion_online.SITE_HOSTS,
 }
-IMAGE_HOSTS: dict[SiteName, tuple[str, ...]] = {
+IMAGE_HOSTS: dict[SourceName, tuple[str, ...]] = {
     "lexica": lexica.IMAGE_HOSTS,
     "civitai": civitai.IMAGE_HOSTS,
     "stable_diffusion_online": stable_diffusion_online.IMAGE_HOSTS,
 }
 SiteParams = LexicaParams | CivitaiParams | StableDiffusionOnlineParams
-SourceName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
+EnabledName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 """A site's name, or the name of an import's section."""
 
 
@@ -41,7 +41,7 @@ class SourcesParams(Section):
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Annotated[InstanceOf[ImportParams], BeforeValidator(kinds.settings)]]
 
-    enabled: Annotated[tuple[SourceName, ...], Field(strict=False, min_length=1)]
+    enabled: Annotated[tuple[EnabledName, ...], Field(strict=False, min_length=1)]
     """Sites to scrape and imports to read; one that is taken out leaves the data at the next ``dvc repro``."""
 
     contact: str | None = Field(pattern=r"^(https://\S+|\S+@\S+)$")
@@ -82,7 +82,7 @@ class SourcesParams(Section):
         return dict(extra)
 
     @property
-    def enabled_sites(self) -> list[SiteName]:
+    def enabled_sites(self) -> list[SourceName]:
         """The sites among the enabled sources, in their order."""
         return [SITES[name] for name in self.enabled if name in SITES]
 
@@ -102,7 +102,7 @@ class SourcesParams(Section):
         """For each enabled site the setting that names its stand-in, and the module; None is the real site."""
         return {f"sources.{name}.serve": self.site(name).serve for name in self.enabled_sites}
 
-    def site(self, name: SiteName) -> SiteParams:
+    def site(self, name: SourceName) -> SiteParams:
         """The settings of one site."""
         match name:
             case "lexica":

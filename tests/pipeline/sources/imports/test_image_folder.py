@@ -65,7 +65,9 @@ def test_csv_prompts_keep_line_breaks_quotes_and_emojis(tmp_path):
 
 
 def test_parquet_metadata_is_read_with_its_types(tmp_path):
-    table = pa.table({"file_name": ["a.png"], "prompt": ["star"], "seed": [2**40], "raw": [b"x"], "score": [float("nan")]})
+    table = pa.table(
+        {"file_name": ["a.png"], "prompt": ["star"], "seed": [2**40], "raw": [b"x"], "score": [float("nan")]}
+    )
     put(tmp_path, {"a.png": png()})
     pq.write_table(table, tmp_path / "metadata.parquet")
     found, _ = _walk(tmp_path)
