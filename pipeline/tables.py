@@ -16,7 +16,6 @@ from pipeline.files import atomic_file, atomic_folder
 
 KEY = "sample_id"
 ROW_GROUP_ROWS = 100  # small groups: one picture is read without its shard (reference: Hugging Face viewer's limit)
-GROUP_ROWS = 4096  # rows of a row group of a table without pictures
 IMAGE = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
 
 
@@ -81,29 +80,21 @@ def write(table: pa.Table, path: Path, shape: pa.Schema, *, metadata: Mapping[st
         _write_parquet(table, temporary)
 
 
-def write_groups(groups: Iterable[pa.Table], path: Path, shape: pa.Schema) -> None:
-    """As :func:`write` for a table that comes in pieces, sorted, of ``GROUP_ROWS`` rows each (the last may be less)."""
-    with atomic_file(path) as temporary, pq.ParquetWriter(temporary, shape, **_options(shape)) as writer:
-        for group in groups:
-            writer.write_table(check(group, shape), row_group_size=GROUP_ROWS)
-
-
 def _write_parquet(table: pa.Table, path: Path) -> None:
-    binary = any(field.type == IMAGE for field in table.schema)
-    pq.write_table(table, path, row_group_size=ROW_GROUP_ROWS if binary else GROUP_ROWS, **_options(table.schema))
-
-
-def _options(shape: pa.Schema) -> dict[str, Any]:
-    """Fixed options of the Parquet writer: pictures are packed already, all else is worth it."""
-    binary = [field.name for field in shape if field.type == IMAGE]
+    binary = [field.name for field in table.schema if field.type == IMAGE]
+    plain = [name for name in table.column_names if name not in binary]
     compression = {
-        **dict.fromkeys((name for name in shape.names if name not in binary), "zstd"),
+        **dict.fromkeys(plain, "zstd"),
         **{f"{name}.{part}": "none" for name in binary for part in ("bytes", "path")},
     }
-    return {
-        "compression": compression,
-        "use_dictionary": [field.name for field in shape if pa.types.is_string(field.type)],
-    }
+    dictionary = [field.name for field in table.schema if pa.types.is_string(field.type)]
+    pq.write_table(
+        table,
+        path,
+        row_group_size=ROW_GROUP_ROWS if binary else 4096,
+        compression=compression,
+        use_dictionary=dictionary,
+    )
 
 
 def read(path: Path, shape: pa.Schema) -> pa.Table:
