@@ -210,4 +210,4 @@ class PoliteSession:
             self._refusals[host] += weight
 
 
-__all__ = ["Access", "FetchError", "Limits", "PoliteSession", "Response", "host_of", "user_agent"]
+__all__ = ["PACKAGE", "Access", "FetchError", "Limits", "PoliteSession", "Response", "host_of", "user_agent"]

@@ -1,6 +1,7 @@
 """Stage ``scrape@<source>``: ask one site for records of pictures with their prompts.
 
-Reads     the source's API or pages; an unfinished walk goes on from the work store
+Reads     the source's API or pages; an unfinished walk goes on from the work store. With --offline the answers of
+          earlier walks are parsed again and no site is asked
 Writes    data/scrape/<source>/records.parquet   sources.record.RECORDS
           data/scrape/<source>/dropped.parquet   items that are no record, with the reason
           data/scrape/<source>/report.json       counts, newest and oldest record, why the walk ended
@@ -8,7 +9,6 @@ Params    sources
 """
 
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,12 +16,12 @@ import pyarrow as pa
 
 from pipeline import cli, params, samples, tables
 from pipeline.errors import SettingError
-from pipeline.http import Limits, PoliteSession, Response
+from pipeline.http import Limits, PoliteSession
 from pipeline.serving import serving
-from pipeline.sources import civitai, lexica, stable_diffusion_online
-from pipeline.sources.archive import walking
+from pipeline.sources import access, civitai, lexica, stable_diffusion_online
+from pipeline.sources.archive import Archived, Get, Post, walking
 from pipeline.sources.record import RECORDS, Fetch, Item, Record, Rejected, Walk
-from pipeline.sources.settings import SITE_HOSTS, SourceName, SourcesParams
+from pipeline.sources.settings import SourceName, SourcesParams
 from pipeline.tables import KEY
 
 RECORDS_FOLDER = Path("data/scrape")
@@ -29,17 +29,26 @@ MAX_BYTES = 20_000_000
 RESULT_NEUTRAL = {"requests_per_s"}
 
 
-def main(source: str) -> None:
-    """Scrape one source with the settings in force."""
+def main(source: str, *, offline: bool = False) -> None:
+    """Scrape one source with the settings in force.
+
+    Args:
+        source: its name.
+        offline: parse what earlier walks were answered.
+    """
     config = params.load(SourcesParams, "sources")
     name = known(source)
+    target = RECORDS_FOLDER / name
+    if offline:
+        replay(name, config, target)
+        return
     site = config.site(name)
     limits = Limits(site.requests_per_s, config.attempts, config.timeout_s, MAX_BYTES)
     with (
         serving({f"sources.{name}.serve": site.serve}) as host_map,
-        PoliteSession(limits, allowed_hosts=SITE_HOSTS[name], host_map=host_map, contact=config.contact) as session,
+        PoliteSession(limits, access.to_site(name, host_map), contact=config.contact) as session,
     ):
-        scrape(name, config, RECORDS_FOLDER / name, get=session.get)
+        scrape(name, config, target, get=session.get, post=session.post)
 
 
 def known(source: str) -> SourceName:
@@ -54,7 +63,7 @@ def known(source: str) -> SourceName:
     return names[source]
 
 
-def scrape(name: SourceName, config: SourcesParams, target: Path, *, get: Callable[[str], Response]) -> None:
+def scrape(name: SourceName, config: SourcesParams, target: Path, *, get: Get, post: Post | None = None) -> None:
     """Walk through a site and write what it has.
 
     Args:
@@ -62,13 +71,33 @@ def scrape(name: SourceName, config: SourcesParams, target: Path, *, get: Callab
         config: all settings of sources.
         target: folder of this source's tables.
         get: fetches one address.
+        post: as ``get``, with a value that is sent as JSON.
     """
+    with walking(name, config.site(name).model_dump(exclude=RESULT_NEUTRAL), get, post) as fetch:
+        # written before the walk counts as finished: a kill here costs no request
+        rows = _walk_and_write(name, config, target, fetch)
+    _require(rows, name)
+
+
+def replay(name: SourceName, config: SourcesParams, target: Path) -> None:
+    """Parse the answers of earlier walks again, without one request, and write what they have.
+
+    Raises:
+        SourceError: an answer that the walk needs is not in the archive.
+    """
+    _require(_walk_and_write(name, config, target, Archived(name)), name)
+
+
+def _walk_and_write(name: SourceName, config: SourcesParams, target: Path, fetch: Fetch) -> pa.Table:
     found: list[Item] = []
-    with walking(name, config.site(name).model_dump(exclude=RESULT_NEUTRAL), get) as fetch:
-        ended = _collect(walk(name, config, fetch), found, name)
-        rows = tables.from_rows((item.row() for item in found if isinstance(item, Record)), RECORDS)
-        if rows.num_rows:  # written before the walk counts as finished: a kill here costs no request
-            _write(name, found, rows, target, ended)
+    ended = _collect(walk(name, config, fetch), found, name)
+    rows = tables.from_rows((item.row() for item in found if isinstance(item, Record)), RECORDS)
+    if rows.num_rows:
+        _write(name, found, rows, target, ended)
+    return rows
+
+
+def _require(rows: pa.Table, name: SourceName) -> None:
     samples.require_rows(
         rows, f"{name} gave no record with a prompt: look at sources.{name}, or take it out of sources.enabled"
     )
@@ -121,4 +150,9 @@ def _figures(records: pa.Table) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    cli.run(main, doc=__doc__, arguments={"source": "lexica, civitai or stable_diffusion_online"})
+    cli.run(
+        main,
+        doc=__doc__,
+        arguments={"source": "lexica, civitai or stable_diffusion_online"},
+        flags={"offline": "parse again what earlier walks were answered; no site is asked"},
+    )

@@ -329,11 +329,13 @@ def internet(monkeypatch, *answers):
         yield names, session
 
 
-@pytest.mark.parametrize(
-    "address",
-    ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1"]
-    + ["::1", "fe80::1", "fc00::1", "::ffff:127.0.0.1", "64:ff9b::a00:1", "2002:7f00:1::", "8.8.8.8 10.0.0.1"],
+PRIVATE = (
+    "127.0.0.1 10.1.2.3 172.16.0.1 192.168.1.1 169.254.169.254 0.0.0.0 100.64.0.1 224.0.0.1 240.0.0.1 "
+    "::1 fe80::1 fc00::1 ::ffff:127.0.0.1 64:ff9b::a00:1 2002:7f00:1::"
 )
+
+
+@pytest.mark.parametrize("address", [*PRIVATE.split(), "8.8.8.8 10.0.0.1"])
 def test_a_name_that_leads_to_a_private_address_is_not_connected_to(monkeypatch, address):
     with internet(monkeypatch, address) as (names, session), pytest.raises(FetchError) as caught:
         session.get("https://public.example/x")

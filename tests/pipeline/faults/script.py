@@ -100,7 +100,7 @@ def served(script):
         def do_GET(self):
             script(self)
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815 - the name that http.server looks for
 
         def log_message(self, *args):
             pass
@@ -120,9 +120,7 @@ def served(script):
 def client(site, fake=None, tokens=None, documented=(), hosts=HOSTS, **limits):
     """A session whose hosts are all the scripted site."""
     limits = {"requests_per_s": 1000.0, "attempts": 3, "timeout_s": 5.0, "max_bytes": 10_000, **limits}
-    access = Access(
-        hosts=hosts, documented=documented, tokens=tokens or {}, host_map=dict.fromkeys(HOSTS, site.place)
-    )
+    access = Access(hosts=hosts, documented=documented, tokens=tokens or {}, host_map=dict.fromkeys(HOSTS, site.place))
     pace = (fake or FakeTime()).pace()
     with PoliteSession(Limits(**limits), access, contact="https://lab.example", pace=pace) as session:
         yield session
