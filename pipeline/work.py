@@ -79,8 +79,12 @@ class ResultStore:
         tables.write(rows, chunk, self.schema)
         self._index(chunk)
 
-    def take(self, keys: Sequence[str]) -> pa.Table:
+    def take(self, keys: Sequence[str], columns: pa.Schema | None = None) -> pa.Table:
         """The rows of these keys, in this order.
+
+        Args:
+            keys: which rows.
+            columns: which columns, where not all are needed.
 
         Raises:
             KeyError: a key is missing.
@@ -88,10 +92,11 @@ class ResultStore:
         chunks: dict[Path, list[int]] = {}
         for position, key in enumerate(keys):
             chunks.setdefault(self._places[key][0], []).append(position)
-        parts, positions = [self.schema.empty_table()], []
+        columns = columns or self.schema
+        parts, positions = [columns.empty_table()], []
         for chunk, wanted in chunks.items():
             rows = [self._places[keys[position]][1] for position in wanted]
-            parts.append(tables.read(chunk, self.schema).take(pa.array(rows, pa.int64())))
+            parts.append(tables.read(chunk, columns).take(pa.array(rows, pa.int64())))
             positions.extend(wanted)
         order = sorted(range(len(positions)), key=positions.__getitem__)
         return pa.concat_tables(parts).take(pa.array(order, pa.int64()))

@@ -1,6 +1,7 @@
 """Stage ``scrape@<source>``: ask one site for records of pictures with their prompts, or read an import's.
 
-Reads     the source's API or pages (an unfinished walk goes on from the work store), or the import's folder
+Reads     the source's API or pages; an unfinished walk goes on from the work store. With --offline the answers of
+          earlier walks are parsed again and no site is asked. An import reads its folder and asks nobody
 Writes    data/scrape/<source>/records.parquet   sources.record.RECORDS
           data/scrape/<source>/dropped.parquet   items that are no record, with the reason
           data/scrape/<source>/report.json       counts, newest and oldest record, why the walk ended
@@ -8,23 +9,23 @@ Params    sources
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from pipeline import cli, params, samples, tables
 from pipeline.errors import EmptyResultError, SettingError
-from pipeline.http import Limits, PoliteSession, Response
+from pipeline.files import temporary_folder
+from pipeline.http import Limits, PoliteSession
 from pipeline.serving import serving
-from pipeline.sources import civitai, lexica, stable_diffusion_online
-from pipeline.sources.archive import walking
+from pipeline.sources import access, civitai, lexica, stable_diffusion_online
+from pipeline.sources.archive import Archived, Get, Post, walking
 from pipeline.sources.imports import kinds
-from pipeline.sources.record import RECORDS, Fetch, Item, Record, Walk
-from pipeline.sources.settings import SITE_HOSTS, SITES, SourceName, SourcesParams
-from pipeline.spool import Spool
+from pipeline.sources.record import RECORDS, Fetch, Record, Rejected, Walk
+from pipeline.sources.settings import SITES, SourceName, SourcesParams
+from pipeline.sorting import RowSorter
 from pipeline.tables import KEY
 
 RECORDS_FOLDER = Path("data/scrape")
@@ -32,20 +33,29 @@ MAX_BYTES = 20_000_000
 RESULT_NEUTRAL = {"requests_per_s"}
 
 
-def main(source: str) -> None:
-    """Scrape or read one source with the settings in force."""
+def main(source: str, *, offline: bool = False) -> None:
+    """Scrape or read one source with the settings in force.
+
+    Args:
+        source: its name.
+        offline: parse what earlier walks were answered.
+    """
     config = params.load(SourcesParams, "sources")
     if source in config.imports:
         read_import(source, config, RECORDS_FOLDER / source)
         return
     name = known(source, config)
+    target = RECORDS_FOLDER / name
+    if offline:
+        replay(name, config, target)
+        return
     site = config.site(name)
     limits = Limits(site.requests_per_s, config.attempts, config.timeout_s, MAX_BYTES)
     with (
         serving({f"sources.{name}.serve": site.serve}) as host_map,
-        PoliteSession(limits, allowed_hosts=SITE_HOSTS[name], host_map=host_map, contact=config.contact) as session,
+        PoliteSession(limits, access.to_site(name, host_map), contact=config.contact) as session,
     ):
-        scrape(name, config, RECORDS_FOLDER / name, get=session.get)
+        scrape(name, config, target, get=session.get, post=session.post)
 
 
 def known(source: str, config: SourcesParams) -> SourceName:
@@ -59,7 +69,7 @@ def known(source: str, config: SourcesParams) -> SourceName:
     return SITES[source]
 
 
-def scrape(name: SourceName, config: SourcesParams, target: Path, *, get: Callable[[str], Response]) -> None:
+def scrape(name: SourceName, config: SourcesParams, target: Path, *, get: Get, post: Post | None = None) -> None:
     """Walk through a site and write what it has.
 
     Args:
@@ -67,21 +77,32 @@ def scrape(name: SourceName, config: SourcesParams, target: Path, *, get: Callab
         config: all settings of sources.
         target: folder of this source's tables.
         get: fetches one address.
+        post: as ``get``, with a value that is sent as JSON.
     """
-    with walking(name, config.site(name).model_dump(exclude=RESULT_NEUTRAL), get) as fetch:
-        count = _collect(name, walk(name, config, fetch), target)  # before the walk counts as finished
-    _require_records(name, count)
+    with walking(name, config.site(name).model_dump(exclude=RESULT_NEUTRAL), get, post) as fetch:
+        # written before the walk counts as finished: a kill here costs no request
+        tally = _write(name, walk(name, config, fetch), target)
+    _require(tally, name)
+
+
+def replay(name: SourceName, config: SourcesParams, target: Path) -> None:
+    """Parse the answers of earlier walks again, without one request, and write what they have.
+
+    Raises:
+        SourceError: an answer that the walk needs is not in the archive.
+    """
+    _require(_write(name, walk(name, config, Archived(name)), target), name)
 
 
 def read_import(name: str, config: SourcesParams, target: Path) -> None:
-    """Read what an import has; nothing is asked of any site.
+    """Read an import and write what it has; nothing is asked of any site.
 
     Args:
         name: of the import.
         config: all settings of sources.
         target: folder of this source's tables.
     """
-    _require_records(name, _collect(name, kinds.walk(name, config.imports[name], config.author_salt), target))
+    _require(_write(name, kinds.walk(name, config.imports[name], config.author_salt), target), name)
 
 
 def walk(name: SourceName, config: SourcesParams, fetch: Fetch) -> Walk:
@@ -97,66 +118,69 @@ def walk(name: SourceName, config: SourcesParams, fetch: Fetch) -> Walk:
 
 @dataclass
 class _Tally:
-    """What the report says: counts, the rejections, how old the records are and how they are rated."""
+    """What is counted while records come."""
 
     items: int = 0
     rejected: dict[str, str] = field(default_factory=dict)
+    levels: Counter[str] = field(default_factory=Counter)
     oldest: str | None = None
     newest: str | None = None
-    levels: Counter[str] = field(default_factory=Counter)
+    ended: str = ""
 
-    def add(self, item: Item) -> None:
-        """Count one item."""
-        self.items += 1
-        if not isinstance(item, Record):
-            self.rejected[item.source_id] = item.reason
-            return
-        self.levels[str(item.nsfw_level)] += 1
-        if item.created_at:
-            self.oldest = min(self.oldest or item.created_at, item.created_at)
-            self.newest = max(self.newest or item.created_at, item.created_at)
+    @property
+    def records(self) -> int:
+        return self.levels.total()
 
-    def figures(self) -> dict[str, Any]:
-        """For the report."""
-        return {"oldest": self.oldest, "newest": self.newest, "by_nsfw_level": dict(self.levels)}
+    def add(self, record: Record) -> None:
+        self.levels[str(record.nsfw_level)] += 1
+        if date := record.created_at:
+            self.oldest, self.newest = min(self.oldest or date, date), max(self.newest or date, date)
 
 
-def _collect(name: str, items: Walk, target: Path) -> int:
-    """Write the tables and the report, unless there is no record; give the number of records.
+def _write(name: str, items: Walk, target: Path) -> _Tally:
+    """Write tables and report, unless there is no record; records pass through files, so that memory stays small."""
+    tally = _Tally()
+    with temporary_folder(target / "records") as folder:
+        sorter = RowSorter(folder, RECORDS)
+        tally.ended = _collect(items, sorter, tally, name)
+        if tally.records:
+            tables.write_in_order(sorter.ordered(), target / "records.parquet", RECORDS)
+            _report(name, tally, target)
+    return tally
 
-    Records go through a spool, so that their number does not matter to the memory.
-    """
-    tally, ended = _Tally(), ""
-    with Spool(RECORDS, target / ".records.tmp") as records, cli.progress([], f"scrape {name}", unit="record") as bar:
-        while not ended:
+
+def _report(name: str, tally: _Tally, target: Path) -> None:
+    dropped = samples.drop(_rejections(name, tally.rejected), target / "dropped.parquet")
+    figures = {"oldest": tally.oldest, "newest": tally.newest, "by_nsfw_level": dict(tally.levels)}
+    samples.write_report(target / "report.json", tally.items, tally.records, dropped, **figures, ended=tally.ended)
+    cli.say(f"scrape {name}: {tally.records:,} records, {dropped.total():,} rejected ({tally.ended})")
+
+
+def _collect(items: Walk, sorter: RowSorter, tally: _Tally, name: str) -> str:
+    """Take every item as it comes and give the reason why the walk ended."""
+    with cli.progress([], f"scrape {name}", unit="record") as bar:
+        while True:
             try:
                 item = next(items)
             except StopIteration as end:
-                ended = str(end.value)
-                continue
-            tally.add(item)
-            if isinstance(item, Record):
-                records.add(item.row())
+                return str(end.value)
+            tally.items += 1
+            match item:
+                case Record():
+                    sorter.add(item.row())
+                    tally.add(item)
+                case Rejected():
+                    tally.rejected[item.source_id] = item.reason
             bar.update()
-        if records.count:
-            records.write(target / "records.parquet")
-            _report(name, tally, records.count, target, ended)
-    return records.count
 
 
-def _report(name: str, tally: _Tally, count: int, target: Path, ended: str) -> None:
-    dropped = samples.drop(_rejections(name, tally.rejected), target / "dropped.parquet")
-    samples.write_report(target / "report.json", tally.items, count, dropped, **tally.figures(), ended=ended)
-    cli.say(f"scrape {name}: {count:,} records, {dropped.total():,} rejected ({ended})")
-
-
-def _rejections(name: str, rejected: dict[str, str]) -> pa.Table:
+def _rejections(name: str, rejected: Mapping[str, str]) -> pa.Table:
     rows = [{KEY: f"{name}:{source_id}", "drop_reason": reason} for source_id, reason in rejected.items()]
     return tables.from_rows(rows, tables.DROPPED)
 
 
-def _require_records(name: str, count: int) -> None:
-    if not count:
+def _require(tally: _Tally, name: str) -> None:
+    if not tally.records:
         raise EmptyResultError(
             f"{name} gave no record with a prompt: look at sources.{name}, or take it out of sources.enabled"
         )
@@ -164,5 +188,8 @@ def _require_records(name: str, count: int) -> None:
 
 if __name__ == "__main__":
     cli.run(
-        main, doc=__doc__, arguments={"source": "lexica, civitai, stable_diffusion_online, or an import of params.yaml"}
+        main,
+        doc=__doc__,
+        arguments={"source": "lexica, civitai, stable_diffusion_online, or an import of params.yaml"},
+        flags={"offline": "parse again what earlier walks were answered; no site is asked"},
     )
