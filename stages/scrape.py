@@ -8,20 +8,23 @@ Params    sources
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import pyarrow as pa
 
 from pipeline import cli, params, samples, tables
-from pipeline.errors import SettingError
+from pipeline.errors import EmptyResultError, SettingError
+from pipeline.files import temporary_folder
 from pipeline.http import Limits, PoliteSession, Response
 from pipeline.serving import serving
 from pipeline.sources import civitai, lexica, stable_diffusion_online
 from pipeline.sources.archive import walking
-from pipeline.sources.record import RECORDS, Fetch, Item, Record, Rejected, Walk
+from pipeline.sources.record import RECORDS, Fetch, Record, Rejected, Walk
 from pipeline.sources.settings import SITE_HOSTS, SourceName, SourcesParams
+from pipeline.sorting import RowSorter
 from pipeline.tables import KEY
 
 RECORDS_FOLDER = Path("data/scrape")
@@ -63,22 +66,50 @@ def scrape(name: SourceName, config: SourcesParams, target: Path, *, get: Callab
         target: folder of this source's tables.
         get: fetches one address.
     """
-    found: list[Item] = []
-    with walking(name, config.site(name).model_dump(exclude=RESULT_NEUTRAL), get) as fetch:
-        ended = _collect(walk(name, config, fetch), found, name)
-        rows = tables.from_rows((item.row() for item in found if isinstance(item, Record)), RECORDS)
-        if rows.num_rows:  # written before the walk counts as finished: a kill here costs no request
-            _write(name, found, rows, target, ended)
-    samples.require_rows(
-        rows, f"{name} gave no record with a prompt: look at sources.{name}, or take it out of sources.enabled"
+    tally = _Tally()
+    with (
+        walking(name, config.site(name).model_dump(exclude=RESULT_NEUTRAL), get) as fetch,
+        temporary_folder(target / "records") as folder,
+    ):
+        sorter = RowSorter(folder, RECORDS)
+        tally.ended = _collect(walk(name, config, fetch), sorter, tally, name)
+        if len(sorter):  # written before the walk counts as finished: a kill here costs no request
+            _write(name, sorter, tally, target)
+    if not tally.records:
+        raise EmptyResultError(
+            f"{name} gave no record with a prompt: look at sources.{name}, or take it out of sources.enabled"
+        )
+
+
+@dataclass
+class _Tally:
+    """What is counted while records come."""
+
+    items: int = 0
+    rejected: dict[str, str] = field(default_factory=dict)
+    levels: Counter[str] = field(default_factory=Counter)
+    oldest: str | None = None
+    newest: str | None = None
+    ended: str = ""
+
+    @property
+    def records(self) -> int:
+        return self.levels.total()
+
+    def add(self, record: Record) -> None:
+        self.levels[str(record.nsfw_level)] += 1
+        if date := record.created_at:
+            self.oldest, self.newest = min(self.oldest or date, date), max(self.newest or date, date)
+
+
+def _write(name: SourceName, sorter: RowSorter, tally: _Tally, target: Path) -> None:
+    tables.write_in_order(sorter.ordered(), target / "records.parquet", RECORDS)
+    dropped = samples.drop(_rejections(name, tally.rejected), target / "dropped.parquet")
+    figures = {"oldest": tally.oldest, "newest": tally.newest, "by_nsfw_level": dict(tally.levels)}
+    samples.write_report(
+        target / "report.json", tally.items, tally.records, dropped, **figures, ended=tally.ended
     )
-
-
-def _write(name: SourceName, found: list[Item], rows: pa.Table, target: Path, ended: str) -> None:
-    tables.write(rows, target / "records.parquet", RECORDS)
-    dropped = samples.drop(_rejections(name, found), target / "dropped.parquet")
-    samples.write_report(target / "report.json", len(found), rows.num_rows, dropped, **_figures(rows), ended=ended)
-    cli.say(f"scrape {name}: {rows.num_rows:,} records, {dropped.total():,} rejected ({ended})")
+    cli.say(f"scrape {name}: {tally.records:,} records, {dropped.total():,} rejected ({tally.ended})")
 
 
 def walk(name: SourceName, config: SourcesParams, fetch: Fetch) -> Walk:
@@ -92,32 +123,27 @@ def walk(name: SourceName, config: SourcesParams, fetch: Fetch) -> Walk:
             return stable_diffusion_online.walk(fetch, config.stable_diffusion_online)
 
 
-def _collect(items: Walk, found: list[Item], name: str) -> str:
-    """Fill ``found`` and give the reason why the walk ended."""
+def _collect(items: Walk, sorter: RowSorter, tally: _Tally, name: str) -> str:
+    """Take every item as it comes and give the reason why the walk ended."""
     with cli.progress([], f"scrape {name}", unit="record") as bar:
         while True:
             try:
-                found.append(next(items))
+                item = next(items)
             except StopIteration as end:
                 return str(end.value)
+            tally.items += 1
+            match item:
+                case Record():
+                    sorter.add(item.row())
+                    tally.add(item)
+                case Rejected():
+                    tally.rejected[item.source_id] = item.reason
             bar.update()
 
 
-def _rejections(name: str, found: list[Item]) -> pa.Table:
-    rejected = {item.source_id: item.reason for item in found if isinstance(item, Rejected)}
+def _rejections(name: str, rejected: Mapping[str, str]) -> pa.Table:
     rows = [{KEY: f"{name}:{source_id}", "drop_reason": reason} for source_id, reason in rejected.items()]
     return tables.from_rows(rows, tables.DROPPED)
-
-
-def _figures(records: pa.Table) -> dict[str, Any]:
-    """What the report says about the records: how old they are and how they are rated."""
-    dates = sorted(date for date in records.column("created_at").to_pylist() if date)
-    levels = Counter(str(level) for level in records.column("nsfw_level").to_pylist())
-    return {
-        "oldest": dates[0] if dates else None,
-        "newest": dates[-1] if dates else None,
-        "by_nsfw_level": dict(levels),
-    }
 
 
 if __name__ == "__main__":
