@@ -20,12 +20,12 @@ from pipeline.errors import EmptyResultError, SettingError
 from pipeline.files import temporary_folder
 from pipeline.http import Limits, PoliteSession
 from pipeline.serving import serving
+from pipeline.sorting import RowSorter
 from pipeline.sources import access, civitai, lexica, stable_diffusion_online
 from pipeline.sources.archive import Archived, Get, Post, walking
 from pipeline.sources.imports import kinds
-from pipeline.sources.record import RECORDS, Fetch, Record, Rejected, Walk
+from pipeline.sources.record import RECORDS, Ask, Record, Rejected, Walk
 from pipeline.sources.settings import SITES, SourceName, SourcesParams
-from pipeline.sorting import RowSorter
 from pipeline.tables import KEY
 
 RECORDS_FOLDER = Path("data/scrape")
@@ -105,11 +105,11 @@ def read_import(name: str, config: SourcesParams, target: Path) -> None:
     _require(_write(name, kinds.walk(name, config.imports[name], config.author_salt), target), name)
 
 
-def walk(name: SourceName, config: SourcesParams, fetch: Fetch) -> Walk:
+def walk(name: SourceName, config: SourcesParams, fetch: Ask) -> Walk:
     """The walk through one site."""
     match name:
         case "lexica":
-            return lexica.walk(fetch, config.lexica)
+            return lexica.walk(fetch, config.lexica, config.author_salt)
         case "civitai":
             return civitai.walk(fetch, config.civitai, config.author_salt)
         case "stable_diffusion_online":

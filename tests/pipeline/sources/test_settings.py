@@ -14,7 +14,7 @@ sources:
   author_salt: salt
   timeout_s: 30.0
   attempts: 5
-  lexica: {serve: little.site, queries: [star], max_records: 10, requests_per_s: 1.0}
+  lexica: {serve: little.site, queries: [star], infinite_prompts: null, max_records: 10, requests_per_s: 1.0}
   civitai:
     serve: null
     sort: Newest
@@ -84,6 +84,12 @@ def test_no_contact_is_allowed(tmp_path):
         ("page_size: 100", "page_size: 500", r"sources\.civitai\.page_size"),
         ("a@b.example", "me", r"sources\.contact"),
         ("max_records: 10", "max_records: 0", r"sources\.lexica\.max_records"),
+        ("prompts: null", "prompts: {model: a}", r"sources\.lexica\.infinite_prompts\.image_base is missing"),
+        (
+            "prompts: null",
+            "prompts: {model: a, image_base: 'https://x.example/a'}",
+            "must be an https address on image",
+        ),
         ("queries: [star]", "queries: []", r"sources\.lexica\.queries"),
     ],
 )
