@@ -36,8 +36,8 @@ def retry_failed(*, final: bool) -> None:
     if not failed:
         cli.say("retry-failed: no picture has failed that could be asked for again")
         return
-    with picture_session.opened(config, sources) as session:
-        fetching.fetch_missing(failed, store, session.get, workers=workers, final=final)
+    with picture_session.opened(config, sources) as get:
+        fetching.fetch_missing(failed, store, get, workers=workers, final=final)
     _tell(failed, store)
 
 

@@ -1,6 +1,7 @@
 """Stage ``download``: get the pictures of all records of the enabled sources.
 
 Reads     data/scrape/<source>/records.parquet   sources.record.RECORDS, for each of sources.enabled
+          folders of imports, which hold their pictures
 Writes    data/download/parts/                   downloading.DOWNLOADS, pictures as the sites sent them
           data/download/failures.parquet         downloading.FAILURES
           data/download/ledger.parquet           picture_store.LEDGER, one row an address
@@ -41,8 +42,8 @@ def main() -> None:
     side_px = params.load(ImageParams, "image").side_px
     workers = params.load(ComputeParams, "compute").download_workers
     inputs = [SCRAPED / name / "records.parquet" for name in sources.enabled]
-    with picture_session.opened(config, sources) as session:
-        download(inputs, DOWNLOADED, config, side_px=side_px, get=session.get, workers=workers)
+    with picture_session.opened(config, sources) as get:
+        download(inputs, DOWNLOADED, config, side_px=side_px, get=get, workers=workers)
 
 
 def download(

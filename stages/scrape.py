@@ -1,7 +1,7 @@
-"""Stage ``scrape@<source>``: ask one site for records of pictures with their prompts.
+"""Stage ``scrape@<source>``: ask one site for records of pictures with their prompts, or read an import's.
 
 Reads     the source's API or pages; an unfinished walk goes on from the work store. With --offline the answers of
-          earlier walks are parsed again and no site is asked
+          earlier walks are parsed again and no site is asked. An import reads its folder and asks nobody
 Writes    data/scrape/<source>/records.parquet   sources.record.RECORDS
           data/scrape/<source>/dropped.parquet   items that are no record, with the reason
           data/scrape/<source>/report.json       counts, newest and oldest record, why the walk ended
@@ -9,19 +9,23 @@ Params    sources
 """
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
 
 import pyarrow as pa
 
 from pipeline import cli, params, samples, tables
-from pipeline.errors import SettingError
+from pipeline.errors import EmptyResultError, SettingError
+from pipeline.files import temporary_folder
 from pipeline.http import Limits, PoliteSession
 from pipeline.serving import serving
+from pipeline.sorting import RowSorter
 from pipeline.sources import access, civitai, lexica, stable_diffusion_online
 from pipeline.sources.archive import Archived, Get, Post, walking
-from pipeline.sources.record import RECORDS, Fetch, Item, Record, Rejected, Walk
-from pipeline.sources.settings import SourceName, SourcesParams
+from pipeline.sources.imports import kinds
+from pipeline.sources.record import RECORDS, Ask, Record, Rejected, Walk
+from pipeline.sources.settings import SITES, SourceName, SourcesParams
 from pipeline.tables import KEY
 
 RECORDS_FOLDER = Path("data/scrape")
@@ -30,14 +34,17 @@ RESULT_NEUTRAL = {"requests_per_s"}
 
 
 def main(source: str, *, offline: bool = False) -> None:
-    """Scrape one source with the settings in force.
+    """Scrape or read one source with the settings in force.
 
     Args:
         source: its name.
         offline: parse what earlier walks were answered.
     """
     config = params.load(SourcesParams, "sources")
-    name = known(source)
+    if source in config.imports:
+        read_import(source, config, RECORDS_FOLDER / source)
+        return
+    name = known(source, config)
     target = RECORDS_FOLDER / name
     if offline:
         replay(name, config, target)
@@ -51,23 +58,22 @@ def main(source: str, *, offline: bool = False) -> None:
         scrape(name, config, target, get=session.get, post=session.post)
 
 
-def known(source: str) -> SourceName:
-    """A source's name from the command line.
+def known(source: str, config: SourcesParams) -> SourceName:
+    """A site's name from the command line.
 
     Raises:
         SettingError: there is no such source.
     """
-    names: dict[str, SourceName] = {name: name for name in get_args(SourceName)}
-    if source not in names:
-        raise SettingError(f"{source!r} is no source: choose one of {', '.join(names)}")
-    return names[source]
+    if source not in SITES:
+        raise SettingError(f"{source!r} is no source: choose one of {', '.join([*SITES, *config.imports])}")
+    return SITES[source]
 
 
 def scrape(name: SourceName, config: SourcesParams, target: Path, *, get: Get, post: Post | None = None) -> None:
     """Walk through a site and write what it has.
 
     Args:
-        name: the source.
+        name: the site.
         config: all settings of sources.
         target: folder of this source's tables.
         get: fetches one address.
@@ -75,8 +81,8 @@ def scrape(name: SourceName, config: SourcesParams, target: Path, *, get: Get, p
     """
     with walking(name, config.site(name).model_dump(exclude=RESULT_NEUTRAL), get, post) as fetch:
         # written before the walk counts as finished: a kill here costs no request
-        rows = _walk_and_write(name, config, target, fetch)
-    _require(rows, name)
+        tally = _write(name, walk(name, config, fetch), target)
+    _require(tally, name)
 
 
 def replay(name: SourceName, config: SourcesParams, target: Path) -> None:
@@ -85,74 +91,105 @@ def replay(name: SourceName, config: SourcesParams, target: Path) -> None:
     Raises:
         SourceError: an answer that the walk needs is not in the archive.
     """
-    _require(_walk_and_write(name, config, target, Archived(name)), name)
+    _require(_write(name, walk(name, config, Archived(name)), target), name)
 
 
-def _walk_and_write(name: SourceName, config: SourcesParams, target: Path, fetch: Fetch) -> pa.Table:
-    found: list[Item] = []
-    ended = _collect(walk(name, config, fetch), found, name)
-    rows = tables.from_rows((item.row() for item in found if isinstance(item, Record)), RECORDS)
-    if rows.num_rows:
-        _write(name, found, rows, target, ended)
-    return rows
+def read_import(name: str, config: SourcesParams, target: Path) -> None:
+    """Read an import and write what it has; nothing is asked of any site.
+
+    Args:
+        name: of the import.
+        config: all settings of sources.
+        target: folder of this source's tables.
+    """
+    _require(_write(name, kinds.walk(name, config.imports[name], config.author_salt), target), name)
 
 
-def _require(rows: pa.Table, name: SourceName) -> None:
-    samples.require_rows(
-        rows, f"{name} gave no record with a prompt: look at sources.{name}, or take it out of sources.enabled"
-    )
-
-
-def _write(name: SourceName, found: list[Item], rows: pa.Table, target: Path, ended: str) -> None:
-    tables.write(rows, target / "records.parquet", RECORDS)
-    dropped = samples.drop(_rejections(name, found), target / "dropped.parquet")
-    samples.write_report(target / "report.json", len(found), rows.num_rows, dropped, **_figures(rows), ended=ended)
-    cli.say(f"scrape {name}: {rows.num_rows:,} records, {dropped.total():,} rejected ({ended})")
-
-
-def walk(name: SourceName, config: SourcesParams, fetch: Fetch) -> Walk:
-    """The walk through one source."""
+def walk(name: SourceName, config: SourcesParams, fetch: Ask) -> Walk:
+    """The walk through one site."""
     match name:
         case "lexica":
-            return lexica.walk(fetch, config.lexica)
+            return lexica.walk(fetch, config.lexica, config.author_salt)
         case "civitai":
             return civitai.walk(fetch, config.civitai, config.author_salt)
         case "stable_diffusion_online":
             return stable_diffusion_online.walk(fetch, config.stable_diffusion_online)
 
 
-def _collect(items: Walk, found: list[Item], name: str) -> str:
-    """Fill ``found`` and give the reason why the walk ended."""
+@dataclass
+class _Tally:
+    """What is counted while records come."""
+
+    items: int = 0
+    rejected: dict[str, str] = field(default_factory=dict)
+    levels: Counter[str] = field(default_factory=Counter)
+    oldest: str | None = None
+    newest: str | None = None
+    ended: str = ""
+
+    @property
+    def records(self) -> int:
+        return self.levels.total()
+
+    def add(self, record: Record) -> None:
+        self.levels[str(record.nsfw_level)] += 1
+        if date := record.created_at:
+            self.oldest, self.newest = min(self.oldest or date, date), max(self.newest or date, date)
+
+
+def _write(name: str, items: Walk, target: Path) -> _Tally:
+    """Write tables and report, unless there is no record; records pass through files, so that memory stays small."""
+    tally = _Tally()
+    with temporary_folder(target / "records") as folder:
+        sorter = RowSorter(folder, RECORDS)
+        tally.ended = _collect(items, sorter, tally, name)
+        if tally.records:
+            tables.write_in_order(sorter.ordered(), target / "records.parquet", RECORDS)
+            _report(name, tally, target)
+    return tally
+
+
+def _report(name: str, tally: _Tally, target: Path) -> None:
+    dropped = samples.drop(_rejections(name, tally.rejected), target / "dropped.parquet")
+    figures = {"oldest": tally.oldest, "newest": tally.newest, "by_nsfw_level": dict(tally.levels)}
+    samples.write_report(target / "report.json", tally.items, tally.records, dropped, **figures, ended=tally.ended)
+    cli.say(f"scrape {name}: {tally.records:,} records, {dropped.total():,} rejected ({tally.ended})")
+
+
+def _collect(items: Walk, sorter: RowSorter, tally: _Tally, name: str) -> str:
+    """Take every item as it comes and give the reason why the walk ended."""
     with cli.progress([], f"scrape {name}", unit="record") as bar:
         while True:
             try:
-                found.append(next(items))
+                item = next(items)
             except StopIteration as end:
                 return str(end.value)
+            tally.items += 1
+            match item:
+                case Record():
+                    sorter.add(item.row())
+                    tally.add(item)
+                case Rejected():
+                    tally.rejected[item.source_id] = item.reason
             bar.update()
 
 
-def _rejections(name: str, found: list[Item]) -> pa.Table:
-    rejected = {item.source_id: item.reason for item in found if isinstance(item, Rejected)}
+def _rejections(name: str, rejected: Mapping[str, str]) -> pa.Table:
     rows = [{KEY: f"{name}:{source_id}", "drop_reason": reason} for source_id, reason in rejected.items()]
     return tables.from_rows(rows, tables.DROPPED)
 
 
-def _figures(records: pa.Table) -> dict[str, Any]:
-    """What the report says about the records: how old they are and how they are rated."""
-    dates = sorted(date for date in records.column("created_at").to_pylist() if date)
-    levels = Counter(str(level) for level in records.column("nsfw_level").to_pylist())
-    return {
-        "oldest": dates[0] if dates else None,
-        "newest": dates[-1] if dates else None,
-        "by_nsfw_level": dict(levels),
-    }
+def _require(tally: _Tally, name: str) -> None:
+    if not tally.records:
+        raise EmptyResultError(
+            f"{name} gave no record with a prompt: look at sources.{name}, or take it out of sources.enabled"
+        )
 
 
 if __name__ == "__main__":
     cli.run(
         main,
         doc=__doc__,
-        arguments={"source": "lexica, civitai or stable_diffusion_online"},
+        arguments={"source": "lexica, civitai, stable_diffusion_online, or an import of params.yaml"},
         flags={"offline": "parse again what earlier walks were answered; no site is asked"},
     )

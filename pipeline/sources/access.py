@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from pipeline.errors import SettingError
 from pipeline.http import Access
-from pipeline.sources.settings import IMAGE_HOSTS, SITE_HOSTS, SourceName
+from pipeline.sources.settings import SITE_HOSTS, SourceName
 
 # robots.txt of civitai.com forbids /api/, while its terms (11.4) send programs there; lexica.art/docs has the other.
 DOCUMENTED: dict[SourceName, tuple[str, ...]] = {
@@ -36,9 +36,9 @@ def to_site(name: SourceName, host_map: Mapping[str, str]) -> Access:
     )
 
 
-def to_pictures(names: Iterable[SourceName], host_map: Mapping[str, str]) -> Access:
-    """The right to ask the picture hosts of some sources; none of them takes a token."""
-    return Access(hosts=frozenset(host for name in names for host in IMAGE_HOSTS[name]), host_map=host_map)
+def to_pictures(hosts: Iterable[str], host_map: Mapping[str, str]) -> Access:
+    """The right to ask hosts of pictures (``SourcesParams.image_hosts``); none of them takes a token."""
+    return Access(hosts=frozenset(hosts), host_map=host_map)
 
 
 def _token(variable: str) -> str:

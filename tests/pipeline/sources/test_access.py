@@ -9,7 +9,7 @@ def test_a_token_comes_from_the_environment_and_goes_to_the_real_site_alone(monk
     assert access.to_site("civitai", {}).tokens == {"civitai.com": "secret"}
     assert access.to_site("civitai", {"civitai.com": "127.0.0.1:1"}).tokens == {}
     assert access.to_site("lexica", {}).tokens == {}
-    assert access.to_pictures(["civitai"], {}).tokens == {}
+    assert access.to_pictures(["civitai.com", "image.civitai.com"], {}).tokens == {}
 
 
 @pytest.mark.parametrize("value", [None, "", "  "])
@@ -32,4 +32,4 @@ def test_a_broken_token_is_told_without_its_value(monkeypatch, value):
 def test_only_documented_addresses_are_outside_robots_txt():
     assert access.to_site("civitai", {}).documented == ("https://civitai.com/api/v1/",)
     assert access.to_site("stable_diffusion_online", {}).documented == ()
-    assert access.to_pictures(["civitai", "lexica"], {}).documented == ()
+    assert access.to_pictures(["civitai.com"], {}).documented == ()
