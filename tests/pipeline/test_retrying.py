@@ -43,7 +43,7 @@ def session(tmp_path, monkeypatch):
 
     @contextmanager
     def opened(config, sources):
-        yield fake
+        yield fake.get
 
     monkeypatch.setattr(picture_session, "opened", opened)
     return fake

@@ -111,3 +111,9 @@ def test_a_model_whose_content_changed_is_refused(project):
 def test_hub_models_are_compared_when_their_config_can_be_reached(project, monkeypatch):
     monkeypatch.setattr(llm, "layer_count", lambda *_: 12)
     assert "must be 1 to 12" in faults(project)[0]
+
+
+def test_cleaning_that_wants_more_than_download_asks_for_is_refused(project):
+    edit(project, "min_side_px: 48", "min_side_px: 65")
+    (line,) = faults(project)
+    assert line.startswith("clean.min_side_px must be at most image.side_px (64)")
