@@ -25,7 +25,7 @@ DOWNLOADS = tables.extend(
 DOWNLOADS_WITHOUT_IMAGE = tables.schema(*(field for field in DOWNLOADS if field.name != "image"))
 FAILURES = tables.schema(
     column(KEY, pa.string(), "the record whose picture did not come"),
-    column("url", pa.string(), "the address that was asked"),
+    column("url", pa.string(), "its address"),
     column("host", pa.string(), "its host"),
     column("status", pa.int32(), "HTTP status, where there was one", nullable=True),
     column("reason", pa.string(), "one word; counted in report.json"),

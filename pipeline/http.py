@@ -6,6 +6,7 @@ and do not see a body that breaks off. A site that refuses is not asked again an
 
 import json
 import threading
+import time
 from collections import Counter
 from types import TracebackType
 from typing import Any, Self
@@ -24,13 +25,16 @@ from pipeline.http_answers import (
     is_challenge,
     reason_of,
 )
-from pipeline.http_connections import PrivateAddressError, pieces, session
+from pipeline.http_connections import SHORTEST_S, PrivateAddressError, pieces, session
 from pipeline.http_requests import PACKAGE, Access, Ask, Limits, user_agent
 from pipeline.pacing import Clock, Pace, retry_after_s
 from pipeline.robots import RobotRules
 
 MAX_HOPS = 5
 MAX_REFUSALS = 3  # in a row from one host: single pictures may be private, a wall is for all
+MAX_LOST = (
+    20  # addresses in a row that a host did not give after all attempts: it is down, the rest would take for ever
+)
 PIECE_BYTES = 65536
 
 
@@ -57,6 +61,7 @@ class PoliteSession:
         self._pace = pace or Pace(limits.requests_per_s)
         self._clock: Clock = self._pace.clock
         self._refusals: Counter[str] = Counter()
+        self._lost: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._robots = RobotRules(PACKAGE, lambda url: self._fetch(Ask(url, for_rules=True)))
         agent = user_agent(contact)
@@ -97,6 +102,7 @@ class PoliteSession:
         try:
             return self._follow(ask, last)
         except _TransientError as fault:
+            self._count(self._lost, host_of(fault.url), 1)
             raise FetchError(fault.url, fault.reason, status=fault.status, attempts=last) from fault
 
     def _pause(self, fault: _TransientError, attempt: int) -> None:
@@ -107,10 +113,13 @@ class PoliteSession:
             self._pace.hold(host_of(fault.url), fault.wait_s)
 
     def _follow(self, ask: Ask, attempt: int) -> Response:
+        left_s = self._limits.timeout_s  # for all hops together, less the waiting between them
         for _ in range(MAX_HOPS + 1):
             self._admit(ask, attempt)
             self._pace.wait(host_of(ask.url))
-            answer = self._exchange(ask, attempt)
+            begun = time.monotonic()
+            answer = self._exchange(ask, attempt, left_s)
+            left_s = max(SHORTEST_S, left_s - (time.monotonic() - begun))
             target = answer.headers.get("location")
             if answer.status not in REDIRECTS or not target:
                 return self._judged(answer, ask)
@@ -135,6 +144,8 @@ class PoliteSession:
             raise FetchError(url, "host_not_allowed", attempts=attempt)
         if self._refusals[host] >= MAX_REFUSALS:
             raise FetchError(url, "host_stopped", attempts=attempt - 1)
+        if self._lost[host] >= MAX_LOST:
+            raise FetchError(url, "host_down", attempts=attempt - 1)
         if not ask.for_rules and not url.startswith(self._access.documented):
             self._obey(url, host, attempt)
 
@@ -147,9 +158,9 @@ class PoliteSession:
             raise FetchError(url, "robots_disallowed", attempts=attempt - 1)
         self._pace.slow_down(host, rules.delay_s)
 
-    def _exchange(self, ask: Ask, attempt: int) -> Response:
+    def _exchange(self, ask: Ask, attempt: int, left_s: float) -> Response:
         try:
-            with self._open(ask) as reply:
+            with self._open(ask, left_s) as reply:
                 content = self._body(reply.raw, ask.url, attempt)
                 headers = {name.lower(): value for name, value in reply.headers.items()}
                 return Response(ask.url, reply.status_code, headers, content, attempt)
@@ -162,7 +173,7 @@ class PoliteSession:
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise _TransientError(ask.url, "broken_off") from error
 
-    def _open(self, ask: Ask) -> requests.Response:
+    def _open(self, ask: Ask, left_s: float) -> requests.Response:
         """Send the request; a mapped host is asked over plain HTTP on loopback, under its public name."""
         parts, url = urlsplit(ask.url), ask.url
         place, chosen, headers = self._access.host_map.get(parts.netloc), self._public, ask.headers
@@ -176,7 +187,7 @@ class PoliteSession:
             url,
             data=ask.body,
             headers=headers,
-            timeout=urllib3.Timeout(total=self._limits.timeout_s),  # type: ignore[arg-type]  # the stubs lack it
+            timeout=urllib3.Timeout(total=left_s),  # type: ignore[arg-type]  # the stubs lack it
             stream=True,
             allow_redirects=False,
         )
@@ -193,21 +204,22 @@ class PoliteSession:
     def _judged(self, answer: Response, ask: Ask) -> Response:
         host = host_of(answer.url)
         if is_challenge(answer):
-            self._refuse(host, MAX_REFUSALS)
+            self._count(self._refusals, host, MAX_REFUSALS)
             raise FetchError(answer.url, "challenge", status=answer.status, attempts=answer.attempts)
         if answer.status in TRANSIENT:
             wait_s = retry_after_s(answer.headers.get("retry-after"), self._clock.wall())
             raise _TransientError(answer.url, f"http_{answer.status}", answer.status, wait_s)
+        self._lost[host] = 0
         if answer.status in REFUSED and not ask.for_rules:
-            self._refuse(host, 1)
+            self._count(self._refusals, host, 1)
         elif 200 <= answer.status < 300:
             self._refusals[host] = 0
             return answer
         raise FetchError(answer.url, reason_of(answer.status), status=answer.status, attempts=answer.attempts)
 
-    def _refuse(self, host: str, weight: int) -> None:
+    def _count(self, kind: Counter[str], host: str, weight: int) -> None:
         with self._lock:
-            self._refusals[host] += weight
+            kind[host] += weight
 
 
 __all__ = ["PACKAGE", "Access", "FetchError", "Limits", "PoliteSession", "Response", "host_of", "user_agent"]

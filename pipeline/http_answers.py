@@ -34,6 +34,7 @@ _SENTENCES = {
     "refused": "refuses access; this is not bypassed",
     "challenge": "answers with a challenge for people; this is not bypassed",
     "host_stopped": "refused before and is not asked again",
+    "host_down": "did not give many addresses in a row and is not asked again in this run",
     "host_not_allowed": "is not a host of this source",
     "not_https": "was named without https",
     "private_address": "leads to a private address; only the internet is asked",

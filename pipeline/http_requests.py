@@ -16,7 +16,7 @@ class Limits:
     Args:
         requests_per_s: to one host.
         attempts: at one address.
-        timeout_s: for one request in all: connection, headers and body, however slowly they come.
+        timeout_s: for one attempt in all: connection, headers and body, redirects too, however slowly they come.
         max_bytes: of one body after decompression.
     """
 

@@ -32,7 +32,8 @@ def retry_failed(*, final: bool) -> None:
     inputs = [tables.read(SCRAPED / name / "records.parquet", RECORDS) for name in sources.enabled]
     store = PictureStore(config.max_mb)
     wanted = list(downloading.addresses(pa.concat_tables(inputs), side_px=side_px).values())
-    failed = [url for url in store.to_ask(wanted, final=final) if url in store.failures(wanted)]
+    known = store.failures(wanted)
+    failed = [url for url in store.to_ask(wanted, final=final) if url in known]
     if not failed:
         cli.say("retry-failed: no picture has failed that could be asked for again")
         return

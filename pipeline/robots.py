@@ -71,9 +71,15 @@ class RobotRules:
         except FetchError as error:
             if _says_there_is_none(error):
                 return Rules(self._agent)
-            reason = "robots_unreadable" if is_final(error.reason, error.status) else error.reason
-            return FetchError(url, reason, status=error.status, attempts=error.attempts)
+            return FetchError(url, _told(error), status=error.status, attempts=error.attempts)
         return Rules(self._agent, Protego.parse(answer.text[:MAX_CHARACTERS]))
+
+
+def _told(error: FetchError) -> str:
+    """The host's own trouble where asking later may help; what is final is so for robots.txt, not for every address."""
+    if is_final(error.reason, error.status) and error.reason != "private_address":
+        return "robots_unreadable"
+    return error.reason
 
 
 def _says_there_is_none(error: FetchError) -> bool:

@@ -153,6 +153,15 @@ def _side(settings: Settings, path: Path) -> Iterator[Note]:
     yield from ()
 
 
+def _renditions(settings: Settings, path: Path) -> Iterator[Note]:
+    """Where a site has several sizes, download asks for the smallest that image.side_px allows: clean must take it."""
+    least, side = settings.clean.min_side_px, settings.image.side_px
+    if "civitai" in settings.sources.enabled and least > side:
+        message = f"must be at most image.side_px ({side}), the size that download asks Civitai for, got {least}"
+        raise wrong("clean.min_side_px", message, path)
+    yield from ()
+
+
 def _micro_batch(settings: Settings, path: Path) -> Iterator[Note]:
     batch, micro = settings.train.batch_size, settings.compute.micro_batch
     if batch % micro:
@@ -170,6 +179,7 @@ CHECKS: tuple[Check, ...] = (
     _layers,
     _heads,
     _side,
+    _renditions,
     _recipe,
     _prompts,
     _modules,

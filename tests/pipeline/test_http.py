@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from pipeline import http_connections
+from pipeline import http, http_connections
 from pipeline.http import Access, FetchError, Limits, PoliteSession, user_agent
 from tests.pipeline.fake_clock import FakeTime
 from tests.pipeline.faults.script import SITE, Site, client, cut, drip, hang_up, reply, reset, served
@@ -119,6 +119,16 @@ def test_whatever_drips_ends_at_the_deadline(site, dripping):
     assert time.monotonic() - start < 1.0
 
 
+def test_redirects_do_not_prolong_the_deadline(site):
+    def slowly(handler):
+        time.sleep(0.3)
+        reply(302, body=b"", Location="/x")(handler)
+
+    site.on("/x", slowly)
+    assert failing(site, attempts=1, timeout_s=0.5).reason == "timed_out"
+    assert len(site.asked) == 2
+
+
 def test_the_deadline_is_one_for_all_of_an_answer_and_new_for_the_next(site):
     site.on("/x", drip(HEAD + b"Content-Length: 1000\r\n\r\n"), reply())
     with client(site, timeout_s=0.2) as session:
@@ -211,6 +221,17 @@ def test_a_host_that_refuses_three_times_in_a_row_is_not_asked_again(site):
         reasons = [_reason(session, path) for path in ("/x", "/x", "/y", "/x", "/x", "/x", "/y")]
     assert reasons == ["refused", "refused", None, "refused", "refused", "refused", "host_stopped"]
     assert len(site.asked) == 6
+
+
+def test_a_host_that_is_down_does_not_take_for_ever(site, monkeypatch):
+    monkeypatch.setattr(http, "MAX_LOST", 3)
+    site.on("/x", reply(503))
+    site.on("/y", reply())
+    site.on("/gone", reply(404))
+    with client(site, attempts=2) as session:
+        reasons = [_reason(session, path) for path in ("/x", "/x", "/y", "/x", "/gone", "/x", "/x", "/x", "/x", "/y")]
+    lost = "http_503"
+    assert reasons == [lost, lost, None, lost, "not_found", lost, lost, lost, "host_down", "host_down"]
 
 
 @pytest.mark.parametrize(

@@ -124,3 +124,9 @@ def test_an_import_must_lie_on_this_machine(project):
     ]
     Path("nowhere").mkdir()
     assert settings.examine(project) == []
+
+
+def test_cleaning_that_wants_more_than_download_asks_for_is_refused(project):
+    edit(project, "min_side_px: 48", "min_side_px: 65")
+    (line,) = faults(project)
+    assert line.startswith("clean.min_side_px must be at most image.side_px (64)")

@@ -135,6 +135,33 @@ def test_help_says_what_the_stage_reads_and_writes():
     assert "records.parquet" in done.stdout
 
 
+@pytest.mark.parametrize("answers", [_lexica, _civitai, _stable_diffusion_online])
+def test_offline_the_same_answers_are_parsed_again_without_a_request(tmp_path, config, answers):
+    name = answers.__name__.strip("_")
+    scrape.scrape(name, config, tmp_path / "one", get=answers)
+    scrape.replay(name, config, tmp_path / "two")
+    names = ("records.parquet", "dropped.parquet", "report.json")
+    assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in names)
+
+
+def test_main_parses_again_offline_and_starts_no_server(tmp_path, monkeypatch):
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+    scrape.main("stable_diffusion_online")
+    records = tmp_path / "data/scrape/stable_diffusion_online/records.parquet"
+    content = records.read_bytes()
+    records.unlink()
+    monkeypatch.setattr(scrape, "serving", None)
+    monkeypatch.setattr(scrape, "PoliteSession", None)
+    scrape.main("stable_diffusion_online", offline=True)
+    assert records.read_bytes() == content
+
+
+def test_offline_without_an_archive_is_one_line(tmp_path, config):
+    with pytest.raises(SourceError, match="is not in the archive of civitai"):
+        scrape.replay("civitai", config, tmp_path)
+
+
 def test_a_served_site_is_scraped_by_post_where_the_settings_say_so(tmp_path, monkeypatch):
     other = "infinite_prompts: {model: v3.5, image_base: 'https://image.lexica.art/md2'}"
     text = (ROOT / "params.yaml").read_text()

@@ -13,8 +13,8 @@ def png(colour, side_px=8):
     return stream.getvalue()
 
 
-def pixel_bomb(side_px=12_000):
-    """A one-bit PNG of 144 million pixels in some kilobytes."""
+def pixel_bomb(side_px=16_000):
+    """A one-bit PNG of 256 million pixels in some kilobytes."""
     rows = zlib.compress((b"\0" + bytes(side_px // 8)) * side_px, 9)
     head = struct.pack(">IIBBBBB", side_px, side_px, 1, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + b"".join(
