@@ -156,7 +156,9 @@ def clean(_count: int) -> None:
     from stages.clean import clean as stage
 
     held_out = frozenset({"a red circle"})
-    stage(Path("data/download/parts"), Path("data/clean"), _limits(), taken_down=Takedowns(), evaluation_prompts=held_out)
+    stage(
+        Path("data/download/parts"), Path("data/clean"), _limits(), taken_down=Takedowns(), evaluation_prompts=held_out
+    )
 
 
 def _limits() -> "CleanParams":

@@ -1,6 +1,7 @@
 """Stage ``download``: get the pictures of all records of the enabled sources.
 
 Reads     data/scrape/<source>/records.parquet   sources.record.RECORDS, for each of sources.enabled
+          takedown.txt                         what was removed is not asked for again
 Writes    data/download/parts/                   downloading.DOWNLOADS, pictures as the sites sent them
           data/download/failures.parquet         downloading.FAILURES
           data/download/report.json              success by host and reason
@@ -10,6 +11,7 @@ Params    download, sources.enabled, sources.contact, sources.<source>.serve
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,8 @@ from pipeline.serving import serving
 from pipeline.sources.record import RECORDS
 from pipeline.sources.settings import IMAGE_HOSTS, SourcesParams
 from pipeline.tables import KEY
+from pipeline.takedown_list import TAKEDOWNS, without
+from pipeline.takedown_list import read as read_takedowns
 from pipeline.work import ResultStore
 
 SCRAPED = Path("data/scrape")
@@ -43,15 +47,22 @@ def main() -> None:
     allowed = [host for name in sources.enabled for host in IMAGE_HOSTS[name]]
     modules = {f"sources.{name}.serve": sources.site(name).serve for name in sources.enabled}
     inputs = [SCRAPED / name / "records.parquet" for name in sources.enabled]
+    removed = read_takedowns(TAKEDOWNS).removed
     with (
         serving(modules) as host_map,
         PoliteSession(limits, allowed_hosts=allowed, host_map=host_map, contact=sources.contact) as session,
     ):
-        download(inputs, DOWNLOADED, config, get=session.get, workers=compute.download_workers)
+        download(inputs, DOWNLOADED, config, get=session.get, workers=compute.download_workers, removed=removed)
 
 
 def download(
-    inputs: Sequence[Path], target: Path, config: DownloadParams, *, get: Callable[[str], Response], workers: int
+    inputs: Sequence[Path],
+    target: Path,
+    config: DownloadParams,
+    *,
+    get: Callable[[str], Response],
+    workers: int,
+    removed: AbstractSet[str] = frozenset(),
 ) -> None:
     """Get every picture once and pack what came.
 
@@ -61,8 +72,10 @@ def download(
         config: settings.
         get: fetches one address; raises FetchError.
         workers: threads.
+        removed: ids and addresses of what ``sur takedown`` removed.
     """
-    records = pa.concat_tables([tables.read(path, RECORDS) for path in inputs]).sort_by(KEY)
+    found = pa.concat_tables([tables.read(path, RECORDS) for path in inputs]).sort_by(KEY)
+    records = without(found, removed)
     store = downloading.open_store(config)
     failures = downloading.fetch_missing(records.column("image_url").to_pylist(), store, get, workers=workers)
     failed = downloading.failure_rows(records, failures)
@@ -71,8 +84,10 @@ def download(
     _pack(came, target, store)
     tables.write(failed, target / "failures.parquet", FAILURES)
     reasons = Counter(failed.column("reason").to_pylist())
+    if records.num_rows < found.num_rows:
+        reasons["takedown"] = found.num_rows - records.num_rows
     by_host = _by_host(came, failed)
-    samples.write_report(target / "report.json", records.num_rows, came.num_rows, reasons, by_host=by_host)
+    samples.write_report(target / "report.json", found.num_rows, came.num_rows, reasons, by_host=by_host)
     cli.say(f"download: {came.num_rows:,} pictures, {failed.num_rows:,} failed")
 
 

@@ -1,6 +1,7 @@
 """Stage ``scrape@<source>``: ask one site for records of pictures with their prompts.
 
 Reads     the source's API or pages; an unfinished walk goes on from the work store
+          takedown.txt                           what was removed is no record any more
 Writes    data/scrape/<source>/records.parquet   sources.record.RECORDS
           data/scrape/<source>/dropped.parquet   items that are no record, with the reason
           data/scrape/<source>/report.json       counts, newest and oldest record, why the walk ended
@@ -9,9 +10,10 @@ Params    sources
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_args
+from typing import TypeGuard, get_args
 
 import pyarrow as pa
 
@@ -20,12 +22,14 @@ from pipeline.errors import EmptyResultError, SettingError
 from pipeline.files import temporary_folder
 from pipeline.http import Limits, PoliteSession, Response
 from pipeline.serving import serving
+from pipeline.sorting import RowSorter
 from pipeline.sources import civitai, lexica, stable_diffusion_online
 from pipeline.sources.archive import walking
-from pipeline.sources.record import RECORDS, Fetch, Record, Rejected, Walk
+from pipeline.sources.record import RECORDS, Fetch, Item, Record, Rejected, Walk
 from pipeline.sources.settings import SITE_HOSTS, SourceName, SourcesParams
-from pipeline.sorting import RowSorter
 from pipeline.tables import KEY
+from pipeline.takedown_list import TAKEDOWNS
+from pipeline.takedown_list import read as read_takedowns
 
 RECORDS_FOLDER = Path("data/scrape")
 MAX_BYTES = 20_000_000
@@ -42,7 +46,9 @@ def main(source: str) -> None:
         serving({f"sources.{name}.serve": site.serve}) as host_map,
         PoliteSession(limits, allowed_hosts=SITE_HOSTS[name], host_map=host_map, contact=config.contact) as session,
     ):
-        scrape(name, config, RECORDS_FOLDER / name, get=session.get)
+        # No dependency in dvc.yaml: the list only takes away, and a new entry must not ask a site for everything again.
+        removed = read_takedowns(TAKEDOWNS).removed
+        scrape(name, config, RECORDS_FOLDER / name, get=session.get, removed=removed)
 
 
 def known(source: str) -> SourceName:
@@ -57,7 +63,14 @@ def known(source: str) -> SourceName:
     return names[source]
 
 
-def scrape(name: SourceName, config: SourcesParams, target: Path, *, get: Callable[[str], Response]) -> None:
+def scrape(
+    name: SourceName,
+    config: SourcesParams,
+    target: Path,
+    *,
+    get: Callable[[str], Response],
+    removed: AbstractSet[str] = frozenset(),
+) -> None:
     """Walk through a site and write what it has.
 
     Args:
@@ -65,8 +78,9 @@ def scrape(name: SourceName, config: SourcesParams, target: Path, *, get: Callab
         config: all settings of sources.
         target: folder of this source's tables.
         get: fetches one address.
+        removed: ids and addresses of what ``sur takedown`` removed; such records are rejected.
     """
-    tally = _Tally()
+    tally = _Tally(removed)
     with (
         walking(name, config.site(name).model_dump(exclude=RESULT_NEUTRAL), get) as fetch,
         temporary_folder(target / "records") as folder,
@@ -85,6 +99,7 @@ def scrape(name: SourceName, config: SourcesParams, target: Path, *, get: Callab
 class _Tally:
     """What is counted while records come."""
 
+    removed: AbstractSet[str]
     items: int = 0
     rejected: dict[str, str] = field(default_factory=dict)
     levels: Counter[str] = field(default_factory=Counter)
@@ -96,19 +111,26 @@ class _Tally:
     def records(self) -> int:
         return self.levels.total()
 
-    def add(self, record: Record) -> None:
-        self.levels[str(record.nsfw_level)] += 1
-        if date := record.created_at:
+    def takes(self, item: Item) -> TypeGuard[Record]:
+        """Count an item; whether it is a record that may stay."""
+        self.items += 1
+        if isinstance(item, Rejected):
+            self.rejected[item.source_id] = item.reason
+            return False
+        if not self.removed.isdisjoint((item.row()[KEY], item.page_url, item.image_url)):
+            self.rejected[item.source_id] = "takedown"
+            return False
+        self.levels[str(item.nsfw_level)] += 1
+        if date := item.created_at:
             self.oldest, self.newest = min(self.oldest or date, date), max(self.newest or date, date)
+        return True
 
 
 def _write(name: SourceName, sorter: RowSorter, tally: _Tally, target: Path) -> None:
     tables.write_in_order(sorter.ordered(), target / "records.parquet", RECORDS)
     dropped = samples.drop(_rejections(name, tally.rejected), target / "dropped.parquet")
     figures = {"oldest": tally.oldest, "newest": tally.newest, "by_nsfw_level": dict(tally.levels)}
-    samples.write_report(
-        target / "report.json", tally.items, tally.records, dropped, **figures, ended=tally.ended
-    )
+    samples.write_report(target / "report.json", tally.items, tally.records, dropped, **figures, ended=tally.ended)
     cli.say(f"scrape {name}: {tally.records:,} records, {dropped.total():,} rejected ({tally.ended})")
 
 
@@ -131,13 +153,8 @@ def _collect(items: Walk, sorter: RowSorter, tally: _Tally, name: str) -> str:
                 item = next(items)
             except StopIteration as end:
                 return str(end.value)
-            tally.items += 1
-            match item:
-                case Record():
-                    sorter.add(item.row())
-                    tally.add(item)
-                case Rejected():
-                    tally.rejected[item.source_id] = item.reason
+            if tally.takes(item):
+                sorter.add(item.row())
             bar.update()
 
 

@@ -101,7 +101,9 @@ def test_every_mode_becomes_rgb_on_white(mode, colour, expected):
 
 
 def test_cmyk_becomes_rgb():
-    assert near(images.decode(encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG")).getpixel((4, 4)), (255, 0, 0))
+    assert near(
+        images.decode(encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG")).getpixel((4, 4)), (255, 0, 0)
+    )
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "AVIF"])
