@@ -1,4 +1,4 @@
-"""The ``sur`` command: look at outputs, generate pictures, remove samples, run studies, see what is missing on this machine."""
+"""The ``sur`` command: look at outputs, generate pictures, remove samples, run studies, see what this machine lacks."""
 
 import argparse
 import sys

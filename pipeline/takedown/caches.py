@@ -124,10 +124,13 @@ def learned_from(tables: list[Path], known: list[Run], stored: list[Path], trace
     """Adapters that were trained with a sample, in words: a row of its data set's split ``train``."""
     shards = {md5_of(path) for path in tables if path in set(stored) and in_training(path, traces)}
     sets = {md5_of(path) for path in stored if path.name.endswith(DIRECTORY) and listed(path) & shards}
+    trained = [run for run in known if ADAPTER in run.outs and run.deps.get(DATA_SET) in sets]
+    places = {
+        run.outs[ADAPTER]: {each.place for each in trained if each.outs[ADAPTER] == run.outs[ADAPTER]}
+        for run in trained
+    }
     return {
-        f"{ADAPTER} of {run.place} (MD5 {run.outs[ADAPTER].removesuffix(DIRECTORY)})"
-        for run in known
-        if ADAPTER in run.outs and run.deps.get(DATA_SET) in sets
+        f"{ADAPTER}, MD5 {md5.removesuffix(DIRECTORY)} ({', '.join(sorted(names))})" for md5, names in places.items()
     }
 
 

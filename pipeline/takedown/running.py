@@ -26,9 +26,12 @@ from pipeline.takedown_list import add
 DATA, REVIEW_PICTURES, EXPERIMENTS = Path("data"), Path("review-pictures"), Path(".dvc/tmp/exps")
 RECORDS = ("records.parquet", "dropped.parquet")
 SHOWN = 20
-LIMITS = """What no command here can reach: DVC remotes (dvc gc --workspace --cloud removes what dvc.lock does not name), other
-clones, copies of the data set and of adapters that were given away, and the history of git, which holds figures,
-verdicts on hashes and the takedown list, but no picture and no prompt."""
+CACHED = "DVC cache"
+LIMITS = """What this command cannot reach: DVC remotes (dvc gc --workspace --cloud removes what dvc.lock does not name),
+other clones, copies of the data set and of adapters that were given away, and git's history, which holds figures,
+verdicts on hashes and the takedown list. Contact sheets in the DVC cache went by the run that drew them: a sheet of
+which neither dvc.lock nor DVC's record of runs tells is found by no search. The LLM's vector of a caption that other
+samples have too stays theirs."""
 
 
 @dataclass(frozen=True)
@@ -108,12 +111,12 @@ def _plan(places: Places, traces: Traces) -> list[Step]:
         stored = searched["the DVC cache"]
         condemned = {path for path in stored if holds(path, traces)}
         condemned |= caches.related(condemned, caches.runs(places.root, places.cache), stored)
-        plan += [Step(path, "DVC cache", partial(path.unlink, missing_ok=True)) for path in sorted(condemned)]
+        plan += [Step(path, CACHED, partial(path.unlink, missing_ok=True)) for path in sorted(condemned)]
     return plan
 
 
 def _workspace_steps(paths: list[Path], places: Places, traces: Traces) -> list[Step]:
-    """Records lose their rows, so that no site is asked again; of other stages every output goes that shows a sample."""
+    """Records lose their rows, so that no site is asked again; of other stages each output goes that shows a sample."""
     outs = _outs(places)
     hits = [path for path in paths if holds(path, traces) and caches.ADAPTER not in path.as_posix()]
     plan = [Step(path, "rows", partial(stores.filter_records, path, traces)) for path in hits if _is_records(path)]
@@ -192,8 +195,17 @@ def _tell(asked: str, traces: Traces, plan: list[Step], *, dry_run: bool) -> Non
     _print(f"{asked}: {_listing(traces.ids - traces.copies)}")
     if traces.copies:
         _print(f"near copies go too: {_listing(traces.copies)}")
+    word = "would go" if dry_run else "goes"
     for step in plan:
-        _print(f"  {'would go' if dry_run else 'goes'}: {step.path} ({step.what})")
+        if step.what != CACHED:
+            _print(f"  {word}: {step.path} ({step.what})")
+    if cached := [step.path for step in plan if step.what == CACHED]:
+        size = sum(path.stat().st_size for path in cached) / 1e6
+        _print(
+            f"  {word}: {len(cached)} objects of the DVC cache, {size:,.1f} MB; git commits that name them lose them"
+        )
+    for adapter in sorted(traces.adapters):
+        _print(f"  stays, was trained with it and cannot forget: {adapter}")
 
 
 def _listing(names: Iterable[str]) -> str:
@@ -203,13 +215,11 @@ def _listing(names: Iterable[str]) -> str:
 
 
 def _tell_what_follows(traces: Traces, plan: list[Step]) -> None:
-    for adapter in sorted(traces.adapters):
-        _print(f"was trained with it and cannot forget: {adapter}")
-    if traces.adapters:
-        _print("dvc repro trains anew without it; delete the others, and withdraw what was given away")
     records = sorted({step.path.parts[2] for step in plan if step.path.parts[0] == "data" and _is_records(step.path)})
     commit = f"dvc commit -f {' '.join(f'scrape@{name}' for name in records)} && " if records else ""
     _print(f"now run: {commit}dvc repro")
+    if traces.adapters:
+        _print("(it trains anew; delete the older adapters named above, and withdraw those that were given away)")
     if records:
         _print(
             "(the commit keeps the records as they are now; without it DVC would ask the sites for everything again)"

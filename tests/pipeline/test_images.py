@@ -23,7 +23,7 @@ def test_transparency_is_laid_on_white():
 
 
 def profile(colour_space=b"RGB "):
-    """An ICC profile whose first channel is sRGB's green and whose second is its red (ICC.1:2001-04, matrix profile)."""
+    """An ICC matrix profile (ICC.1:2001-04) whose first channel is sRGB's green and whose second is its red."""
     red, green, blue = (0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141)
     white = (0.9642, 1.0, 0.8249)
 
