@@ -101,7 +101,7 @@ def test_what_was_taken_down_is_not_asked_for_and_counted(tmp_path, records):
     asked = []
     removed = {"lexica:0", "https://image.lexica.art/1"}
     get = lambda url: asked.append(url) or _get(url)  # noqa: E731
-    download.download([records], tmp_path / "out", _config(), get=get, workers=1, removed=removed)
+    download.download([records], tmp_path / "out", _config(), side_px=8, get=get, workers=1, removed=removed)
     assert [url[-1] for url in asked] == ["2", "3", "4", "5"]
     report = json.loads((tmp_path / "out/report.json").read_text())
     assert (report["in"], report["out"], report["dropped"]["takedown"]) == (6, 2, 2)

@@ -170,6 +170,7 @@ def test_offline_the_same_answers_are_parsed_again_without_a_request(tmp_path, c
 
 def test_main_parses_again_offline_and_starts_no_server(tmp_path, monkeypatch):
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    (tmp_path / "takedown.txt").write_text("")
     monkeypatch.chdir(tmp_path)
     scrape.main("stable_diffusion_online")
     records = tmp_path / "data/scrape/stable_diffusion_online/records.parquet"
@@ -191,6 +192,7 @@ def test_a_served_site_is_scraped_by_post_where_the_settings_say_so(tmp_path, mo
     text = (ROOT / "params.yaml").read_text()
     assert "infinite_prompts:\n" in text
     (tmp_path / "params.yaml").write_text(text.replace("infinite_prompts:\n", other + "\n"))
+    (tmp_path / "takedown.txt").write_text("")
     monkeypatch.chdir(tmp_path)
     scrape.main("lexica")
     records = tables.read(tmp_path / "data/scrape/lexica/records.parquet", RECORDS)
@@ -208,6 +210,7 @@ def test_an_import_is_read_without_asking_anybody(tmp_path, monkeypatch):
         f"    {key}: {value}" for key, value in {**COMMON, "kind": "png_folder", "path": "mine"}.items()
     )
     (tmp_path / "params.yaml").write_text(text.replace("\n  contact:", f"\n  mine:\n{section}\n  contact:", 1))
+    (tmp_path / "takedown.txt").write_text("")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(scrape, "PoliteSession", None)
     scrape.main("mine")
@@ -223,3 +226,12 @@ def test_an_import_without_a_usable_row_is_told_with_its_settings(tmp_path, conf
     one = settings(PngFolderParams, tmp_path / "mine", kind="png_folder")
     with pytest.raises(EmptyResultError, match=r"look at sources\.mine"):
         scrape.read_import("mine", config.model_copy(update={"mine": one}), tmp_path / "out")
+
+
+def test_what_was_taken_down_does_not_come_back_by_an_import(tmp_path, config):
+    put(tmp_path / "mine", {f"{name}.png": png(parameters="star\nSteps: 1, Sampler: a, Seed: 5") for name in "ab"})
+    one = settings(PngFolderParams, tmp_path / "mine", kind="png_folder")
+    scrape.read_import("mine", config.model_copy(update={"mine": one}), tmp_path / "out", removed={"mine:a.png"})
+    assert tables.read(tmp_path / "out/records.parquet", RECORDS).column("source_id").to_pylist() == ["b.png"]
+    dropped = tables.read(tmp_path / "out/dropped.parquet", tables.DROPPED).to_pylist()
+    assert dropped == [{"sample_id": "mine:a.png", "drop_reason": "takedown"}]
