@@ -100,10 +100,17 @@ def _table(config: ImportParams, parts: list[int]) -> pa.Table | None:
 
 
 def _known(table: pa.Table | None, number: int) -> dict[str, dict[str, Any]]:
-    """The table's rows of one part, by picture."""
+    """The table's rows of one part, by picture.
+
+    Raises:
+        InputError: a cell cannot be read.
+    """
     if table is None:
         return {}
-    rows = table.filter(pc.equal(table.column("part_id"), number)).to_pylist()
+    try:
+        rows = table.filter(pc.equal(table.column("part_id"), number)).to_pylist()
+    except (ValueError, OverflowError) as error:  # such as text that is not UTF-8
+        raise InputError(f"DiffusionDB's table of metadata cannot be read (part {number}): {error}") from error
     return {row["image_name"]: row for row in rows}
 
 

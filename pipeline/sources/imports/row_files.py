@@ -81,7 +81,7 @@ def parquet_rows(path: Path, columns: Sequence[str] | None = None, *, batch: int
         with pq.ParquetFile(path) as source:
             for part in source.iter_batches(batch_size=batch, columns=columns, use_threads=False):
                 yield from part.to_pylist()
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:  # the last two from cells
         raise InputError(f"{path} is no Parquet file that can be read: {str(error).splitlines()[0]}") from error
 
 

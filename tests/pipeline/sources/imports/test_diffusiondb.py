@@ -165,3 +165,14 @@ def test_a_folder_without_parts_and_a_table_that_is_none_are_one_line(tmp_path):
     put(tmp_path, {"metadata.parquet": b"no table"})
     with pytest.raises(InputError, match="is not DiffusionDB's table of metadata"):
         _walk(tmp_path)
+
+
+def test_a_table_with_text_that_is_none_is_one_line(tmp_path):
+    _folder(tmp_path, 1, {"a.png": ITEM})
+    _table(tmp_path, {"image_name": "a.png"})
+    table = pq.read_table(tmp_path / "metadata.parquet")
+    broken = pa.array([b"\xff"]).cast(pa.string(), safe=False)
+    place = table.column_names.index("user_name")
+    pq.write_table(table.set_column(place, "user_name", broken), tmp_path / "metadata.parquet")
+    with pytest.raises(InputError, match="table of metadata cannot be read"):
+        _walk(tmp_path)

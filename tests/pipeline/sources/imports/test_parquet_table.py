@@ -128,3 +128,14 @@ def test_a_table_that_is_damaged_in_the_middle_is_one_line(tmp_path):
     path.write_bytes(content)
     with pytest.raises(InputError, match="is no Parquet file that can be read"):
         _walk(path)
+
+
+def test_cells_that_python_cannot_hold_are_one_line(tmp_path):
+    for number, cells in enumerate(
+        (pa.array([2**62], pa.timestamp("us")), pa.array([b"\xff"]).cast(pa.string(), safe=False))
+    ):
+        path = tmp_path / f"{number}.parquet"
+        pq.write_table(pa.table({"words": ["star"], "picture": [png()], "odd": cells}), path)
+        with pytest.raises(InputError, match="is no Parquet file that can be read") as caught:
+            _walk(path)
+        assert len(str(caught.value).splitlines()) == 1

@@ -29,6 +29,14 @@ def _with_size(content, width, height):
     return content[:12] + header + struct.pack(">I", zlib.crc32(header)) + content[33:]
 
 
+def _with_bomb(text):
+    """A text chunk of a few kilobytes that unpacks to five megabytes."""
+    chunk = b"zTXtparameters\0\0" + zlib.compress((text + " " * 5_000_000).encode())
+    packed = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    whole = png()
+    return whole[:33] + packed + whole[33:]
+
+
 def test_the_text_chunk_tells_both_prompts_and_the_settings(tmp_path):
     put(tmp_path, {"day 1/00001.png": png(parameters=TEXT), "00002.PNG": png(1, parameters=TEXT), "notes.txt": "x"})
     found, ended = _walk(tmp_path)
@@ -61,6 +69,7 @@ def test_pictures_without_a_prompt_or_without_a_picture_are_one_reason_each(tmp_
         "e.png": _with_size(whole, 50_000, 50_000),
         "f.png": _with_size(whole, 12_000, 9_000),
         "g.png": png(parameters="  "),
+        "g2.png": _with_bomb(TEXT),
     }
     put(tmp_path, pictures)
     (tmp_path / "h.png").symlink_to("f.png")
@@ -72,6 +81,7 @@ def test_pictures_without_a_prompt_or_without_a_picture_are_one_reason_each(tmp_
         "d.png": "broken_image",
         "e.png": "broken_image",
         "g.png": "no_parameters",
+        "g2.png": "broken_image",
         "h.png": "picture_is_link",
     }
     assert [item.source_id for item in found if isinstance(item, Record)] == ["f.png"]
