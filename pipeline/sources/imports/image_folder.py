@@ -17,11 +17,10 @@ from pipeline.sources.imports.importing import (
     ImportParams,
     file_address,
     files,
-    id_of,
     mapped,
-    printable,
 )
 from pipeline.sources.imports.row_files import KINDS, Row, rows
+from pipeline.sources.imports.values import id_of, printable, row_id
 from pipeline.sources.local_pictures import locate
 from pipeline.sources.record import Rejected, Unusable, as_text
 
@@ -73,7 +72,7 @@ def _entry(name: str, config: ImageFolderParams, metadata: PurePosixPath, place:
     told, meta = mapped(row, config.columns)
     return Entry(
         place=place,
-        source_id=lambda: id_of(path),
+        source_id=lambda: row_id(told, id_of(path)),
         told=told,
         picture=lambda: file_address(name, config.root, path),
         meta=meta,

@@ -1,11 +1,9 @@
 """What all imports share: settings, the fields that a row may tell, and the record that they become."""
 
 import hashlib
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,26 +11,20 @@ from pydantic import AfterValidator, Field
 
 from pipeline.errors import InputError
 from pipeline.params import Positive, Section
+from pipeline.sources.imports.values import as_rating, as_time, plain_values
 from pipeline.sources.local_pictures import address, file_content, locate
 from pipeline.sources.prompt_syntax import plain
 from pipeline.sources.record import (
     INT64,
-    MAX_ID,
-    PG,
-    UNRATED,
-    XXX,
-    R,
     Record,
     Rejected,
     Unusable,
     Walk,
     as_float,
-    as_id,
     as_int,
     as_json,
     as_text,
     author_hash,
-    without_surrogates,
 )
 
 RowField = Literal[
@@ -66,7 +58,10 @@ class ImportParams(Section):
     """Settings that every import has: a section of a name of your own under ``sources``."""
 
     path: str = Field(min_length=1)
-    """Folder (or Parquet file) on this machine; DVC does not watch it, ``revision`` stands for its content."""
+    """Folder (or Parquet file) on this machine; DVC does not watch it, ``revision`` stands for its content.
+
+    Absolute or from ``~``: queued experiments run in a folder of their own.
+    """
 
     revision: str = Field(min_length=1)
     """A name for the state of the files, such as a date: another one makes ``dvc repro`` read them again."""
@@ -181,14 +176,6 @@ def mapped(row: Mapping[str, Any], columns: Mapping[RowField, str]) -> tuple[dic
     return told, {key: value for key, value in row.items() if key != columns.get("author")}
 
 
-def id_of(path: str) -> str:
-    """A file's id: its path where that may be an id, with ``--`` for slashes; else half of the path's SHA-256."""
-    try:
-        return as_id(path.replace("/", "--"))
-    except Unusable:
-        return hashlib.sha256(path.encode()).hexdigest()[:32]
-
-
 def file_address(name: str, root: Path, relative: str) -> str:
     """The address of a picture that is a file of its own.
 
@@ -213,46 +200,6 @@ def files(root: Path) -> Iterator[str]:
         folders.sort()
         for name in sorted(names):
             yield (Path(folder) / name).relative_to(root).as_posix()
-
-
-def printable(text: str) -> str:
-    """Text as a table can hold it: bytes of a file's name that are no UTF-8 become escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()[:MAX_ID]
-
-
-def as_rating(value: object) -> int:
-    """A row's rating as the mask of RECORDS: a number of that mask, or yes and no; beyond the scale is the top."""
-    if isinstance(value, bool):
-        return R if value else PG
-    level = as_int(value)
-    if level is None or level <= 0:
-        return UNRATED
-    return level if level < 2 * XXX else XXX
-
-
-def as_time(value: object) -> str | None:
-    """ISO 8601 of a date or time; text stays as it is."""
-    return value.isoformat() if isinstance(value, date | datetime) else as_text(value)
-
-
-def plain_values(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as JSON can hold it: bytes are left out, dates become text, numbers that are none become null."""
-    return {str(key): _plain_value(value) for key, value in row.items() if not isinstance(value, bytes)}
-
-
-def _plain_value(value: Any) -> Any:
-    match value:
-        case Mapping():
-            return plain_values(value)
-        case list() | tuple():
-            return [_plain_value(item) for item in value if not isinstance(item, bytes)]
-        case float():
-            return value if math.isfinite(value) else None
-        case str():
-            return without_surrogates(value)
-        case None | bool() | int():
-            return value
-    return as_time(value) or str(value)
 
 
 def _page(value: object) -> str | None:

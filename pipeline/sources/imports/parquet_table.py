@@ -5,7 +5,6 @@ folder, or an https address on one of the stated hosts.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,13 +21,12 @@ from pipeline.sources.imports.importing import (
     ImportParams,
     file_address,
     files,
-    id_of,
     mapped,
-    printable,
 )
 from pipeline.sources.imports.row_files import parquet_columns, parquet_rows
+from pipeline.sources.imports.values import id_of, printable, row_id
 from pipeline.sources.local_pictures import address, bytes_in_cell
-from pipeline.sources.record import Unusable, as_address, as_id, as_text
+from pipeline.sources.record import Unusable, as_address, as_text
 
 ROWS_WITH_PICTURES = 16  # in memory at a time
 Host = Annotated[str, Field(pattern=r"^[a-z0-9.-]+$")]
@@ -93,16 +91,11 @@ def _entry(name: str, config: ParquetTableParams, path: str, number: int, row: M
     cell = row[config.image.column]
     return Entry(
         place=f"{printable(path)}#{number + 1}",
-        source_id=partial(_id, told, path, number) if "id" in config.columns else partial(_row_id, path, number),
+        source_id=lambda: row_id(told, _row_id(path, number)),
         told=told,
         picture=_picture(name, config, path, number, cell),
         meta={key: value for key, value in meta.items() if key != config.image.column or isinstance(value, str)},
     )
-
-
-def _id(told: Mapping[str, Any], path: str, number: int) -> str:
-    value = told["id"]
-    return as_id(value) if value is not None else _row_id(path, number)
 
 
 def _row_id(path: str, number: int) -> str:

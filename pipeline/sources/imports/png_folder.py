@@ -11,7 +11,8 @@ from PIL import Image
 
 from pipeline.errors import InputError
 from pipeline.sources.imports import a1111_parameters
-from pipeline.sources.imports.importing import Entry, Found, ImportParams, files, id_of, printable
+from pipeline.sources.imports.importing import Entry, Found, ImportParams, files
+from pipeline.sources.imports.values import id_of, printable
 from pipeline.sources.local_pictures import address, file_content, locate
 from pipeline.sources.record import Rejected, Unusable
 

@@ -106,8 +106,8 @@ def test_no_contact_is_allowed(tmp_path):
         ),
         (
             "  attempts: 5",
-            f"  attempts: 5\n  mine: {TABLE.replace('prompt: p', 'promt: p')}",
-            r"sources\.mine\.columns\.promt",
+            f"  attempts: 5\n  mine: {TABLE.replace('prompt: p', 'words: p')}",
+            r"sources\.mine\.columns\.words",
         ),
         ("queries: [star]", "queries: []", r"sources\.lexica\.queries"),
     ],

@@ -174,6 +174,15 @@ def test_a_missing_folder_is_one_line(tmp_path):
         _walk(tmp_path / "none")
 
 
+def test_a_column_may_tell_the_id(tmp_path):
+    rows = [{"file_name": "a.png", "prompt": "star", "key": 7}, {"file_name": "b.png", "prompt": "star", "key": "../x"}]
+    put(tmp_path, {"metadata.jsonl": _jsonl(*rows), "a.png": png(), "b.png": png()})
+    columns = {"prompt": "prompt", "id": "key"}
+    config = settings(ImageFolderParams, tmp_path, kind="image_folder", columns=columns)
+    found, _ = walked(kinds.walk("surd", config, "salt"))
+    assert [found[0].source_id, found[1]] == ["7", Rejected("metadata.jsonl#2", "malformed")]
+
+
 def test_names_that_are_no_ids_become_digests_and_the_walk_ends_at_the_wanted_number(tmp_path):
     rows = [{"file_name": name, "prompt": "star"} for name in ("a b.png", "c.png", "d.png")]
     put(tmp_path, {"metadata.jsonl": _jsonl(*rows), **{row["file_name"]: png() for row in rows}})

@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from pipeline.sources.imports.importing import as_rating, as_time, id_of, plain_values, printable
+from pipeline.sources.imports.values import as_rating, as_time, id_of, plain_values, printable
 from pipeline.sources.record import as_id
 
 
