@@ -115,7 +115,7 @@ def test_hub_models_are_compared_when_their_config_can_be_reached(project, monke
 
 def test_an_import_must_lie_on_this_machine(project):
     section = (
-        "  mine: {kind: png_folder, path: nowhere, revision: a, access_basis: my own, licence: CC0-1.0, max_records: 9, "
+        "  mine: {kind: png_folder, path: nowhere, revision: a, access_basis: own, licence: CC0-1.0, max_records: 9, "
         "licence_url: https://a.example/l, page_url: https://a.example}\n"
     )
     edit(project, "sources:\n  enabled: [", f"sources:\n{section}  enabled: [mine, ")
