@@ -63,7 +63,7 @@ def _csv_rows(path: Path) -> Iterator[Row]:
         except UnicodeDecodeError as error:
             raise InputError(f"{path} is not UTF-8 text (after line {reader.line_num}): convert it first") from error
         except csv.Error as error:
-            raise InputError(f"{path} is no CSV (line {reader.line_num}): {error}") from error
+            raise InputError(f"{path} is no CSV (after line {reader.line_num}): {error}") from error
 
 
 def parquet_rows(path: Path, columns: Sequence[str] | None = None, *, batch: int = 256) -> Iterator[dict[str, Any]]:
