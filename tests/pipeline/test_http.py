@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from pipeline import http, http_connections
+from pipeline import http, http_connections, http_requests
 from pipeline.http import Access, FetchError, Limits, PoliteSession, user_agent
 from tests.pipeline.fake_clock import FakeTime
 from tests.pipeline.faults.script import SITE, Site, client, cut, drip, hang_up, reply, reset, served
@@ -417,3 +417,11 @@ def test_a_redirect_to_a_name_with_a_private_address_is_refused(site, monkeypatc
 
 def _refuse(host):
     raise http_connections.PrivateAddressError(host)
+
+
+def test_a_checkout_that_is_not_installed_has_a_name_too(monkeypatch):
+    def missing(_):
+        raise http_requests.PackageNotFoundError
+
+    monkeypatch.setattr(http_requests, "version", missing)
+    assert user_agent("a@b.c") == "sur-workflow (+a@b.c)"
