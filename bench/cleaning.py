@@ -1,9 +1,9 @@
 """Scraping (replayed), cleaning and splitting 10,000 and 100,000 records: time and peak memory, and how they grow.
 
 The site and its pictures are made up here: pages of 200 items kept in the work store as a walk that was cut off would
-have kept them, pictures of 16 px, every twentieth a copy of an earlier one, every twentieth nearly one, every eighth with
-an earlier one's prompt. Each measured step is a process of its own; the figures are its processor time and its peak
-resident memory. The goals are those of the table's last line.
+have kept them, pictures of 16 px, every twentieth a copy of an earlier one, every twentieth nearly one, every eighth
+with an earlier one's prompt. Each measured step is a process of its own; the figures are its processor time and its
+peak resident memory. The goals are those of the table's last line.
 
     python -m bench.cleaning [fewer] [more]
 """
@@ -156,7 +156,9 @@ def clean(_count: int) -> None:
     from stages.clean import clean as stage
 
     held_out = frozenset({"a red circle"})
-    stage(Path("data/download/parts"), Path("data/clean"), _limits(), taken_down=Takedowns(), evaluation_prompts=held_out)
+    stage(
+        Path("data/download/parts"), Path("data/clean"), _limits(), taken_down=Takedowns(), evaluation_prompts=held_out
+    )
 
 
 def _limits() -> "CleanParams":

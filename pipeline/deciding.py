@@ -3,7 +3,8 @@
 Everything here works on columns: a row costs some hundred bytes, so that a hundred thousand fit beside the libraries.
 """
 
-from collections.abc import Set as AbstractSet, Sequence
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any

@@ -110,7 +110,7 @@ def block_count(rows: int, bits: int) -> int:
 
     def cost(blocks: int) -> float:
         equal = blocks - bits
-        pairs = rows * rows / 2 / 2.0 ** (HASH_BITS * equal / blocks)
+        pairs: float = rows * rows / 2 / 2.0 ** (HASH_BITS * equal / blocks)
         return comb(blocks, equal) * (rows * SORTING * (equal > 0) + pairs * LOOKING)
 
     return min(range(max(bits, 1), min(bits + 6, HASH_BITS)), key=cost)
@@ -122,7 +122,7 @@ def block_masks(blocks: int) -> list[np.uint64]:
 
 
 def _together(masks: list[np.uint64], chosen: Iterable[int]) -> np.uint64:
-    return np.bitwise_or.reduce([np.uint64(0), *(masks[block] for block in chosen)])
+    return np.uint64(sum(int(masks[block]) for block in chosen))  # no two blocks share a bit
 
 
 def _equal_pairs(keys: NDArray[np.uint64]) -> Iterator[Pairs]:

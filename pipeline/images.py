@@ -43,8 +43,9 @@ class UndecodableError(ValueError):
 def decode(content: bytes) -> Image.Image:
     """The first frame, decoded in full, as upright sRGB with transparency laid on white.
 
-    The orientation that a camera noted (EXIF) is applied, and colours go through the picture's own ICC profile; one that
-    is damaged or belongs to another kind of picture is left aside, as browsers do. Of 16-bit grey the upper 8 bits count.
+    The orientation that a camera noted (EXIF) is applied, and colours go through the picture's own ICC profile; one
+    that is damaged or belongs to another kind of picture is left aside, as browsers do. Of 16-bit grey the upper 8 bits
+    count.
 
     Args:
         content: a PNG, JPEG, GIF, BMP, WebP or AVIF file.

@@ -17,7 +17,7 @@ MOST_FILES = 200
 
 
 class RowSorter:
-    """Keeps rows in a file, and in memory their ids alone; then deals them out into files of neighbours and sorts these.
+    """Keeps rows in a file, in memory their ids alone; then deals them out into files of neighbours and sorts these.
 
     Args:
         folder: an empty folder for the files; the caller removes it.

@@ -5,10 +5,15 @@ has removed with ``# removed`` and a date, and adds the picture's look, so that 
 although the picture itself is gone: a 64-bit perceptual hash and 8 x 8 pixels, of which nobody makes a picture again.
 """
 
+import functools
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.errors import InputError
 from pipeline.files import write_text
@@ -68,6 +73,13 @@ def _look(entry: str, place: str) -> Look:
     if len(phash) != 16 or len(look.thumbnail) != THUMBNAIL_BYTES:
         raise InputError(f"{place}: {entry[:40]} is no look: 16 hex digits, a colon and {2 * THUMBNAIL_BYTES} more")
     return look
+
+
+def without(records: pa.Table, removed: AbstractSet[str]) -> pa.Table:
+    """The records that none of these names means by id or address."""
+    names = pa.array(sorted(removed), pa.string())
+    means = [pc.is_in(records.column(name), value_set=names) for name in ("sample_id", "page_url", "image_url")]
+    return records.filter(pc.invert(functools.reduce(pc.or_, means)))
 
 
 def add(entries: Iterable[str], comment: str, *, on: date, path: Path = TAKEDOWNS) -> None:

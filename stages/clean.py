@@ -132,9 +132,7 @@ def _dropped(names: pa.StringArray, judgement: Judgement) -> pa.Table:
     return pa.Table.from_arrays([names.take(pa.array(rows)), reasons], schema=tables.DROPPED)
 
 
-def _kept(
-    parts: Path, verdicts: _Verdicts, config: CleanParams, told: dict[str, Counter[str]]
-) -> Iterator[pa.Table]:
+def _kept(parts: Path, verdicts: _Verdicts, config: CleanParams, told: dict[str, Counter[str]]) -> Iterator[pa.Table]:
     """The samples, shard by shard; counts them by split and source."""
     start, shares = 0, {"val_share": config.val_share, "test_share": config.test_share}
     for path in tables.shards(parts):

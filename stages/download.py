@@ -2,6 +2,7 @@
 
 Reads     data/scrape/<source>/records.parquet   sources.record.RECORDS, for each of sources.enabled
           folders of imports, which hold their pictures
+          takedown.txt                         what was removed is not asked for again
 Writes    data/download/parts/                   downloading.DOWNLOADS, pictures as the sites sent them
           data/download/failures.parquet         downloading.FAILURES
           data/download/ledger.parquet           picture_store.LEDGER, one row an address
@@ -12,6 +13,7 @@ Params    download, image.side_px, sources.enabled, sources.contact, sources.<so
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,8 @@ from pipeline.picture_store import LEDGER, PictureStore
 from pipeline.sources.record import RECORDS
 from pipeline.sources.settings import SourcesParams
 from pipeline.tables import KEY
+from pipeline.takedown_list import TAKEDOWNS, without
+from pipeline.takedown_list import read as read_takedowns
 
 SCRAPED = Path("data/scrape")
 DOWNLOADED = Path("data/download")
@@ -42,8 +46,9 @@ def main() -> None:
     side_px = params.load(ImageParams, "image").side_px
     workers = params.load(ComputeParams, "compute").download_workers
     inputs = [SCRAPED / name / "records.parquet" for name in sources.enabled]
+    removed = read_takedowns(TAKEDOWNS).removed
     with picture_session.opened(config, sources) as get:
-        download(inputs, DOWNLOADED, config, side_px=side_px, get=get, workers=workers)
+        download(inputs, DOWNLOADED, config, side_px=side_px, get=get, workers=workers, removed=removed)
 
 
 def download(
@@ -54,6 +59,7 @@ def download(
     side_px: int,
     get: Callable[[str], Response],
     workers: int,
+    removed: AbstractSet[str] = frozenset(),
 ) -> None:
     """Get every picture once and pack what came.
 
@@ -64,8 +70,10 @@ def download(
         side_px: the shorter side that a picture must have in pixels; smaller renditions are not asked for.
         get: fetches one address; raises FetchError.
         workers: threads for each host.
+        removed: ids and addresses of what ``sur takedown`` removed.
     """
-    records = pa.concat_tables([tables.read(path, RECORDS) for path in inputs]).sort_by(KEY)
+    found = pa.concat_tables([tables.read(path, RECORDS) for path in inputs]).sort_by(KEY)
+    records = without(found, removed)
     urls, store = downloading.addresses(records, side_px=side_px), PictureStore(config.max_mb)
     fetching.fetch_missing(list(urls.values()), store, get, workers=workers)
     failed = downloading.failure_rows(urls, store.failures(list(urls.values())))
@@ -75,8 +83,10 @@ def download(
     tables.write(failed, target / "failures.parquet", FAILURES)
     tables.write(store.ledger(list(urls.values())), target / "ledger.parquet", LEDGER)
     reasons = Counter(failed.column("reason").to_pylist())
+    if records.num_rows < found.num_rows:
+        reasons["takedown"] = found.num_rows - records.num_rows
     by_host = _by_host([urls[key] for key in came.column(KEY).to_pylist()], failed)
-    samples.write_report(target / "report.json", records.num_rows, came.num_rows, reasons, by_host=by_host)
+    samples.write_report(target / "report.json", found.num_rows, came.num_rows, reasons, by_host=by_host)
     cli.say(f"download: {came.num_rows:,} pictures, {failed.num_rows:,} failed")
 
 

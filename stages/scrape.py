@@ -2,6 +2,7 @@
 
 Reads     the source's API or pages; an unfinished walk goes on from the work store. With --offline the answers of
           earlier walks are parsed again and no site is asked. An import reads its folder and asks nobody
+          takedown.txt                           what was removed is no record any more
 Writes    data/scrape/<source>/records.parquet   sources.record.RECORDS
           data/scrape/<source>/dropped.parquet   items that are no record, with the reason
           data/scrape/<source>/report.json       counts, newest and oldest record, why the walk ended
@@ -10,8 +11,10 @@ Params    sources
 
 from collections import Counter
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeGuard
 
 import pyarrow as pa
 
@@ -24,9 +27,11 @@ from pipeline.sorting import RowSorter
 from pipeline.sources import access, civitai, lexica, stable_diffusion_online
 from pipeline.sources.archive import Archived, Get, Post, walking
 from pipeline.sources.imports import kinds
-from pipeline.sources.record import RECORDS, Ask, Record, Rejected, Walk
+from pipeline.sources.record import RECORDS, Ask, Item, Record, Rejected, Walk
 from pipeline.sources.settings import SITES, SourceName, SourcesParams
 from pipeline.tables import KEY
+from pipeline.takedown_list import TAKEDOWNS
+from pipeline.takedown_list import read as read_takedowns
 
 RECORDS_FOLDER = Path("data/scrape")
 MAX_BYTES = 20_000_000
@@ -41,13 +46,15 @@ def main(source: str, *, offline: bool = False) -> None:
         offline: parse what earlier walks were answered.
     """
     config = params.load(SourcesParams, "sources")
+    # No dependency in dvc.yaml: the list only takes away, and a new entry must not ask a site for everything again.
+    removed = read_takedowns(TAKEDOWNS).removed
     if source in config.imports:
-        read_import(source, config, RECORDS_FOLDER / source)
+        read_import(source, config, RECORDS_FOLDER / source, removed=removed)
         return
     name = known(source, config)
     target = RECORDS_FOLDER / name
     if offline:
-        replay(name, config, target)
+        replay(name, config, target, removed=removed)
         return
     site = config.site(name)
     limits = Limits(site.requests_per_s, config.attempts, config.timeout_s, MAX_BYTES)
@@ -55,7 +62,7 @@ def main(source: str, *, offline: bool = False) -> None:
         serving({f"sources.{name}.serve": site.serve}) as host_map,
         PoliteSession(limits, access.to_site(name, host_map), contact=config.contact) as session,
     ):
-        scrape(name, config, target, get=session.get, post=session.post)
+        scrape(name, config, target, get=session.get, post=session.post, removed=removed)
 
 
 def known(source: str, config: SourcesParams) -> SourceName:
@@ -69,7 +76,15 @@ def known(source: str, config: SourcesParams) -> SourceName:
     return SITES[source]
 
 
-def scrape(name: SourceName, config: SourcesParams, target: Path, *, get: Get, post: Post | None = None) -> None:
+def scrape(
+    name: SourceName,
+    config: SourcesParams,
+    target: Path,
+    *,
+    get: Get,
+    post: Post | None = None,
+    removed: AbstractSet[str] = frozenset(),
+) -> None:
     """Walk through a site and write what it has.
 
     Args:
@@ -78,31 +93,34 @@ def scrape(name: SourceName, config: SourcesParams, target: Path, *, get: Get, p
         target: folder of this source's tables.
         get: fetches one address.
         post: as ``get``, with a value that is sent as JSON.
+        removed: ids and addresses of what ``sur takedown`` removed; such records are rejected.
     """
     with walking(name, config.site(name).model_dump(exclude=RESULT_NEUTRAL), get, post) as fetch:
         # written before the walk counts as finished: a kill here costs no request
-        tally = _write(name, walk(name, config, fetch), target)
+        tally = _write(name, walk(name, config, fetch), target, removed)
     _require(tally, name)
 
 
-def replay(name: SourceName, config: SourcesParams, target: Path) -> None:
+def replay(name: SourceName, config: SourcesParams, target: Path, *, removed: AbstractSet[str] = frozenset()) -> None:
     """Parse the answers of earlier walks again, without one request, and write what they have.
 
     Raises:
         SourceError: an answer that the walk needs is not in the archive.
     """
-    _require(_write(name, walk(name, config, Archived(name)), target), name)
+    _require(_write(name, walk(name, config, Archived(name)), target, removed), name)
 
 
-def read_import(name: str, config: SourcesParams, target: Path) -> None:
+def read_import(name: str, config: SourcesParams, target: Path, *, removed: AbstractSet[str] = frozenset()) -> None:
     """Read an import and write what it has; nothing is asked of any site.
 
     Args:
         name: of the import.
         config: all settings of sources.
         target: folder of this source's tables.
+        removed: as for :func:`scrape`.
     """
-    _require(_write(name, kinds.walk(name, config.imports[name], config.author_salt), target), name)
+    found = kinds.walk(name, config.imports[name], config.author_salt)
+    _require(_write(name, found, target, removed), name)
 
 
 def walk(name: SourceName, config: SourcesParams, fetch: Ask) -> Walk:
@@ -120,6 +138,7 @@ def walk(name: SourceName, config: SourcesParams, fetch: Ask) -> Walk:
 class _Tally:
     """What is counted while records come."""
 
+    removed: AbstractSet[str]
     items: int = 0
     rejected: dict[str, str] = field(default_factory=dict)
     levels: Counter[str] = field(default_factory=Counter)
@@ -131,15 +150,24 @@ class _Tally:
     def records(self) -> int:
         return self.levels.total()
 
-    def add(self, record: Record) -> None:
-        self.levels[str(record.nsfw_level)] += 1
-        if date := record.created_at:
+    def takes(self, item: Item) -> TypeGuard[Record]:
+        """Count an item; whether it is a record that may stay."""
+        self.items += 1
+        if isinstance(item, Rejected):
+            self.rejected[item.source_id] = item.reason
+            return False
+        if not self.removed.isdisjoint((item.row()[KEY], item.page_url, item.image_url)):
+            self.rejected[item.source_id] = "takedown"
+            return False
+        self.levels[str(item.nsfw_level)] += 1
+        if date := item.created_at:
             self.oldest, self.newest = min(self.oldest or date, date), max(self.newest or date, date)
+        return True
 
 
-def _write(name: str, items: Walk, target: Path) -> _Tally:
+def _write(name: str, items: Walk, target: Path, removed: AbstractSet[str]) -> _Tally:
     """Write tables and report, unless there is no record; records pass through files, so that memory stays small."""
-    tally = _Tally()
+    tally = _Tally(removed)
     with temporary_folder(target / "records") as folder:
         sorter = RowSorter(folder, RECORDS)
         tally.ended = _collect(items, sorter, tally, name)
@@ -164,13 +192,8 @@ def _collect(items: Walk, sorter: RowSorter, tally: _Tally, name: str) -> str:
                 item = next(items)
             except StopIteration as end:
                 return str(end.value)
-            tally.items += 1
-            match item:
-                case Record():
-                    sorter.add(item.row())
-                    tally.add(item)
-                case Rejected():
-                    tally.rejected[item.source_id] = item.reason
+            if tally.takes(item):
+                sorter.add(item.row())
             bar.update()
 
 

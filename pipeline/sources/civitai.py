@@ -111,7 +111,8 @@ def _record(image: Mapping[str, Any], *, salt: str) -> Record:
     _require_picture(image)
     meta = flat_meta(image.get("meta"))
     prompt = as_text(meta.get("prompt")) or ""
-    if not plain(prompt):
+    words = plain(prompt)
+    if not words:
         raise Unusable("no_prompt")
     return Record(
         source=NAME,
@@ -124,7 +125,7 @@ def _record(image: Mapping[str, Any], *, salt: str) -> Record:
         nsfw_level=_nsfw_level(image),
         prompt=prompt,
         negative_prompt=as_text(meta.get("negativePrompt")),
-        complex_prompt=plain(prompt),
+        complex_prompt=words,
         model=_model(meta.get("Model"), image.get("baseModel")),
         sampler=as_text(meta.get("sampler")),
         steps=as_int(meta.get("steps")),

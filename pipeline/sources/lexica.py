@@ -83,7 +83,8 @@ def _record(image: Mapping[str, Any]) -> Record:
     if image.get("grid"):
         raise Unusable("grid")
     prompt = as_text(image.get("prompt")) or ""
-    if not plain(prompt):
+    words = plain(prompt)
+    if not words:
         raise Unusable("no_prompt")
     return Record(
         source=NAME,
@@ -95,7 +96,7 @@ def _record(image: Mapping[str, Any]) -> Record:
         licence_url=LICENCE_URL,
         nsfw_level=_nsfw_level(image.get("nsfw")),
         prompt=prompt,
-        complex_prompt=plain(prompt),
+        complex_prompt=words,
         model=as_text(image.get("model")),
         cfg=as_float(image.get("guidance")),
         seed=as_int(image.get("seed"), INT64),

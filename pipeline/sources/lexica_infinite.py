@@ -106,7 +106,8 @@ def _record(
     if told.get("is_private"):
         raise Unusable("private")
     prompt = as_text(told.get("prompt")) or ""
-    if not plain(prompt):
+    words = plain(prompt)
+    if not words:
         raise Unusable("no_prompt")
     whole = {"image": image, "prompt": {key: value for key, value in told.items() if key != "images"}}
     return Record(
@@ -120,7 +121,7 @@ def _record(
         nsfw_level=UNRATED,
         prompt=prompt,
         negative_prompt=as_text(told.get("negativePrompt")),
-        complex_prompt=plain(prompt),
+        complex_prompt=words,
         model=as_text(told.get("model")),
         cfg=as_float(told.get("c")),
         seed=as_int(told.get("seed"), INT64),

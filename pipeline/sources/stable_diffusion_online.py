@@ -101,7 +101,8 @@ def parse(text: str, url: str) -> Record:
     page = read(text)
     told = _editor_link(page)
     prompt = told.get("prompt") or page.labelled("Prompt:")
-    if not plain(prompt):
+    words = plain(prompt)
+    if not words:
         raise Unusable("no_prompt")
     image_url = as_address(told.get("imageUrl") or next(iter(page.pictures), None))
     width, height = _size(page.labelled("Size:"))
@@ -116,7 +117,7 @@ def parse(text: str, url: str) -> Record:
         nsfw_level=UNRATED,
         prompt=prompt,
         negative_prompt=as_text(page.labelled("Negative prompt:")),
-        complex_prompt=plain(prompt),
+        complex_prompt=words,
         width=width,
         height=height,
         created_at=_date(image_url),

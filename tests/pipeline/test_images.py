@@ -23,7 +23,7 @@ def test_transparency_is_laid_on_white():
 
 
 def profile(colour_space=b"RGB "):
-    """An ICC profile whose first channel is sRGB's green and whose second is its red (ICC.1:2001-04, matrix profile)."""
+    """An ICC matrix profile (ICC.1:2001-04) whose first channel is sRGB's green and whose second is its red."""
     red, green, blue = (0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141)
     white = (0.9642, 1.0, 0.8249)
 
@@ -101,7 +101,9 @@ def test_every_mode_becomes_rgb_on_white(mode, colour, expected):
 
 
 def test_cmyk_becomes_rgb():
-    assert near(images.decode(encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG")).getpixel((4, 4)), (255, 0, 0))
+    assert near(
+        images.decode(encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG")).getpixel((4, 4)), (255, 0, 0)
+    )
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "AVIF"])

@@ -113,6 +113,19 @@ def test_hub_models_are_compared_when_their_config_can_be_reached(project, monke
     assert "must be 1 to 12" in faults(project)[0]
 
 
+def test_an_import_must_lie_on_this_machine(project):
+    section = (
+        "  mine: {kind: png_folder, path: nowhere, revision: a, access_basis: my own, licence: CC0-1.0, max_records: 9, "
+        "licence_url: https://a.example/l, page_url: https://a.example}\n"
+    )
+    edit(project, "sources:\n  enabled: [", f"sources:\n{section}  enabled: [mine, ")
+    assert faults(project) == [
+        f"sources.mine.path names no folder and no file on this machine: nowhere ({project}, line 5)"
+    ]
+    Path("nowhere").mkdir()
+    assert settings.examine(project) == []
+
+
 def test_cleaning_that_wants_more_than_download_asks_for_is_refused(project):
     edit(project, "min_side_px: 48", "min_side_px: 65")
     (line,) = faults(project)

@@ -97,6 +97,16 @@ def test_no_picture_at_all_fails_whatever_the_share(tmp_path, records):
         download.download([records], tmp_path / "out", _config(min_success_share=0.0), side_px=8, get=down, workers=1)
 
 
+def test_what_was_taken_down_is_not_asked_for_and_counted(tmp_path, records):
+    asked = []
+    removed = {"lexica:0", "https://image.lexica.art/1"}
+    get = lambda url: asked.append(url) or _get(url)  # noqa: E731
+    download.download([records], tmp_path / "out", _config(), side_px=8, get=get, workers=1, removed=removed)
+    assert [url[-1] for url in asked] == ["2", "3", "4", "5"]
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert (report["in"], report["out"], report["dropped"]["takedown"]) == (6, 2, 2)
+
+
 def test_missing_records_are_told(tmp_path):
     with pytest.raises(InputError, match="run the stage that writes it"):
         download.download([tmp_path / "none.parquet"], tmp_path / "out", _config(), side_px=8, get=_get, workers=1)
@@ -105,6 +115,7 @@ def test_missing_records_are_told(tmp_path):
 def test_main_downloads_from_the_sites_of_the_enabled_sources(tmp_path, monkeypatch):
     text = (ROOT / "params.yaml").read_text()
     enabled = params.load(download.SourcesParams, "sources", ROOT / "params.yaml").enabled
+    (tmp_path / "takedown.txt").write_text("")
     (tmp_path / "params.yaml").write_text(text.replace(", ".join(enabled), "lexica", 1))
     monkeypatch.chdir(tmp_path)
     from miniature import site_answers

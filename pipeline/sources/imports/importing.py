@@ -143,7 +143,8 @@ def records(name: str, config: ImportParams, found: Iterable[Found], salt: str) 
 def _record(name: str, config: ImportParams, entry: Entry, salt: str, seen: set[str]) -> Record:
     told, source_id = entry.told, entry.source_id()
     prompt = as_text(told.get("prompt")) or ""
-    if not plain(prompt):
+    words = plain(prompt)
+    if not words:
         raise Unusable("no_prompt")
     if source_id in seen:
         raise Unusable("repeated_id")
@@ -160,7 +161,7 @@ def _record(name: str, config: ImportParams, entry: Entry, salt: str, seen: set[
         nsfw_level=as_rating(told.get("nsfw_level")),
         prompt=prompt,
         negative_prompt=as_text(told.get("negative_prompt")),
-        complex_prompt=plain(prompt),
+        complex_prompt=words,
         model=as_text(told.get("model")),
         sampler=as_text(told.get("sampler")),
         steps=as_int(told.get("steps")),

@@ -30,6 +30,11 @@ IMPORT = (
     "licence_url: https://a.example/l, page_url: https://a.example}"
 )
 
+TABLE = (
+    IMPORT.replace("png_folder", "parquet")[:-1]
+    + ", columns: {prompt: p}, image: {column: u, holds: url, hosts: [pictures.example]}}"
+)
+
 
 def _load(tmp_path, old="", new=""):
     assert old in TEXT
@@ -66,7 +71,11 @@ def test_no_contact_is_allowed(tmp_path):
         ("[lexica, civitai]", "[lexica, lexica]", r"sources\.enabled\.1 should be named once, got 'lexica'"),
         ("[lexica, civitai]", "[lexicon]", r"sources\.enabled\.0 should be a site, or an import with a section here"),
         ("[lexica, civitai]", "[../x]", r"sources\.enabled\.0 string should match pattern"),
-        ("  attempts: 5", "  attempts: 5\n  atempts: 5", r"sources\.atempts is not a setting; did you mean attempts\?"),
+        (
+            "  attempts: 5",
+            "  attempts: 5\n  contacts: 5",
+            r"sources\.contacts is not a setting; did you mean contact\?",
+        ),
         (
             "  attempts: 5",
             "  attempts: 5\n  mine: {kind: folder}",
@@ -90,6 +99,16 @@ def test_no_contact_is_allowed(tmp_path):
             "prompts: {model: a, image_base: 'https://x.example/a'}",
             "must be an https address on image",
         ),
+        (
+            "  attempts: 5",
+            f"  attempts: 5\n  mine: {TABLE.replace('prompt: p', 'seed: p')}",
+            r"sources\.mine\.columns must name the column of the field prompt",
+        ),
+        (
+            "  attempts: 5",
+            f"  attempts: 5\n  mine: {TABLE.replace('prompt: p', 'promt: p')}",
+            r"sources\.mine\.columns\.promt",
+        ),
         ("queries: [star]", "queries: []", r"sources\.lexica\.queries"),
     ],
 )
@@ -112,7 +131,5 @@ def test_an_import_that_is_not_enabled_is_not_read_but_checked(tmp_path):
 
 
 def test_an_imports_own_picture_hosts_are_allowed(tmp_path):
-    table = IMPORT.replace("png_folder", "parquet")[:-1]
-    table += ", columns: {prompt: p}, image: {column: u, holds: url, hosts: [pictures.example]}}"
-    config = _load(tmp_path, "[lexica, civitai]", f"[mine]\n  mine: {table}")
+    config = _load(tmp_path, "[lexica, civitai]", f"[mine]\n  mine: {TABLE}")
     assert config.image_hosts == ["pictures.example"]

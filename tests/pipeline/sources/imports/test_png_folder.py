@@ -43,11 +43,12 @@ def test_the_text_chunk_tells_both_prompts_and_the_settings(tmp_path):
 
 
 def test_prompts_and_seeds_of_any_kind_are_read(tmp_path):
-    texts = [f"{prompt}\nSteps: 1, Sampler: a, Seed: {seed}" for prompt in PROMPTS for seed in SEEDS]
+    pairs = [*((prompt, 5) for prompt in PROMPTS), *(("star", seed) for seed in SEEDS)]
+    texts = [f"{prompt}\nSteps: 1, Sampler: a, Seed: {seed}" for prompt, seed in pairs]
     put(tmp_path, {f"{number:03d}.png": png(parameters=text) for number, text in enumerate(texts)})
     found, _ = _walk(tmp_path)
-    assert [item.prompt for item in found] == [prompt for prompt in PROMPTS for _ in SEEDS]
-    assert [item.seed for item in found] == list(SEEDS.values()) * len(PROMPTS)
+    assert [item.prompt for item in found] == [prompt for prompt, _ in pairs]
+    assert [item.seed for item in found] == [5] * len(PROMPTS) + list(SEEDS.values())
 
 
 def test_pictures_without_a_prompt_or_without_a_picture_are_one_reason_each(tmp_path):

@@ -1,0 +1,176 @@
+"""From what a person asks for to all its traces: rows of every table, their exact copies, and their near copies."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.cleaning import CleanParams
+from pipeline.errors import InputError
+from pipeline.grouping import alike
+from pipeline.looks import Look
+from pipeline.picture_facts import FACTS, measure
+from pipeline.tables import IMAGE, KEY
+from pipeline.takedown.searching import PARQUET, kind
+from pipeline.takedown.traces import Traces
+from pipeline.takedown_list import look_entry
+from pipeline.work import ROW_KEY
+
+ADDRESS, DIGEST = re.compile(r"https?://\S+"), re.compile(r"[0-9a-f]{64}")
+SAMPLE_ID = re.compile(r"\w+:\S+")
+NAMING = {KEY: "ids", "image_url": "addresses", "image_sha256": "pictures"}
+"""Columns by which a row is known, and the traces that they give."""
+
+
+def tables_among(paths: Iterable[Path]) -> list[Path]:
+    """The Parquet files with samples in their rows."""
+    found = [path for path in paths if kind(path) == PARQUET]
+    return [path for path in found if KEY in pq.read_schema(path).names]
+
+
+def identify(
+    asked: str, tables: Sequence[Path], facts: Sequence[Path], captions: Sequence[Path], config: CleanParams
+) -> Traces:
+    """All traces of what is asked for.
+
+    Args:
+        asked: a sample id, the address of a picture or a page, or the SHA-256 of a picture.
+        tables: every table with samples, of now and of earlier.
+        facts: chunks of the work store of ``clean``, which tell what pictures look like.
+        captions: chunks of the work store of ``caption``.
+        config: what counts as a near copy.
+
+    Raises:
+        InputError: the question has no form that is known.
+    """
+    traces = question(asked)
+    pages = _follow(tables, traces, traces.addresses)
+    seen = _looks(facts, tables, traces)
+    known = {digest: seen[digest] for digest in traces.pictures if digest in seen}
+    copies = near_copies(known, seen, config)
+    before = set(traces.ids)
+    traces.pictures |= copies
+    pages |= _follow(tables, traces, set())
+    traces.copies = traces.ids - before
+    traces.addresses |= pages - _pages_of_others(tables, traces)
+    traces.looks = {look_entry(look) for look in known.values()}
+    _add_what_was_made([*tables, *captions], traces)
+    return traces
+
+
+def question(asked: str) -> Traces:
+    """What is asked for, as the one trace that is known at first.
+
+    Raises:
+        InputError: it is neither an id nor an address nor a SHA-256.
+    """
+    if ADDRESS.fullmatch(asked):
+        return Traces(addresses={asked})
+    if DIGEST.fullmatch(asked):
+        return Traces(pictures={asked})
+    if SAMPLE_ID.fullmatch(asked):
+        return Traces(ids={asked})
+    raise InputError(f"{asked!r} is no sample id (source:id), no https address and no SHA-256 of a picture")
+
+
+def _follow(tables: Sequence[Path], traces: Traces, pages: set[str]) -> set[str]:
+    """Add rows that share an id, an address or a picture with what is known, until there are no more; their pages."""
+    found, size = set(pages), -1
+    while size != len(traces.ids) + len(traces.addresses) + len(traces.pictures):
+        size = len(traces.ids) + len(traces.addresses) + len(traces.pictures)
+        for path in tables:
+            for row in _rows(path, traces, pages):
+                for name, trace in NAMING.items():
+                    if row.get(name):
+                        getattr(traces, trace).add(row[name])
+                found.update(filter(None, [row.get("page_url")]))
+    return found
+
+
+def _rows(path: Path, traces: Traces, pages: set[str]) -> list[dict[str, Any]]:
+    """The rows of a table that the traces mean, or that lie on one of these pages."""
+    names = [name for name in (*NAMING, "page_url") if name in pq.read_schema(path).names]
+    table = pq.read_table(path, columns=names)
+    wanted = {**{name: getattr(traces, trace) for name, trace in NAMING.items()}, "page_url": pages}
+    mask = np.zeros(table.num_rows, dtype=np.bool_)
+    for name in names:
+        mask |= pc.is_in(table.column(name), value_set=_strings(wanted[name])).to_numpy(zero_copy_only=False)
+    rows: list[dict[str, Any]] = table.filter(pa.array(mask)).to_pylist()
+    return rows
+
+
+def _strings(values: Iterable[str]) -> pa.Array:
+    return pa.array(sorted(values), pa.string())
+
+
+def _pages_of_others(tables: Sequence[Path], traces: Traces) -> set[str]:
+    """Pages on which samples stay."""
+    found: set[str] = set()
+    for path in tables:
+        if "page_url" in pq.read_schema(path).names:
+            table = pq.read_table(path, columns=[KEY, "page_url"])
+            stay = pc.invert(pc.is_in(table.column(KEY), value_set=_strings(traces.ids)))
+            found.update(table.filter(stay).column("page_url").to_pylist())
+    return found
+
+
+def _looks(facts: Sequence[Path], tables: Sequence[Path], traces: Traces) -> dict[str, Look]:
+    """What pictures look like, by SHA-256: from the work store; those that go also from their bytes."""
+    found = {digest: look for path in facts for digest, look in _look_rows(pq.read_table(path))}
+    for digest, content in _pictures(tables, traces.pictures - set(found)):
+        described = measure(pa.table({ROW_KEY: [digest], "image": pa.array([content], pa.binary())}))
+        found.update(_look_rows(described))
+    return found
+
+
+def _look_rows(table: pa.Table) -> Iterator[tuple[str, Look]]:
+    for row in table.select([ROW_KEY, *FACTS.names]).to_pylist():
+        if row["fault"] is None:
+            yield row[ROW_KEY], Look(int(row["phash"], 16), row["thumbnail"])
+
+
+def _pictures(tables: Sequence[Path], digests: set[str]) -> Iterator[tuple[str, bytes]]:
+    """Downloaded pictures by SHA-256."""
+    for path in tables if digests else ():
+        schema = pq.read_schema(path)
+        if "n_bytes" in schema.names and IMAGE in schema.types:
+            within = [("image_sha256", "in", sorted(digests))]
+            for row in pq.read_table(path, columns=["image_sha256", "image"], filters=within).to_pylist():
+                yield row["image_sha256"], row["image"]["bytes"]
+
+
+def near_copies(known: dict[str, Look], seen: dict[str, Look], config: CleanParams) -> set[str]:
+    """Pictures that look like one of the known ones, by SHA-256; by the rule of ``clean``."""
+    names = list(seen)
+    hashes = np.array([seen[name].phash for name in names], dtype=np.uint64)
+    found: set[str] = set()
+    for look in set(known.values()):
+        for row in np.flatnonzero(np.bitwise_count(hashes ^ np.uint64(look.phash)) <= config.phash_distance):
+            one, other = (np.frombuffer(each.thumbnail, np.uint8)[None] for each in (look, seen[names[row]]))
+            if alike(one, other, config.colour_distance)[0]:
+                found.add(names[row])
+    return found - set(known)
+
+
+def _add_what_was_made(tables: Sequence[Path], traces: Traces) -> None:
+    """Digests of the squares, and the captions that no other sample has."""
+    others: set[str] = set()
+    for path in tables:
+        schema = pq.read_schema(path)
+        if IMAGE in schema.types and "n_bytes" not in schema.names:
+            within = [(KEY, "in", sorted(traces.ids) or [""])]
+            for picture in pq.read_table(path, columns=["image"], filters=within).column("image").to_pylist():
+                traces.made.add(hashlib.sha256(picture["bytes"]).hexdigest())
+        if "simple_prompt" in schema.names:
+            key, names = (KEY, traces.ids) if KEY in schema.names else (ROW_KEY, traces.pictures)
+            table = pq.read_table(path, columns=[key, "simple_prompt"])
+            mine = pc.is_in(table.column(key), value_set=_strings(names))
+            traces.captions.update(table.filter(mine).column("simple_prompt").to_pylist())
+            others.update(table.filter(pc.invert(mine)).column("simple_prompt").to_pylist())
+    traces.captions -= others
