@@ -256,6 +256,18 @@ def _reason(session, path):
     return None
 
 
+@pytest.mark.parametrize("url", ["https://[", "https://", "", "//pictures.example/", "https://u:p@pictures.example/"])
+def test_what_is_no_address_of_the_source_is_refused_without_a_request(site, url):
+    with client(site) as session, pytest.raises(FetchError, match="not a host of this source|without https"):
+        session.get(url)
+    assert site.asked == []
+
+
+@pytest.mark.parametrize("path", ["/a b", "/\n", "/\x00", "/%zz", "?x=[", "/🚀", "/\ud83d", "//[::1", "/../../x"])
+def test_odd_paths_are_asked_and_break_nothing(site, path):
+    assert failing(site, path).reason == "not_found"
+
+
 def test_plain_http_is_refused_without_a_request(site):
     with client(site) as session, pytest.raises(FetchError, match="without https"):
         session.get("http://pictures.example/x")
