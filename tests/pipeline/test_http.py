@@ -258,7 +258,7 @@ def _reason(session, path):
 
 @pytest.mark.parametrize("url", ["https://[", "https://", "", "//pictures.example/", "https://u:p@pictures.example/"])
 def test_what_is_no_address_of_the_source_is_refused_without_a_request(site, url):
-    with client(site) as session, pytest.raises(FetchError, match="not a host of this source|without https"):
+    with client(site) as session, pytest.raises(FetchError, match=r"not a host of this source|without https"):
         session.get(url)
     assert site.asked == []
 
