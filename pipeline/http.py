@@ -138,7 +138,7 @@ class PoliteSession:
 
     def _admit(self, ask: Ask, attempt: int) -> None:
         url, host = ask.url, host_of(ask.url)
-        if urlsplit(url).scheme != "https":
+        if not url.lower().startswith("https://"):
             raise FetchError(url, "not_https", attempts=attempt)
         if host not in self._access.hosts:
             raise FetchError(url, "host_not_allowed", attempts=attempt)

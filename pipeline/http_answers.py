@@ -73,8 +73,11 @@ class Response:
 
 
 def host_of(url: str) -> str:
-    """The host of an address, with its port if it names one."""
-    return urlsplit(url).netloc
+    """The host of an address, with its port if it names one; empty where it is no address (``https://[``)."""
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        return ""
 
 
 def reason_of(status: int) -> str:

@@ -67,7 +67,7 @@ class Answers:
     def _answer(self, name: str, asked: dict[str, Any], ask: Callable[[], Response]) -> str:
         path = self._newest = self._folder / f"{name}.json.gz"
         if path.is_file():
-            return _read(path)
+            return _told(_load(path))
         try:
             answer = ask()
         except FetchError as error:
@@ -116,7 +116,7 @@ class Archived(Answers):
                 f"{asked['url']} is not in the archive of {self._source} ({self._folder}): run the stage without "
                 "--offline once, with these settings"
             )
-        return _read(max(found, key=lambda path: path.stat().st_mtime_ns))
+        return _told(max(map(_load, found), key=lambda kept: str(kept["fetched_at"])))
 
 
 def _no_request(url: str, _: Any = None) -> Response:
@@ -134,13 +134,22 @@ def _keep_as_last(folder: Path) -> None:
         (folder / "current").replace(folder / "last")
 
 
-def _read(path: Path) -> str:
-    kept = json.loads(gzip.decompress(path.read_bytes()))
+def _load(path: Path) -> dict[str, Any]:
+    kept: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
+    return kept
+
+
+def _told(kept: dict[str, Any]) -> str:
+    """An answer's text.
+
+    Raises:
+        FetchError: the answer was that there is none.
+    """
     if "failed" in kept:
         raise FetchError(kept["url"], kept["failed"], status=kept["status"], attempts=kept["attempts"])
     return str(kept["body"])
 
 
 def _write(path: Path, kept: dict[str, Any]) -> None:
-    stamped = {**kept, "fetched_at": datetime.now(UTC).isoformat(timespec="seconds")}
+    stamped = {**kept, "fetched_at": datetime.now(UTC).isoformat(timespec="milliseconds")}
     write_bytes(path, gzip.compress(json.dumps(stamped, ensure_ascii=False).encode(), mtime=0))

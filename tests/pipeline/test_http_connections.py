@@ -103,7 +103,7 @@ def test_a_handshake_that_never_comes_ends_at_the_deadline(session):
         start = time.monotonic()
         with pytest.raises(requests.Timeout):
             session.get(f"https://{NAME}:{silent.getsockname()[1]}/", timeout=urllib3.Timeout(total=0.2))
-    assert time.monotonic() - start < 1.0
+    assert time.monotonic() - start < 5.0
 
 
 def test_behind_a_proxy_time_is_still_watched():

@@ -67,14 +67,17 @@ def test_an_error_is_raised_where_results_are_taken():
         list(as_they_come(["https://a/1", "https://b/2"], work, workers=2))
 
 
+def _drivers():
+    return {thread for thread in threading.enumerate() if "_drive" in thread.name}
+
+
 def test_results_wait_in_a_short_queue_and_threads_end_when_nobody_takes_them():
-    before = threading.active_count()
-    begun = []
+    before, begun = _drivers(), []
     came = as_they_come([f"https://a/{number}" for number in range(1000)], begun.append, workers=2)
     next(came)
+    threads = _drivers() - before
     came.close()
-    for thread in threading.enumerate():
-        if thread.daemon and thread is not threading.current_thread() and "_drive" in thread.name:
-            thread.join(5)
-    assert threading.active_count() == before
+    for thread in threads:
+        thread.join(20)
+    assert [thread.is_alive() for thread in threads] == [False, False]
     assert len(begun) < 20

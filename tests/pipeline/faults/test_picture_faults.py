@@ -134,7 +134,7 @@ def test_a_fault_of_a_picture_host_is_survived(site, tmp_path, name):
     site.on("/x", *answers)
     fake, start = FakeTime(), time.monotonic()
     found = run(site, tmp_path, fake, urls=URLS)
-    assert time.monotonic() - start < 5.0
+    assert time.monotonic() - start < 20.0
     assert sum(fake.slept) < 250.0  # capped Retry-After and back-off of two attempts
     assert len(site.asked) < 12
     assert found == {URLS[0]: expected, URLS[1]: ("came", 200, None), URLS[2]: ("came", 200, None)}
