@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import deciding, params, tables
-from pipeline.cleaning import REASONS, CleanParams
+from pipeline.cleaning import REASONS, CleanParams, HeldOut
 from pipeline.deciding import EVIDENCE, FINE, KEPT, NAMES, evidence_of, judge
 from pipeline.grouping import split_of
 from pipeline.looks import THUMBNAIL_BYTES, Look
@@ -220,7 +220,7 @@ def test_evidence_is_read_from_rows_and_facts():
         ],
         FACTS,
     )
-    found = evidence_of(rows, facts, taken_down={"https://p/b"}, evaluation_prompts={"two stars"})
+    found = evidence_of(rows, facts, taken_down={"https://p/b"}, held_out=HeldOut(["two stars"]))
     assert found["held_out"].tolist() == [True, False]
     assert found["taken_down"].tolist() == [False, True]
     assert found["fault"].tolist() == [FINE, FAULTS.index("no_image")]

@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 
 from pipeline import captioning, params, samples, tables
 from pipeline.captioning import BlipParams
-from pipeline.cleaning import CleanParams
+from pipeline.cleaning import CleanParams, HeldOut
 from pipeline.downloading import DOWNLOADS, DownloadParams, open_store
 from pipeline.files import write_json, write_text
 from pipeline.http import Response
@@ -117,7 +117,7 @@ def _pictures():
 def _cleaned_and_captioned(text):
     config = params.load(CleanParams, "clean")
     parts = Path("data/download/parts")
-    clean.clean(parts, Path("data/clean"), config, taken_down=Takedowns(), evaluation_prompts=frozenset())
+    clean.clean(parts, Path("data/clean"), config, taken_down=Takedowns(), held_out=HeldOut([]))
     said = {digest(number): text or f"caption {number if number != 5 else 1}" for number in range(6)}
 
     def operator(rows):
