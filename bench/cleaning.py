@@ -152,13 +152,12 @@ def _shards() -> Iterator[Any]:
 
 def clean(_count: int) -> None:
     """The stage ``clean``, its split with it."""
+    from pipeline.cleaning import HeldOut
     from pipeline.takedown_list import Takedowns
     from stages.clean import clean as stage
 
-    held_out = frozenset({"a red circle"})
-    stage(
-        Path("data/download/parts"), Path("data/clean"), _limits(), taken_down=Takedowns(), evaluation_prompts=held_out
-    )
+    held_out = HeldOut([f"a red circle and {number} stars" for number in range(500)])
+    stage(Path("data/download/parts"), Path("data/clean"), _limits(), taken_down=Takedowns(), held_out=held_out)
 
 
 def _limits() -> "CleanParams":

@@ -1,5 +1,7 @@
 """What makes a downloaded picture with its prompt a sample, and what drops it."""
 
+import re
+from collections.abc import Iterable
 from typing import Self
 
 import pyarrow as pa
@@ -89,6 +91,37 @@ class CleanParams(Section):
         if self.val_share + self.test_share >= 1.0:
             raise ValueError("val_share and test_share leave nothing for train: their sum must be below 1")
         return self
+
+
+class HeldOut:
+    """The evaluation's prompts, which must not be learned: not as they are and not inside a longer prompt.
+
+    "seven vintage glass bottles, 8k, masterpiece" shows the scene of "Seven vintage glass bottles". Words count, case
+    and signs do not. A prompt of fewer than three words is only refused as a whole: "a cat" is in too many others.
+
+    Args:
+        prompts: the evaluation's prompts, simple and complex ones.
+    """
+
+    INSIDE = 3
+
+    def __init__(self, prompts: Iterable[str]) -> None:
+        self._by_length: dict[int, set[tuple[str, ...]]] = {}
+        for words in filter(None, map(_words, prompts)):
+            self._by_length.setdefault(len(words), set()).add(words)
+
+    def holds(self, prompt: str) -> bool:
+        """Whether a prompt is, or has inside, one of the evaluation's."""
+        words = _words(prompt)
+        for length, held in self._by_length.items():
+            places = range(len(words) - length + 1) if length >= self.INSIDE else range(len(words) == length)
+            if any(words[place : place + length] in held for place in places):
+                return True
+        return False
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"\w+", text.lower()))
 
 
 def prompt_key(prompt: str) -> str:

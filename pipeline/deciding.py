@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.cleaning import REASONS, CleanParams, prompt_key
+from pipeline.cleaning import REASONS, CleanParams, HeldOut, prompt_key
 from pipeline.grouping import Pairs, Rows, alike, components, first_equal, near_pairs
 from pipeline.looks import THUMBNAIL_BYTES, Look
 from pipeline.picture_facts import FAULTS
@@ -26,7 +26,7 @@ EVIDENCE = np.dtype(
         ("picture", "S16"),  # digest of the picture's bytes
         ("prompt", "S16"),  # digest of the normalised prompt in lower case; empty where there is no prompt
         ("taken_down", "?"),  # the takedown list names this row
-        ("held_out", "?"),  # the prompt is one of the evaluation's
+        ("held_out", "?"),  # the prompt is, or has inside, one of the evaluation's
         ("nsfw_level", "i4"),
         ("fault", "i1"),  # number in FAULTS, or FINE
         ("width", "i4"),
@@ -53,25 +53,23 @@ class Judgement:
     """For each row the first row of its group; the group is called by that row's ``sample_id``."""
 
 
-def evidence_of(
-    rows: pa.Table, facts: pa.Table, *, taken_down: AbstractSet[str], evaluation_prompts: AbstractSet[str]
-) -> Evidence:
+def evidence_of(rows: pa.Table, facts: pa.Table, *, taken_down: AbstractSet[str], held_out: HeldOut) -> Evidence:
     """The evidence about some rows.
 
     Args:
         rows: with the columns NAMES, ``complex_prompt`` and ``nsfw_level``.
         facts: rows of picture_facts.FACTS, in the same order.
         taken_down: names of the takedown list.
-        evaluation_prompts: prompt keys that must not be learned.
+        held_out: prompts that must not be learned.
     """
     found = np.zeros(rows.num_rows, EVIDENCE)
-    keys = [prompt_key(prompt) for prompt in rows.column("complex_prompt").to_pylist()]
+    prompts = rows.column("complex_prompt").to_pylist()
     looks = facts.column("thumbnail").to_pylist()
     hashes = [int(text or "0", 16) for text in facts.column("phash").to_pylist()]
     faults = facts.column("fault").to_pylist()
     found["picture"] = [short_digest(digest.encode()) for digest in rows.column("image_sha256").to_pylist()]
-    found["prompt"] = [short_digest(key.encode()) for key in keys]
-    found["held_out"] = [key in evaluation_prompts for key in keys]
+    found["prompt"] = [short_digest(prompt_key(prompt).encode()) for prompt in prompts]
+    found["held_out"] = [held_out.holds(prompt) for prompt in prompts]
     found["taken_down"] = [not taken_down.isdisjoint(names) for names in names_of(rows)]
     found["fault"] = [FINE if fault is None else FAULTS.index(fault) for fault in faults]
     found["phash"] = hashes

@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import cleaning, cli, deciding, engine, images, params, picture_facts, plots, prompts, samples, tables
-from pipeline.cleaning import CLEANED, REASONS, CleanParams, prompt_key
+from pipeline.cleaning import CLEANED, REASONS, CleanParams, HeldOut
 from pipeline.deciding import KEPT, Evidence, Judgement
 from pipeline.downloading import DOWNLOADS_WITHOUT_IMAGE
 from pipeline.errors import EmptyResultError
@@ -44,18 +44,12 @@ def main() -> None:
     """Clean with the settings in force."""
     config = params.load(CleanParams, "clean")
     prompt_files = params.load(prompts.PromptFiles, "sample").prompts
-    kept_apart = {
-        prompt_key(plain(text))
-        for prompt in prompts.read(prompt_files)
-        for text in (prompt.text, prompt.complex)
-        if text
-    }
-    clean(DOWNLOADED, CLEANED_FOLDER, config, taken_down=read_takedowns(TAKEDOWNS), evaluation_prompts=kept_apart)
+    texts = [text for prompt in prompts.read(prompt_files) for text in (prompt.text, prompt.complex) if text]
+    held_out = HeldOut(map(plain, texts))
+    clean(DOWNLOADED, CLEANED_FOLDER, config, taken_down=read_takedowns(TAKEDOWNS), held_out=held_out)
 
 
-def clean(
-    parts: Path, target: Path, config: CleanParams, *, taken_down: Takedowns, evaluation_prompts: AbstractSet[str]
-) -> None:
+def clean(parts: Path, target: Path, config: CleanParams, *, taken_down: Takedowns, held_out: HeldOut) -> None:
     """Measure every picture once, decide about all rows together, and write both sides, a shard at a time.
 
     Args:
@@ -63,9 +57,9 @@ def clean(
         target: folder of the outputs.
         config: settings.
         taken_down: the takedown list.
-        evaluation_prompts: prompt keys that must not be learned.
+        held_out: prompts that must not be learned.
     """
-    names, evidence, known = _examine(parts, taken_down.names, evaluation_prompts)
+    names, evidence, known = _examine(parts, taken_down.names, held_out)
     judgement = deciding.judge(evidence, config, removed=taken_down.looks)
     counted = np.unique(judgement.reasons[judgement.reasons != KEPT], return_counts=True)
     reasons = Counter({REASONS[number]: int(count) for number, count in zip(*counted, strict=True)})
@@ -92,9 +86,7 @@ class _Verdicts:
     judgement: Judgement
 
 
-def _examine(
-    parts: Path, taken_down: AbstractSet[str], evaluation_prompts: AbstractSet[str]
-) -> tuple[pa.StringArray, Evidence, set[str]]:
+def _examine(parts: Path, taken_down: AbstractSet[str], held_out: HeldOut) -> tuple[pa.StringArray, Evidence, set[str]]:
     """Ids and evidence of all rows, and the entries of the takedown list that mean one of them."""
     paths = tables.shards(parts)
     evidence = np.zeros(sum(tables.count(path) for path in paths), deciding.EVIDENCE)
@@ -104,7 +96,7 @@ def _examine(
         rows = tables.read(path, EXAMINED)
         facts = _measured(path, rows, store)
         evidence[start : start + rows.num_rows] = deciding.evidence_of(
-            rows, facts, taken_down=taken_down, evaluation_prompts=evaluation_prompts
+            rows, facts, taken_down=taken_down, held_out=held_out
         )
         known.update(name for row in deciding.names_of(rows) for name in row if name in taken_down)
         names.append(rows.column(KEY))

@@ -37,7 +37,7 @@ def folder(root: Path) -> Path | None:
     """The cache of the DVC repository in this folder; None where there is no repository."""
     if not (root / ".dvc").is_dir():
         return None
-    command = [sys.executable, "-m", "dvc", "cache", "dir"]
+    command = [sys.executable, "-P", "-m", "dvc", "cache", "dir"]  # -P: no module of the project is in the way
     told = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     return (root / told.stdout.strip()).resolve()
 

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from pipeline.cleaning import CleanParams
 from pipeline.errors import InputError
 from pipeline.grouping import alike
+from pipeline.images import ImageParams, UndecodableError, decode, encode, to_square
 from pipeline.looks import Look
 from pipeline.picture_facts import FACTS, measure
 from pipeline.tables import IMAGE, KEY
@@ -23,7 +25,7 @@ from pipeline.takedown_list import look_entry
 from pipeline.work import ROW_KEY
 
 ADDRESS, DIGEST = re.compile(r"https?://\S+"), re.compile(r"[0-9a-f]{64}")
-SAMPLE_ID = re.compile(r"\w+:\S+")
+SAMPLE_ID = re.compile(r"\w+:(?!//)\S+")
 NAMING = {KEY: "ids", "image_url": "addresses", "image_sha256": "pictures"}
 """Columns by which a row is known, and the traces that they give."""
 
@@ -34,34 +36,55 @@ def tables_among(paths: Iterable[Path]) -> list[Path]:
     return [path for path in found if KEY in pq.read_schema(path).names]
 
 
-def identify(
-    asked: str, tables: Sequence[Path], facts: Sequence[Path], captions: Sequence[Path], config: CleanParams
-) -> Traces:
+@dataclass(frozen=True)
+class Sources:
+    """Files that tell which picture belongs to which sample, what it looks like and what was made from it."""
+
+    tables: Sequence[Path]
+    """Every table with samples, of now and of earlier."""
+    downloads: Sequence[Path] = ()
+    """Chunks of the work store of ``download``: pictures by address."""
+    facts: Sequence[Path] = ()
+    """Chunks of the work store of ``clean``: what pictures look like."""
+    captions: Sequence[Path] = ()
+    """Chunks of the work store of ``caption``."""
+
+
+def identify(asked: str, sources: Sources, config: CleanParams, squares: ImageParams) -> Traces:
     """All traces of what is asked for.
 
     Args:
         asked: a sample id, the address of a picture or a page, or the SHA-256 of a picture.
-        tables: every table with samples, of now and of earlier.
-        facts: chunks of the work store of ``clean``, which tell what pictures look like.
-        captions: chunks of the work store of ``caption``.
+        sources: what is searched.
         config: what counts as a near copy.
+        squares: how the data set's pictures are made.
 
     Raises:
         InputError: the question has no form that is known.
     """
-    traces = question(asked)
-    pages = _follow(tables, traces, traces.addresses)
-    seen = _looks(facts, tables, traces)
+    traces, tables = question(asked), sources.tables
+    pages = _follow(sources, traces, set(traces.addresses))
+    seen = _looks(sources, traces)
     known = {digest: seen[digest] for digest in traces.pictures if digest in seen}
     copies = near_copies(known, seen, config)
     before = set(traces.ids)
     traces.pictures |= copies
-    pages |= _follow(tables, traces, set())
+    pages |= _follow(sources, traces, set())
     traces.copies = traces.ids - before
     traces.addresses |= pages - _pages_of_others(tables, traces)
     traces.looks = {look_entry(look) for look in known.values()}
-    _add_what_was_made([*tables, *captions], traces)
+    _add_what_was_made([*tables, *sources.captions], traces)
+    for content in _pictures(sources, traces.pictures).values():
+        traces.made.add(hashlib.sha256(_square(content, squares)).hexdigest())
     return traces
+
+
+def _square(content: bytes, config: ImageParams) -> bytes:
+    """What ``resize`` makes of a picture; nothing of one that it cannot decode."""
+    try:
+        return encode(to_square(decode(content), config.side_px, config.resize)[0], config)
+    except UndecodableError:
+        return content
 
 
 def question(asked: str) -> Traces:
@@ -79,18 +102,34 @@ def question(asked: str) -> Traces:
     raise InputError(f"{asked!r} is no sample id (source:id), no https address and no SHA-256 of a picture")
 
 
-def _follow(tables: Sequence[Path], traces: Traces, pages: set[str]) -> set[str]:
+def _follow(sources: Sources, traces: Traces, pages: set[str]) -> set[str]:
     """Add rows that share an id, an address or a picture with what is known, until there are no more; their pages."""
     found, size = set(pages), -1
     while size != len(traces.ids) + len(traces.addresses) + len(traces.pictures):
         size = len(traces.ids) + len(traces.addresses) + len(traces.pictures)
-        for path in tables:
+        for path in sources.downloads:
+            _follow_downloads(path, traces)
+        for path in sources.tables:
             for row in _rows(path, traces, pages):
                 for name, trace in NAMING.items():
                     if row.get(name):
                         getattr(traces, trace).add(row[name])
                 found.update(filter(None, [row.get("page_url")]))
     return found
+
+
+def _follow_downloads(path: Path, traces: Traces) -> None:
+    """Addresses give pictures and pictures give addresses, also where no table is left."""
+    for url, content in _contents(path):
+        digest = hashlib.sha256(content).hexdigest()
+        if url in traces.addresses or digest in traces.pictures:
+            traces.addresses.add(url)
+            traces.pictures.add(digest)
+
+
+def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
+    for row in pq.read_table(path, columns=[ROW_KEY, "content"]).to_pylist():
+        yield row[ROW_KEY], row["content"]
 
 
 def _rows(path: Path, traces: Traces, pages: set[str]) -> list[dict[str, Any]]:
@@ -120,10 +159,10 @@ def _pages_of_others(tables: Sequence[Path], traces: Traces) -> set[str]:
     return found
 
 
-def _looks(facts: Sequence[Path], tables: Sequence[Path], traces: Traces) -> dict[str, Look]:
+def _looks(sources: Sources, traces: Traces) -> dict[str, Look]:
     """What pictures look like, by SHA-256: from the work store; those that go also from their bytes."""
-    found = {digest: look for path in facts for digest, look in _look_rows(pq.read_table(path))}
-    for digest, content in _pictures(tables, traces.pictures - set(found)):
+    found = {digest: look for path in sources.facts for digest, look in _look_rows(pq.read_table(path))}
+    for digest, content in _pictures(sources, traces.pictures - set(found)).items():
         described = measure(pa.table({ROW_KEY: [digest], "image": pa.array([content], pa.binary())}))
         found.update(_look_rows(described))
     return found
@@ -135,14 +174,18 @@ def _look_rows(table: pa.Table) -> Iterator[tuple[str, Look]]:
             yield row[ROW_KEY], Look(int(row["phash"], 16), row["thumbnail"])
 
 
-def _pictures(tables: Sequence[Path], digests: set[str]) -> Iterator[tuple[str, bytes]]:
-    """Downloaded pictures by SHA-256."""
-    for path in tables if digests else ():
+def _pictures(sources: Sources, digests: set[str]) -> dict[str, bytes]:
+    """Downloaded pictures by SHA-256, as far as there are any."""
+    found: dict[str, bytes] = {}
+    for path in sources.tables if digests else ():
         schema = pq.read_schema(path)
         if "n_bytes" in schema.names and IMAGE in schema.types:
             within = [("image_sha256", "in", sorted(digests))]
             for row in pq.read_table(path, columns=["image_sha256", "image"], filters=within).to_pylist():
-                yield row["image_sha256"], row["image"]["bytes"]
+                found[row["image_sha256"]] = row["image"]["bytes"]
+    for path in sources.downloads if digests - set(found) else ():
+        found.update((hashlib.sha256(content).hexdigest(), content) for _, content in _contents(path))
+    return {digest: found[digest] for digest in digests & set(found)}
 
 
 def near_copies(known: dict[str, Look], seen: dict[str, Look], config: CleanParams) -> set[str]:

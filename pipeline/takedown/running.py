@@ -15,23 +15,23 @@ from pipeline import work
 from pipeline.cleaning import CleanParams
 from pipeline.errors import InputError
 from pipeline.files import digest, read_json, write_json
+from pipeline.images import ImageParams
 from pipeline.params import load
 from pipeline.takedown import caches, stores
-from pipeline.takedown.identifying import identify, tables_among
+from pipeline.takedown.identifying import Sources, identify, tables_among
 from pipeline.takedown.searching import PARQUET, files, holds, kind
 from pipeline.takedown.stores import Step
 from pipeline.takedown.traces import Traces
 from pipeline.takedown_list import add
 
 DATA, REVIEW_PICTURES, EXPERIMENTS = Path("data"), Path("review-pictures"), Path(".dvc/tmp/exps")
-RECORDS = ("records.parquet", "dropped.parquet")
 SHOWN = 20
 CACHED = "DVC cache"
-LIMITS = """What this command cannot reach: DVC remotes (dvc gc --workspace --cloud removes what dvc.lock does not name),
-other clones, copies of the data set and of adapters that were given away, and git's history, which holds figures,
-verdicts on hashes and the takedown list. Contact sheets in the DVC cache went by the run that drew them: a sheet of
-which neither dvc.lock nor DVC's record of runs tells is found by no search. The LLM's vector of a caption that other
-samples have too stays theirs."""
+LIMITS = """What this command cannot reach: DVC remotes (dvc gc --workspace --cloud removes what dvc.lock does not
+name), other clones, copies of the data set and of adapters that were given away, and git's history, which holds
+figures, verdicts on hashes and the takedown list. Contact sheets in the DVC cache went by the run that drew them: a
+sheet of which neither dvc.lock nor DVC's record of runs tells is found by no search. The LLM's vector of a caption that
+other samples have too stays theirs."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,11 @@ def _traces(asked: str, places: Places, journal: Path) -> Traces:
     """What is found now and what an earlier, killed takedown had written down."""
     searched = places.searched()
     tables = tables_among(path for name in (str(DATA), "the DVC cache") for path in searched.get(name, []))
-    facts, captions = (
-        [path for path in files(places.work / stage) if kind(path) == PARQUET] for stage in ("clean", "caption")
+    chunks = (
+        [path for path in files(places.work / stage) if kind(path) == PARQUET]
+        for stage in ("download", "clean", "caption")
     )
-    traces = identify(asked, tables, facts, captions, load(CleanParams, "clean"))
+    traces = identify(asked, Sources(tables, *chunks), load(CleanParams, "clean"), load(ImageParams, "image"))
     if places.cache:
         known = caches.runs(places.root, places.cache)
         traces.adapters = caches.learned_from(tables, known, searched["the DVC cache"], traces)
@@ -116,18 +117,20 @@ def _plan(places: Places, traces: Traces) -> list[Step]:
 
 
 def _workspace_steps(paths: list[Path], places: Places, traces: Traces) -> list[Step]:
-    """Records lose their rows, so that no site is asked again; of other stages each output goes that shows a sample."""
+    """Tables lose their rows; of other outputs each goes that shows a sample, or may: sheets and charts beside them.
+
+    Tables stay for the sake of the next takedown: they tell what was made from the other samples.
+    """
     outs = _outs(places)
     hits = [path for path in paths if holds(path, traces) and caches.ADAPTER not in path.as_posix()]
-    plan = [Step(path, "rows", partial(stores.filter_records, path, traces)) for path in hits if _is_records(path)]
+    rows = [path for path in hits if stores.is_table(path)]
     stages = {path.parts[1] for path in hits} | ({"report"} if hits else set())
     drawn = [path for path in paths if path.suffix in caches.PICTURES and path.parts[1] in stages]
-    gone = sorted({_out_of(path, outs) for path in [*hits, *drawn] if not _is_records(path)})
-    return plan + [Step(path, "output", partial(_discard, path)) for path in gone]
-
-
-def _is_records(path: Path) -> bool:
-    return path.parts[1] == "scrape" and path.name in RECORDS
+    gone = sorted({_out_of(path, outs) for path in [*hits, *drawn] if path not in rows})
+    return [
+        *(Step(path, "rows", partial(stores.filter_table, path, traces)) for path in rows),
+        *(Step(path, "output", partial(_discard, path)) for path in gone),
+    ]
 
 
 def _outs(places: Places) -> set[Path]:
@@ -215,7 +218,7 @@ def _listing(names: Iterable[str]) -> str:
 
 
 def _tell_what_follows(traces: Traces, plan: list[Step]) -> None:
-    records = sorted({step.path.parts[2] for step in plan if step.path.parts[0] == "data" and _is_records(step.path)})
+    records = sorted({step.path.parts[2] for step in plan if step.path.parts[:2] == ("data", "scrape")})
     commit = f"dvc commit -f {' '.join(f'scrape@{name}' for name in records)} && " if records else ""
     _print(f"now run: {commit}dvc repro")
     if traces.adapters:

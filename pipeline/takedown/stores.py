@@ -89,8 +89,13 @@ def _filter_chunk(path: Path, traces: Traces) -> None:
         path.unlink()
 
 
-def filter_records(path: Path, traces: Traces) -> None:
-    """Write a source's records anew without the samples' rows, and count these in its report."""
+def is_table(path: Path) -> bool:
+    """Whether a file is a table of samples."""
+    return kind(path) == PARQUET and KEY in pq.read_schema(path).names
+
+
+def filter_table(path: Path, traces: Traces) -> None:
+    """Write a table anew without the samples' rows; a source's report counts them."""
     table = pq.read_table(path)
     ids = [name in traces.ids for name in table.column(KEY).to_pylist()]
     gone = [one or other for one, other in zip(ids, row_holds(table, traces), strict=True)]

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 from urllib.parse import quote
 
 # Signs that may go on an id or an address: lexica:12 is not lexica:1.
 BEFORE = r"(?:^|[^A-Za-z0-9_.-])"
 AFTER = r"(?:$|[^A-Za-z0-9_./?=&%-])"
+AFTER_QUOTED = r"(?:$|[^A-Za-z0-9_.%-])"  # as the value of another address's query it ends at an ampersand
 
 
 @dataclass
@@ -60,10 +61,12 @@ class Traces:
 
         It has no look-around, so that Arrow's RE2 takes it too; without anything to find it matches nothing.
         """
-        needles = {form for text in self.ids | self.addresses | self.digests for form in _forms(text)}
-        if not needles:
+        texts = sorted(self.ids | self.addresses | self.digests)
+        if not texts:
             return r"[^\s\S]"
-        return f"{BEFORE}(?:{'|'.join(map(re.escape, sorted(needles)))}){AFTER}"
+        plain = _any_of(form for text in texts for form in (text, html.escape(text), text.replace("/", "\\/")))
+        quoted = _any_of(quote(text, safe="") for text in texts)
+        return f"{BEFORE}(?:{plain}{AFTER}|{quoted}{AFTER_QUOTED})"
 
     def bytes_pattern(self) -> re.Pattern[bytes]:
         """The same for bytes."""
@@ -79,16 +82,10 @@ def file_stems(ids: Iterable[str]) -> set[str]:
     return {sample_id.replace("/", "_").replace(":", sign) for sample_id in ids for sign in "_-"}
 
 
-def _forms(text: str) -> Iterable[str]:
-    return {text, html.escape(text), text.replace("/", "\\/"), quote(text, safe="")}
+def _any_of(forms: Iterable[str]) -> str:
+    return f"(?:{'|'.join(map(re.escape, sorted(set(forms))))})"
 
 
 @functools.lru_cache(maxsize=4)
 def _compiled(pattern: str) -> re.Pattern[bytes]:
     return re.compile(pattern.encode())
-
-
-def is_mapping_of_lists(value: Any) -> bool:
-    """Whether a journal has the form that :meth:`Traces.as_json` gives."""
-    names = {each.name for each in fields(Traces)}
-    return isinstance(value, dict) and set(value) == names and all(isinstance(each, list) for each in value.values())

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline import cleaning, params
-from pipeline.cleaning import CleanParams
+from pipeline.cleaning import CleanParams, HeldOut
 from pipeline.picture_facts import FAULTS
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -26,3 +26,20 @@ def test_equal_prompts_have_one_key():
 
 def test_every_setting_that_drops_belongs_to_a_reason():
     assert set(cleaning.SETTINGS) | set(FAULTS) <= set(cleaning.REASONS)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "held"),
+    [
+        ("seven vintage glass bottles", True),
+        ("Seven vintage, GLASS bottles!", True),
+        ("8k, seven vintage glass bottles on a shelf, masterpiece", True),
+        ("seven vintage glass", False),
+        ("seventy seven vintage glass bottlesful", False),
+        ("a cat", True),
+        ("a cat on a mat", False),
+        ("", False),
+    ],
+)
+def test_evaluation_prompts_are_found_as_they_are_and_inside_longer_ones(prompt, held):
+    assert HeldOut(["Seven vintage glass bottles", "A cat", "  "]).holds(prompt) is held

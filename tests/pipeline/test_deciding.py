@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import deciding, params, tables
-from pipeline.cleaning import REASONS, CleanParams
+from pipeline.cleaning import REASONS, CleanParams, HeldOut
 from pipeline.deciding import EVIDENCE, FINE, KEPT, NAMES, evidence_of, judge
 from pipeline.grouping import split_of
 from pipeline.looks import THUMBNAIL_BYTES, Look
@@ -36,10 +36,14 @@ def row(name, **changes):
         **changes,
     }
     found = np.zeros(1, EVIDENCE)
-    for name_, value in values.items():
-        if name_ in ("picture", "prompt"):
-            value = deciding.short_digest(value.encode())
-        found[name_] = np.frombuffer(value, np.uint8) if name_ == "thumbnail" else value
+    for field, value in values.items():
+        match field:
+            case "picture" | "prompt":
+                found[field] = deciding.short_digest(value.encode())
+            case "thumbnail":
+                found[field] = np.frombuffer(value, np.uint8)
+            case _:
+                found[field] = value
     found["look"] = deciding.short_digest(f"{values['phash']}".encode() + values["thumbnail"])
     return found
 
@@ -174,8 +178,8 @@ def test_nothing_leaks_between_splits(evidence):
     splits = {
         one: split_of(f"s{found.groups[one]:03d}", seed=3, val_share=0.3, test_share=0.3) for one in kept.tolist()
     }
-    for one in splits:
-        for other in splits:
+    for one, split in splits.items():
+        for other, other_split in splits.items():
             distance = int(evidence["phash"][one] ^ evidence["phash"][other]).bit_count()
             difference = np.abs(evidence["thumbnail"][one].astype(int) - evidence["thumbnail"][other]).mean()
             near = distance <= CONFIG.phash_distance and difference <= CONFIG.colour_distance
@@ -183,7 +187,7 @@ def test_nothing_leaks_between_splits(evidence):
             assert one == other or not near
             assert one == other or not same
             if evidence["prompt"][one] == evidence["prompt"][other]:
-                assert splits[one] == splits[other]
+                assert split == other_split
 
 
 @settings(max_examples=100, deadline=None)
@@ -216,7 +220,7 @@ def test_evidence_is_read_from_rows_and_facts():
         ],
         FACTS,
     )
-    found = evidence_of(rows, facts, taken_down={"https://p/b"}, evaluation_prompts={"two stars"})
+    found = evidence_of(rows, facts, taken_down={"https://p/b"}, held_out=HeldOut(["two stars"]))
     assert found["held_out"].tolist() == [True, False]
     assert found["taken_down"].tolist() == [False, True]
     assert found["fault"].tolist() == [FINE, FAULTS.index("no_image")]

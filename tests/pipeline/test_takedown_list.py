@@ -39,7 +39,7 @@ def test_a_missing_takedown_list_is_no_empty_one(tmp_path):
 def test_a_damaged_look_is_told_with_its_line(tmp_path, entry):
     path = tmp_path / "takedown.txt"
     path.write_text(f"lexica:1\n{entry}\n")
-    with pytest.raises(InputError, match="line 2: .* is no look"):
+    with pytest.raises(InputError, match=r"line 2: .* is no look"):
         read(path)
 
 

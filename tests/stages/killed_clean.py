@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from pipeline import params
-from pipeline.cleaning import CleanParams
+from pipeline.cleaning import CleanParams, HeldOut
 from pipeline.takedown_list import Takedowns
 from stages import clean
 from tests.closure import ROOT
@@ -37,7 +37,7 @@ def run(folder, work, target):
     os.environ["SUR_WORK"] = str(work)
     config = params.load(CleanParams, "clean", ROOT / "params.yaml")
     clean.BATCH = BATCH
-    clean.clean(folder / "parts", target, config, taken_down=Takedowns(), evaluation_prompts=frozenset())
+    clean.clean(folder / "parts", target, config, taken_down=Takedowns(), held_out=HeldOut([]))
 
 
 def finished(number):

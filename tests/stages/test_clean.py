@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from pipeline import params, samples, tables
-from pipeline.cleaning import CLEANED, CleanParams
+from pipeline.cleaning import CLEANED, CleanParams, HeldOut
 from pipeline.downloading import DOWNLOADS
 from pipeline.errors import EmptyResultError, InputError
 from pipeline.takedown_list import Takedowns
@@ -76,7 +76,7 @@ def _config(**changes):
 
 def _clean(parts, target, **changes):
     taken_down = Takedowns(frozenset({"https://image.lexica.art/i"}))
-    clean.clean(parts, target, _config(**changes), taken_down=taken_down, evaluation_prompts={"held out"})
+    clean.clean(parts, target, _config(**changes), taken_down=taken_down, held_out=HeldOut(["held out"]))
 
 
 def test_each_fault_has_its_reason_and_the_rest_are_samples(tmp_path):
@@ -153,7 +153,7 @@ def test_main_keeps_evaluation_prompts_apart(tmp_path, monkeypatch):
 
 def _with_takedowns(tmp_path, *names, removed=()):
     taken_down = Takedowns(frozenset({*names, *removed}), frozenset(removed))
-    clean.clean(_parts(tmp_path), tmp_path / "out", _config(), taken_down=taken_down, evaluation_prompts=set())
+    clean.clean(_parts(tmp_path), tmp_path / "out", _config(), taken_down=taken_down, held_out=HeldOut([]))
     dropped = tables.read(tmp_path / "out/dropped.parquet", tables.DROPPED).to_pylist()
     report = json.loads((tmp_path / "out/report.json").read_text())
     return {row["sample_id"]: row["drop_reason"] for row in dropped}, report
