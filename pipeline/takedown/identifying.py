@@ -63,19 +63,20 @@ def identify(asked: str, sources: Sources, config: CleanParams, squares: ImagePa
         InputError: the question has no form that is known.
     """
     traces, tables = question(asked), sources.tables
-    pages = _follow(sources, traces, set(traces.addresses))
+    came = [(url, _sha256(content)) for path in sources.downloads for url, content in _contents(path)]
+    pages = _follow(tables, came, traces, set(traces.addresses))
     seen = _looks(sources, traces)
     known = {digest: seen[digest] for digest in traces.pictures if digest in seen}
     copies = near_copies(known, seen, config)
     before = set(traces.ids)
     traces.pictures |= copies
-    pages |= _follow(sources, traces, set())
+    pages |= _follow(tables, came, traces, set())
     traces.copies = traces.ids - before
     traces.addresses |= pages - _pages_of_others(tables, traces)
     traces.looks = {look_entry(look) for look in known.values()}
     _add_what_was_made([*tables, *sources.captions], traces)
     for content in _pictures(sources, traces.pictures).values():
-        traces.made.add(hashlib.sha256(_square(content, squares)).hexdigest())
+        traces.made.add(_sha256(_square(content, squares)))
     return traces
 
 
@@ -102,14 +103,19 @@ def question(asked: str) -> Traces:
     raise InputError(f"{asked!r} is no sample id (source:id), no https address and no SHA-256 of a picture")
 
 
-def _follow(sources: Sources, traces: Traces, pages: set[str]) -> set[str]:
-    """Add rows that share an id, an address or a picture with what is known, until there are no more; their pages."""
+def _follow(tables: Sequence[Path], came: Sequence[tuple[str, str]], traces: Traces, pages: set[str]) -> set[str]:
+    """Add rows that share an id, an address or a picture with what is known, until there are no more; their pages.
+
+    Addresses and digests of pictures that ``came`` tell of copies also where no table is left.
+    """
     found, size = set(pages), -1
     while size != len(traces.ids) + len(traces.addresses) + len(traces.pictures):
         size = len(traces.ids) + len(traces.addresses) + len(traces.pictures)
-        for path in sources.downloads:
-            _follow_downloads(path, traces)
-        for path in sources.tables:
+        for url, picture in came:
+            if url in traces.addresses or picture in traces.pictures:
+                traces.addresses.add(url)
+                traces.pictures.add(picture)
+        for path in tables:
             for row in _rows(path, traces, pages):
                 for name, trace in NAMING.items():
                     if row.get(name):
@@ -118,13 +124,8 @@ def _follow(sources: Sources, traces: Traces, pages: set[str]) -> set[str]:
     return found
 
 
-def _follow_downloads(path: Path, traces: Traces) -> None:
-    """Addresses give pictures and pictures give addresses, also where no table is left."""
-    for url, content in _contents(path):
-        digest = hashlib.sha256(content).hexdigest()
-        if url in traces.addresses or digest in traces.pictures:
-            traces.addresses.add(url)
-            traces.pictures.add(digest)
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -184,7 +185,7 @@ def _pictures(sources: Sources, digests: set[str]) -> dict[str, bytes]:
             for row in pq.read_table(path, columns=["image_sha256", "image"], filters=within).to_pylist():
                 found[row["image_sha256"]] = row["image"]["bytes"]
     for path in sources.downloads if digests - set(found) else ():
-        found.update((hashlib.sha256(content).hexdigest(), content) for _, content in _contents(path))
+        found.update((_sha256(content), content) for _, content in _contents(path))
     return {digest: found[digest] for digest in digests & set(found)}
 
 
@@ -209,7 +210,7 @@ def _add_what_was_made(tables: Sequence[Path], traces: Traces) -> None:
         if IMAGE in schema.types and "n_bytes" not in schema.names:
             within = [(KEY, "in", sorted(traces.ids) or [""])]
             for picture in pq.read_table(path, columns=["image"], filters=within).column("image").to_pylist():
-                traces.made.add(hashlib.sha256(picture["bytes"]).hexdigest())
+                traces.made.add(_sha256(picture["bytes"]))
         if "simple_prompt" in schema.names:
             key, names = (KEY, traces.ids) if KEY in schema.names else (ROW_KEY, traces.pictures)
             table = pq.read_table(path, columns=[key, "simple_prompt"])
