@@ -1,4 +1,4 @@
-"""The ``sur`` command: look at outputs, generate pictures, run studies, see what is missing on this machine."""
+"""The ``sur`` command: look at outputs, generate pictures, run studies, retry downloads, remove samples, and so on."""
 
 import argparse
 import sys
@@ -7,11 +7,12 @@ from pathlib import Path
 
 import torch
 
-from pipeline import cli, diffusion, doctor, engine, files, images, sampling, settings, show, work
+from pipeline import cli, diffusion, doctor, engine, files, images, retrying, sampling, settings, show, work
 from pipeline.adapters import folder
 from pipeline.params import PARAMS, load
 from pipeline.studies import running
 from pipeline.studies.definitions import STUDIES
+from pipeline.takedown.running import takedown
 from pipeline.vae import DiffusionParams
 
 ADAPTER = Path("data/train/adapter")
@@ -25,6 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             code = cli.guarded(lambda: _show(parsed.stage, parsed.sample_id))
         case "generate":
             code = cli.guarded(lambda: generate(parsed.prompt, parsed.seed, parsed.eta, parsed.adapter, parsed.out))
+        case "retry-failed":
+            code = cli.guarded(lambda: retrying.retry_failed(final=parsed.all))
+        case "takedown":
+            code = cli.guarded(lambda: takedown(parsed.sample, dry_run=parsed.dry_run))
         case "study":
             code = cli.guarded(lambda: _study(parsed))
         case _:
@@ -44,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--eta", type=float, help="the adapter's dial, 0 to 1 (default: as trained; 0 is the base model)")
     made.add_argument("--adapter", type=Path, default=ADAPTER, help=f"adapter folder (default {ADAPTER})")
     made.add_argument("--out", type=Path, default=Path("generated.png"), help="picture to write (default %(default)s)")
+    removed = commands.add_parser("takedown", help="remove a sample and everything made from it, and prove it")
+    removed.add_argument("sample", help="its id, the address of its picture or page, or its picture's SHA-256")
+    removed.add_argument("--dry-run", action="store_true", help="say what would go and touch nothing")
     studied = commands.add_parser("study", help="a set of experiments, run and laid out as a page with table and chart")
     studied.add_argument("name", choices=list(STUDIES))
     studied.add_argument("--jobs", type=_count, default=1, help="experiments at a time (default 1)")
@@ -52,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     studied.add_argument("--again", action="store_true", help="forget finished experiments and run them too")
     studied.add_argument("--out", type=Path, default=running.TARGET, help="folder of the page (default %(default)s)")
+    again = commands.add_parser("retry-failed", help="ask again for pictures that failed and may come now")
+    again.add_argument("--all", action="store_true", help="also for those that were gone, refused or not for training")
     commands.add_parser("doctor", help="what is missing on this machine")
     return parser
 

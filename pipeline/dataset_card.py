@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,16 +10,45 @@ import pyarrow as pa
 
 from pipeline.tables import IMAGE
 
-SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+    (100_000_000, "10M<n<100M"),
+)
+"""The Hub's size categories; a larger set than the last is not split finer here."""
+CITATION = """```bibtex
+@inproceedings{zhong2023sur,
+  title     = {SUR-adapter: Enhancing Text-to-Image Pre-trained Diffusion Models with Large Language Models},
+  author    = {Zhong, Shanshan and Huang, Zhongzhan and Wen, Wushao and Qin, Jinghui and Lin, Liang},
+  booktitle = {Proceedings of the 31st ACM International Conference on Multimedia},
+  year      = {2023},
+  note      = {arXiv:2305.05189}
+}
+```"""
+
+
+@dataclass(frozen=True, order=True)
+class Origin:
+    """Where samples come from and on what terms, as the source states them."""
+
+    source: str
+    licence: str
+    licence_url: str
+    access_basis: str
 
 
 @dataclass(frozen=True)
 class Card:
-    """What the card tells: the pictures' side, and how many samples there are by source, licence and split."""
+    """What the card tells: the pictures' side, and how many samples there are by origin and split."""
 
     side_px: int
-    sources: Counter[tuple[str, str]]
+    origins: Counter[Origin]
     splits: Counter[str]
+    columns: Mapping[str, str]
+    """Name and meaning of each column."""
     funnel: Sequence[tuple[str, Mapping[str, Any]]]
     """Stage and its report.json, in the order of the workflow."""
 
@@ -43,7 +72,7 @@ def _feature(kind: pa.DataType) -> dict[str, Any]:
 
 
 def render(card: Card) -> str:
-    """The data set's README.md: YAML header, contents, origin, funnel, loading, removal."""
+    """The data set's README.md with the fields and sections of Hugging Face's dataset cards."""
     total = card.splits.total()
     splits = ", ".join(f"{name} {count:,}" for name, count in sorted(card.splits.items()))
     return f"""{_header(card, total)}
@@ -53,22 +82,19 @@ def render(card: Card) -> str:
 a complex prompt (what the picture was made with) and the picture, {card.side_px} x {card.side_px} px.
 Made by the staged workflow after *SUR-adapter* (arXiv 2305.05189). Splits: {splits}.
 
-## Where the samples come from
+## Uses
 
-| source | licence as the source states it | samples |
-|---|---|---|
-{_source_rows(card.sources)}
+Meant for training and testing modules that lead a text-to-image model from plain sentences to what detailed prompts
+give. Not meant for finding out who made a picture, for imitating a named artist, or for uses that a source's licence
+excludes.
 
-Each row names the page it comes from (`page_url`). Pictures and prompts remain their makers'; the licence column is the
-source's statement, not ours. No author is named.
+## Structure
 
-## How many were left at each stage
+| column | meaning |
+|---|---|
+{_rows(card.columns.items())}
 
-| stage | in | out | dropped, by reason |
-|---|---|---|---|
-{_funnel_rows(card.funnel)}
-
-## Loading
+Samples of one prompt or with near-duplicate pictures are always in the same split.
 
 ```python
 from datasets import load_dataset
@@ -79,23 +105,84 @@ train = surd.filter(lambda row: row["split"] == "train")
 
 `split="train"` is what `datasets` calls files that name no split; the column `split` is the one that counts.
 
+## Where the samples come from
+
+| source | licence as the source states it | samples |
+|---|---|---|
+{_origin_rows(card.origins)}
+
+Each row names the page it comes from (`page_url`). Pictures and prompts remain their makers'; the licence column is the
+source's statement, not ours. `LICENSE.md` says where each licence stands and why a program may read the source.
+
+## How it was made
+
+| stage | in | out | dropped, by reason |
+|---|---|---|---|
+{_funnel_rows(card.funnel)}
+
+Simple prompts were written by a machine (BLIP) and chosen by another (CLIP); both err. Complex prompts are as their
+makers wrote them, without the syntax of weights.
+
+## Personal and sensitive information
+
+No author is named here. Prompts are free text of strangers and may name people; pictures may show likenesses. Pictures
+above the rating that the settings allow were left out by the source's own rating, which is not always right.
+
+## Biases and limits
+
+What is drawn, liked and uploaded on the sources' sites is not the world; most prompts are English and most pictures
+portraits of a few kinds. A model that learns from them takes that over.
+
+## Citation
+
+{CITATION}
+
 ## Removing a sample
 
-Write its `sample_id`, the address of its page or picture, or the picture's SHA-256 as a line of `takedown.txt` and run
-`dvc repro`: the sample goes, with everything made from it.
+`sur takedown <sample id, address or SHA-256 of the picture>` removes a sample, its copies and everything made from
+them, and `dvc repro` then makes the data set without them. Whoever holds a copy of this data set is asked to do the
+same.
 """
 
 
+def render_licences(card: Card) -> str:
+    """The data set's LICENSE.md."""
+    rows = ((*_origin(each), f"{count:,}") for each, count in sorted(card.origins.items()))
+    return f"""# Licences
+
+This collection states no licence of its own. Pictures and prompts are under the terms of the source that published
+them:
+
+| source | licence as the source states it | where it stands | why a program may read it | samples |
+|---|---|---|---|---|
+{_rows(rows)}
+"""
+
+
+def _origin(each: Origin) -> tuple[str, str, str, str]:
+    return each.source, each.licence, each.licence_url, each.access_basis
+
+
 def _header(card: Card, total: int) -> str:
-    size = next((name for limit, name in SIZES if total < limit), "n>1M")
-    licences = sorted({licence for _, licence in card.sources})
+    size = next((name for limit, name in SIZES if total < limit), SIZES[-1][1])
+    fields = {
+        "pretty_name": "SURD",
+        "license": "other",
+        "license_name": "as-stated-by-each-source",
+        "license_link": "LICENSE.md",
+        "language": ["en"],
+        "multilinguality": ["monolingual"],
+        "annotations_creators": ["machine-generated"],
+        "language_creators": ["found", "machine-generated"],
+        "source_datasets": ["original"],
+        "task_categories": ["text-to-image"],
+        "size_categories": [size],
+        "tags": ["sur-adapter", "arxiv:2305.05189", *sorted({each.source for each in card.origins})],
+    }
+    lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in fields.items()]
+    text = "\n".join(lines)
     return f"""---
-pretty_name: SURD
-license: other
-license_name: {json.dumps(", ".join(licences))}
-task_categories: [text-to-image]
-language: [en]
-size_categories: ["{size}"]
+{text}
 configs:
   - config_name: default
     data_files: parts/*.parquet
@@ -103,14 +190,21 @@ configs:
 """
 
 
-def _source_rows(sources: Counter[tuple[str, str]]) -> str:
-    return "\n".join(f"| {source} | {licence} | {count:,} |" for (source, licence), count in sorted(sources.items()))
+def _rows(rows: Iterable[Sequence[str]]) -> str:
+    """Lines of a Markdown table."""
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows)
+
+
+def _origin_rows(origins: Counter[Origin]) -> str:
+    by_licence: Counter[tuple[str, str]] = Counter()
+    for each, count in origins.items():
+        by_licence[each.source, each.licence] += count
+    return _rows((source, licence, f"{count:,}") for (source, licence), count in sorted(by_licence.items()))
 
 
 def _funnel_rows(funnel: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
-    return "\n".join(
-        f"| {stage} | {report['in']:,} | {report['out']:,} | {_reasons(report['dropped'])} |"
-        for stage, report in funnel
+    return _rows(
+        (stage, f"{report['in']:,}", f"{report['out']:,}", _reasons(report["dropped"])) for stage, report in funnel
     )
 
 

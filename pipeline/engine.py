@@ -20,6 +20,7 @@ class ComputeParams(Section):
     device: str = Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     threads: int = Field(ge=1)
     download_workers: int = Field(ge=1, le=64)
+    """Connections to one picture host at a time; each host has its own."""
     caption_batch: int = Field(ge=1)
     clip_batch: int = Field(ge=1)
     llm_batch: int = Field(ge=1)

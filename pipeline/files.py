@@ -41,14 +41,21 @@ def atomic_file(path: Path) -> Iterator[Path]:
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Give an empty temporary folder to fill; it replaces ``path`` only when the block ends without an error."""
+    with temporary_folder(path) as temporary:
+        yield temporary
+        _discard(path)
+        temporary.replace(path)
+
+
+@contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder beside ``path`` that goes when the block ends; what a kill left there goes first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path)
     _discard(temporary)
     temporary.mkdir()
     try:
         yield temporary
-        _discard(path)
-        temporary.replace(path)
     finally:
         _discard(temporary)
 

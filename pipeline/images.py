@@ -1,16 +1,21 @@
 """Pictures: safe decoding, resizing to a square, encoding, and contact sheets to look at."""
 
+import functools
 import io
 import struct
+import warnings
 from collections.abc import Sequence
 from typing import Literal
 
-from PIL import Image, ImageDraw, ImageFile, ImageOps, UnidentifiedImageError
+import numpy as np
+from PIL import Image, ImageCms, ImageDraw, ImageFile, ImageOps, UnidentifiedImageError
 from pydantic import Field
 
 from pipeline.params import Section
 
 MAX_PIXELS = 40_000_000
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "AVIF")
+GROUND = "white"  # under transparent pixels
 # What Pillow raises on damaged bytes beside OSError: struct, type and attribute errors from damaged EXIF, runtime
 # errors from AVIF (found by decoding mutated files of six formats).
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, TypeError, AttributeError, RuntimeError, KeyError)
@@ -36,15 +41,22 @@ class UndecodableError(ValueError):
 
 
 def decode(content: bytes) -> Image.Image:
-    """The first frame as upright RGB, transparency laid on white.
+    """The first frame, decoded in full, as upright sRGB with transparency laid on white.
+
+    The orientation that a camera noted (EXIF) is applied, and colours go through the picture's own ICC profile; one
+    that is damaged or belongs to another kind of picture is left aside, as browsers do. Of 16-bit grey the upper 8 bits
+    count.
+
+    Args:
+        content: a PNG, JPEG, GIF, BMP, WebP or AVIF file.
 
     Raises:
-        UndecodableError: ``no_image`` (not a picture), ``too_many_pixels`` (above 40 million, told by the header
-            before anything is unpacked) or ``broken_image`` (cut off or damaged).
+        UndecodableError: ``no_image`` (none of these formats), ``too_many_pixels`` (above 40 million, told by the
+            header before anything is unpacked) or ``broken_image`` (cut off or damaged).
     """
     assert not ImageFile.LOAD_TRUNCATED_IMAGES
     try:
-        with Image.open(io.BytesIO(content)) as picture:
+        with _opened(content) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise UndecodableError("too_many_pixels")
             picture.load()
@@ -59,12 +71,50 @@ def decode(content: bytes) -> Image.Image:
         raise UndecodableError("broken_image") from error
 
 
+def _opened(content: bytes) -> ImageFile.ImageFile:
+    with warnings.catch_warnings():
+        # Pillow warns between 89 and 179 million pixels; the caller refuses such pictures by their header anyway.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(io.BytesIO(content), formats=FORMATS)
+
+
 def _flatten(picture: Image.Image) -> Image.Image:
     if not picture.has_transparency_data:
+        return _to_srgb(_opaque(picture), picture.info.get("icc_profile"))
+    alpha = picture.convert("RGBA").getchannel("A")
+    colours = _to_srgb(_opaque(picture), picture.info.get("icc_profile"))
+    colours.putalpha(alpha)
+    ground = Image.new("RGBA", picture.size, GROUND)
+    return Image.alpha_composite(ground, colours).convert("RGB")
+
+
+def _opaque(picture: Image.Image) -> Image.Image:
+    """The colours alone, in the mode to which an embedded profile belongs: grey, RGB or CMYK."""
+    match picture.mode:
+        case "I;16" | "I;16B" | "I;16L":
+            return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+        case "1" | "L" | "LA":
+            return picture.convert("L")
+        case "CMYK":
+            return picture
+    return picture.convert("RGB")
+
+
+def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    if not profile:
         return picture.convert("RGB")
-    picture = picture.convert("RGBA")
-    ground = Image.new("RGBA", picture.size, "white")
-    return Image.alpha_composite(ground, picture).convert("RGB")
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = ImageCms.profileToProfile(picture, source, _srgb(), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError):
+        return picture.convert("RGB")
+    assert converted is not None  # only None where the conversion is in place
+    return converted
+
+
+@functools.cache
+def _srgb() -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
 def to_square(picture: Image.Image, side_px: int, mode: Mode) -> tuple[Image.Image, Box]:

@@ -5,6 +5,7 @@ from PIL import Image
 
 from pipeline import tables
 from pipeline.images import UndecodableError, decode
+from pipeline.looks import THUMBNAIL
 from pipeline.tables import column
 from pipeline.work import ROW_KEY
 
@@ -16,8 +17,8 @@ FACTS = tables.schema(
     column("thumbnail", pa.binary(), "8 x 8 RGB pixels; empty where undecodable"),
 )
 FACTS_KEYED = tables.schema(column(ROW_KEY, pa.string(), "SHA-256 of the picture's bytes"), *FACTS)
-THUMBNAIL = (8, 8)
-THUMBNAIL_BYTES = 8 * 8 * 3
+FAULTS = ("no_image", "broken_image", "too_many_pixels")
+"""Why bytes cannot be decoded: the reasons of images.UndecodableError."""
 
 
 def measure(pictures: pa.Table) -> pa.Table:

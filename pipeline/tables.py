@@ -15,6 +15,7 @@ from pipeline.errors import InputError
 from pipeline.files import atomic_file, atomic_folder
 
 KEY = "sample_id"
+PLAIN_ROW_GROUP_ROWS = 4096
 ROW_GROUP_ROWS = 100  # small groups: one picture is read without its shard (reference: Hugging Face viewer's limit)
 IMAGE = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
 
@@ -32,6 +33,12 @@ def schema(*columns: pa.Field) -> pa.Schema:
 def extend(base: pa.Schema, *columns: pa.Field) -> pa.Schema:
     """A later table: the earlier one's columns and more."""
     return pa.schema([*base, *columns])
+
+
+def select(base: pa.Schema, names: Iterable[str]) -> pa.Schema:
+    """A part of a table's columns, in the table's order; names that it lacks are left out."""
+    wanted = set(names)
+    return pa.schema([field for field in base if field.name in wanted])
 
 
 DROPPED = schema(
@@ -80,21 +87,31 @@ def write(table: pa.Table, path: Path, shape: pa.Schema, *, metadata: Mapping[st
         _write_parquet(table, temporary)
 
 
-def _write_parquet(table: pa.Table, path: Path) -> None:
-    binary = [field.name for field in table.schema if field.type == IMAGE]
-    plain = [name for name in table.column_names if name not in binary]
+def write_in_order(tables: Iterable[pa.Table], path: Path, shape: pa.Schema) -> None:
+    """As :func:`write`, for rows that come in the key's order: one row group is in memory at a time."""
+    with atomic_file(path) as temporary, pq.ParquetWriter(temporary, shape, **_encoding(shape)) as writer:
+        for part in _regroup(tables, shape, row_group_rows(shape)):
+            writer.write_table(part)
+
+
+def row_group_rows(shape: pa.Schema) -> int:
+    """Rows of a row group in a file of this schema."""
+    return ROW_GROUP_ROWS if IMAGE in shape.types else PLAIN_ROW_GROUP_ROWS
+
+
+def _encoding(shape: pa.Schema) -> dict[str, Any]:
+    """How the columns of a schema are compressed; pictures are already."""
+    binary = [field.name for field in shape if field.type == IMAGE]
+    plain = [name for name in shape.names if name not in binary]
     compression = {
         **dict.fromkeys(plain, "zstd"),
         **{f"{name}.{part}": "none" for name in binary for part in ("bytes", "path")},
     }
-    dictionary = [field.name for field in table.schema if pa.types.is_string(field.type)]
-    pq.write_table(
-        table,
-        path,
-        row_group_size=ROW_GROUP_ROWS if binary else 4096,
-        compression=compression,
-        use_dictionary=dictionary,
-    )
+    return {"compression": compression, "use_dictionary": [field.name for field in shape if field.type == pa.string()]}
+
+
+def _write_parquet(table: pa.Table, path: Path) -> None:
+    pq.write_table(table, path, row_group_size=row_group_rows(table.schema), **_encoding(table.schema))
 
 
 def read(path: Path, shape: pa.Schema) -> pa.Table:
@@ -170,6 +187,20 @@ def _in_order(keys: Sequence[str], last: str) -> str:
     if any(first >= second for first, second in zip([last, *keys], keys, strict=False)):
         raise ValueError("rows of shards must be sorted by sample_id, each once")
     return keys[-1]
+
+
+def count(path: Path) -> int:
+    """Rows of one Parquet file.
+
+    Raises:
+        InputError: the file is missing or no Parquet.
+    """
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is missing: run the stage that writes it (dvc repro)") from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path} is not a Parquet file: {error}") from error
 
 
 def shards(folder: Path) -> list[Path]:

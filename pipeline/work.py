@@ -5,6 +5,7 @@ holds chunks, small Parquet files written whole; a row is found by its ``key``, 
 added records cost only themselves, a changed parameter starts another store, and experiments share what they can.
 """
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
@@ -27,6 +29,55 @@ def root() -> Path:
     if chosen := os.environ.get("SUR_WORK"):
         return Path(chosen)
     return Path(os.environ.get("DVC_ROOT", ".")) / ".work"
+
+
+class _Index:
+    """Where each key's row is: number of its chunk and row in it.
+
+    Keys are held as 128-bit digests in sorted arrays, 24 bytes a row, with the newest in a dictionary: a hundred
+    thousand keys as Python strings would weigh thirty megabytes.
+    """
+
+    ROWS_BITS = 32
+
+    def __init__(self) -> None:
+        self._digests = np.zeros(0, dtype="S16")
+        self._spots = np.zeros(0, dtype=np.int64)
+        self._newest: dict[bytes, int] = {}
+
+    def add(self, keys: Sequence[str], chunk: int) -> None:
+        """Note the keys of a chunk in the order of its rows; a later chunk's row replaces an earlier one's."""
+        self._newest.update({_short(key): chunk << self.ROWS_BITS | row for row, key in enumerate(keys)})
+        if len(self._newest) > max(4096, len(self._digests) // 8):
+            self._merge()
+
+    def _merge(self) -> None:
+        digests = np.concatenate([np.array(list(self._newest), dtype="S16"), self._digests])
+        spots = np.concatenate([np.array(list(self._newest.values()), dtype=np.int64), self._spots])
+        self._digests, first = np.unique(digests, return_index=True)
+        self._spots, self._newest = spots[first], {}
+
+    def _find(self, key: str) -> int | None:
+        digest = _short(key)
+        if digest in self._newest:
+            return self._newest[digest]
+        place = int(np.searchsorted(self._digests, np.bytes_(digest)))
+        found = place < len(self._digests) and self._digests[place] == np.bytes_(digest)
+        return int(self._spots[place]) if found else None
+
+    def __contains__(self, key: str) -> bool:
+        return self._find(key) is not None
+
+    def __getitem__(self, key: str) -> tuple[int, int]:
+        spot = self._find(key)
+        if spot is None:
+            raise KeyError(key)
+        return spot >> self.ROWS_BITS, spot & (1 << self.ROWS_BITS) - 1
+
+
+def _short(key: str) -> bytes:
+    """Sixteen bytes without a zero at the end, which numpy's fixed-length strings would lose."""
+    return hashlib.blake2b(key.encode(), digest_size=15).digest() + b"."
 
 
 class ResultStore:
@@ -50,16 +101,18 @@ class ResultStore:
         with FileLock(self.folder / "lock"):  # queued experiments may come here at the same time
             if not (self.folder / "settings.json").is_file():
                 write_json(self.folder / "settings.json", settings)
-        self._places: dict[str, tuple[Path, int]] = {}
+        self._places = _Index()
+        self._chunks: dict[Path, int] = {}
         self._read_index()
 
     def _read_index(self) -> None:
         for chunk in sorted(self.folder.glob("chunk-*.parquet")):
-            self._index(chunk)
+            if chunk not in self._chunks:
+                self._index(chunk)
 
     def _index(self, chunk: Path) -> None:
         keys = pq.read_table(chunk, columns=[ROW_KEY]).column(ROW_KEY).to_pylist()
-        self._places.update({key: (chunk, row) for row, key in enumerate(keys)})
+        self._places.add(keys, self._chunks.setdefault(chunk, len(self._chunks)))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -79,19 +132,25 @@ class ResultStore:
         tables.write(rows, chunk, self.schema)
         self._index(chunk)
 
-    def take(self, keys: Sequence[str]) -> pa.Table:
+    def take(self, keys: Sequence[str], columns: pa.Schema | None = None) -> pa.Table:
         """The rows of these keys, in this order.
+
+        Args:
+            keys: which rows.
+            columns: which columns, where not all are needed.
 
         Raises:
             KeyError: a key is missing.
         """
-        chunks: dict[Path, list[int]] = {}
+        chunks: dict[int, list[tuple[int, int]]] = {}
         for position, key in enumerate(keys):
-            chunks.setdefault(self._places[key][0], []).append(position)
-        parts, positions = [self.schema.empty_table()], []
+            chunk, row = self._places[key]
+            chunks.setdefault(chunk, []).append((position, row))
+        columns = columns or self.schema
+        parts, positions, files = [columns.empty_table()], list[int](), list(self._chunks)
         for chunk, wanted in chunks.items():
-            rows = [self._places[keys[position]][1] for position in wanted]
-            parts.append(tables.read(chunk, self.schema).take(pa.array(rows, pa.int64())))
-            positions.extend(wanted)
+            rows = pa.array([row for _, row in wanted], pa.int64())
+            parts.append(tables.read(files[chunk], columns).take(rows))
+            positions.extend(position for position, _ in wanted)
         order = sorted(range(len(positions)), key=positions.__getitem__)
         return pa.concat_tables(parts).take(pa.array(order, pa.int64()))

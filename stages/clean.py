@@ -11,122 +11,150 @@ Params    clean, sample.prompts
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from pipeline import cleaning, cli, engine, images, params, picture_facts, plots, prompts, samples, tables
-from pipeline.cleaning import CLEANED, Candidate, CleanParams, Outcome, prompt_key
+from pipeline import cleaning, cli, deciding, engine, images, params, picture_facts, plots, prompts, samples, tables
+from pipeline.cleaning import CLEANED, REASONS, CleanParams, HeldOut
+from pipeline.deciding import KEPT, Evidence, Judgement
 from pipeline.downloading import DOWNLOADS_WITHOUT_IMAGE
+from pipeline.errors import EmptyResultError
+from pipeline.grouping import split_of
 from pipeline.picture_facts import FACTS, measure
 from pipeline.sources.prompt_syntax import plain
-from pipeline.tables import KEY, column
+from pipeline.tables import KEY
+from pipeline.takedown_list import TAKEDOWNS, Takedowns
+from pipeline.takedown_list import read as read_takedowns
 from pipeline.work import ROW_KEY, ResultStore
 
 DOWNLOADED = Path("data/download/parts")
 CLEANED_FOLDER = Path("data/clean")
-TAKEDOWNS = Path("takedown.txt")
 BATCH = 250
-PLACED = tables.extend(DOWNLOADS_WITHOUT_IMAGE, column("part", pa.string(), "shard that holds the picture"))
+EXAMINED = tables.select(DOWNLOADS_WITHOUT_IMAGE, [*deciding.NAMES, "complex_prompt", "nsfw_level"])
+PUBLISHED = tables.select(DOWNLOADS_WITHOUT_IMAGE, CLEANED.names)
 
 
 def main() -> None:
     """Clean with the settings in force."""
     config = params.load(CleanParams, "clean")
     prompt_files = params.load(prompts.PromptFiles, "sample").prompts
-    kept_apart = {
-        prompt_key(plain(text))
-        for prompt in prompts.read(prompt_files)
-        for text in (prompt.text, prompt.complex)
-        if text
-    }
-    taken_down = cleaning.read_takedowns(TAKEDOWNS)
-    clean(DOWNLOADED, CLEANED_FOLDER, config, taken_down=taken_down, evaluation_prompts=kept_apart)
+    texts = [text for prompt in prompts.read(prompt_files) for text in (prompt.text, prompt.complex) if text]
+    held_out = HeldOut(map(plain, texts))
+    clean(DOWNLOADED, CLEANED_FOLDER, config, taken_down=read_takedowns(TAKEDOWNS), held_out=held_out)
 
 
-def clean(
-    parts: Path,
-    target: Path,
-    config: CleanParams,
-    *,
-    taken_down: Collection[str],
-    evaluation_prompts: Collection[str],
-) -> None:
-    """Measure every picture once, decide about all rows together, and write both sides.
+def clean(parts: Path, target: Path, config: CleanParams, *, taken_down: Takedowns, held_out: HeldOut) -> None:
+    """Measure every picture once, decide about all rows together, and write both sides, a shard at a time.
 
     Args:
         parts: shards of DOWNLOADS.
         target: folder of the outputs.
         config: settings.
-        taken_down: entries of the takedown list.
-        evaluation_prompts: prompt keys that must not be learned.
+        taken_down: the takedown list.
+        held_out: prompts that must not be learned.
     """
-    rows = _read_rows(parts)
-    facts = _measured(parts, rows)
-    candidates = [_candidate(row, known) for row, known in zip(rows.to_pylist(), facts.to_pylist(), strict=True)]
-    outcomes = cleaning.judge(candidates, config, taken_down=taken_down, evaluation_prompts=evaluation_prompts)
-    reasons = Counter(outcome.drop_reason for outcome in outcomes if outcome.drop_reason)
-    cleaned = samples.require_rows(_cleaned(rows, facts, outcomes), _emptied(len(outcomes), reasons))
-    tables.write(cleaned, target / "samples.parquet", CLEANED)
-    samples.drop(_with_reason(rows, outcomes), target / "dropped.parquet")
-    funnel = _funnel(len(outcomes), reasons)
-    splits = Counter(cleaned.column("split").to_pylist())
-    sources = Counter(cleaned.column("source").to_pylist())
-    groups = pc.count_distinct(cleaned.column("group")).as_py()
-    more = {"funnel": funnel, "splits": splits, "by_source": sources, "groups": groups}
-    samples.write_report(target / "report.json", len(outcomes), cleaned.num_rows, reasons, **more)
+    names, evidence, known = _examine(parts, taken_down.names, held_out)
+    judgement = deciding.judge(evidence, config, removed=taken_down.looks)
+    counted = np.unique(judgement.reasons[judgement.reasons != KEPT], return_counts=True)
+    reasons = Counter({REASONS[number]: int(count) for number, count in zip(*counted, strict=True)})
+    if reasons.total() == len(names):
+        raise EmptyResultError(_emptied(len(names), reasons))
+    tables.write(_dropped(names, judgement), target / "dropped.parquet", tables.DROPPED)
+    told: dict[str, Counter[str]] = {"splits": Counter(), "by_source": Counter()}
+    kept = _kept(parts, _Verdicts(names, evidence, judgement), config, told)
+    tables.write_in_order(kept, target / "samples.parquet", CLEANED)
+    funnel = _funnel(len(names), reasons)
+    groups = len(np.unique(judgement.groups[judgement.reasons == KEPT]))
+    more = {"funnel": funnel, "groups": groups, **told, **_takedown_figures(taken_down, known)}
+    samples.write_report(target / "report.json", len(names), told["splits"].total(), reasons, **more)
     _draw(funnel, target / "funnel.png")
-    cli.say(f"clean: {cleaned.num_rows:,} samples, {reasons.total():,} dropped")
+    cli.say(f"clean: {told['splits'].total():,} samples, {reasons.total():,} dropped")
 
 
-def _read_rows(parts: Path) -> pa.Table:
-    read = [(path.name, tables.read(path, DOWNLOADS_WITHOUT_IMAGE)) for path in tables.shards(parts)]
-    placed = [table.append_column(PLACED.field("part"), [[name] * table.num_rows]) for name, table in read]
-    return tables.check(pa.concat_tables(placed), PLACED)
+@dataclass(frozen=True)
+class _Verdicts:
+    """All rows' ids, evidence and judgement."""
+
+    names: pa.StringArray
+    evidence: Evidence
+    judgement: Judgement
 
 
-def _measured(parts: Path, rows: pa.Table) -> pa.Table:
+def _examine(parts: Path, taken_down: AbstractSet[str], held_out: HeldOut) -> tuple[pa.StringArray, Evidence, set[str]]:
+    """Ids and evidence of all rows, and the entries of the takedown list that mean one of them."""
+    paths = tables.shards(parts)
+    evidence = np.zeros(sum(tables.count(path) for path in paths), deciding.EVIDENCE)
+    store = ResultStore("clean", {"facts": "size, phash, 8 x 8 thumbnail"}, FACTS, code=(picture_facts, images))
+    names, known, start = list[pa.ChunkedArray](), set[str](), 0
+    for path in paths:
+        rows = tables.read(path, EXAMINED)
+        facts = _measured(path, rows, store)
+        evidence[start : start + rows.num_rows] = deciding.evidence_of(
+            rows, facts, taken_down=taken_down, held_out=held_out
+        )
+        known.update(name for row in deciding.names_of(rows) for name in row if name in taken_down)
+        names.append(rows.column(KEY))
+        start += rows.num_rows
+    return pa.chunked_array([chunk for column in names for chunk in column.chunks]).combine_chunks(), evidence, known
+
+
+def _measured(path: Path, rows: pa.Table, store: ResultStore) -> pa.Table:
     """The facts of each row's picture, in the order of the rows; equal bytes are measured once."""
     keys = rows.column("image_sha256").to_pylist()
     places = {key: index for index, key in reversed(list(enumerate(keys)))}
 
     def load(wanted: Sequence[str]) -> pa.Table:
-        chosen = rows.take([places[key] for key in wanted]).select([KEY, "part"])
-        pictures = samples.read_images(parts, chosen)
+        chosen = rows.take([places[key] for key in wanted]).select([KEY])
+        chosen = chosen.append_column("part", pa.array([path.name] * len(wanted), pa.string()))
+        pictures = samples.read_images(path.parent, chosen)
         return pa.table({ROW_KEY: list(wanted), "image": [pictures[name] for name in chosen.column(KEY).to_pylist()]})
 
-    store = ResultStore("clean", {"facts": "size, phash, 8 x 8 thumbnail"}, FACTS, code=(picture_facts, images))
-    return engine.run(lambda: measure, load, keys, store, batch=BATCH, label="clean")
+    return engine.run(lambda: measure, load, keys, store, batch=BATCH, label=f"clean {path.stem}")
 
 
-def _candidate(row: dict[str, Any], facts: dict[str, Any]) -> Candidate:
-    return Candidate(
-        sample_id=row[KEY],
-        image_sha256=row["image_sha256"],
-        names=frozenset((row[KEY], row["page_url"], row["image_url"], row["image_sha256"])),
-        prompt=row["complex_prompt"],
-        nsfw_level=row["nsfw_level"],
-        **{name: facts[name] for name in FACTS.names},
-    )
+def _dropped(names: pa.StringArray, judgement: Judgement) -> pa.Table:
+    rows = np.flatnonzero(judgement.reasons != KEPT)
+    reasons = pa.array(REASONS).take(pa.array(judgement.reasons[rows]))
+    return pa.Table.from_arrays([names.take(pa.array(rows)), reasons], schema=tables.DROPPED)
 
 
-def _cleaned(rows: pa.Table, facts: pa.Table, outcomes: Sequence[Outcome]) -> pa.Table:
-    extra = {
-        "split": [outcome.split for outcome in outcomes],
-        "group": [outcome.group for outcome in outcomes],
-        **{name: facts.column(name) for name in ("width", "height", "phash")},
-    }
-    columns = [extra[name] if name in extra else rows.column(name) for name in CLEANED.names]
-    table = tables.check(pa.table(columns, schema=CLEANED), CLEANED)
-    return table.filter(pa.array([outcome.drop_reason is None for outcome in outcomes], pa.bool_()))
+def _kept(parts: Path, verdicts: _Verdicts, config: CleanParams, told: dict[str, Counter[str]]) -> Iterator[pa.Table]:
+    """The samples, shard by shard; counts them by split and source."""
+    start, shares = 0, {"val_share": config.val_share, "test_share": config.test_share}
+    for path in tables.shards(parts):
+        rows = tables.read(path, PUBLISHED)
+        kept = start + np.flatnonzero(verdicts.judgement.reasons[start : start + rows.num_rows] == KEPT)
+        groups = verdicts.names.take(pa.array(verdicts.judgement.groups[kept]))
+        evidence = verdicts.evidence[kept]
+        extra = {
+            "split": [split_of(group, seed=config.seed, **shares) for group in groups.to_pylist()],
+            "group": groups,
+            "part": [path.name] * len(kept),
+            "width": evidence["width"],
+            "height": evidence["height"],
+            "phash": [f"{number:016x}" for number in evidence["phash"].tolist()],
+        }
+        rows, start = rows.take(pa.array(kept - start)), start + rows.num_rows
+        told["splits"].update(extra["split"])
+        told["by_source"].update(rows.column("source").to_pylist())
+        columns = [extra[name] if name in extra else rows.column(name) for name in CLEANED.names]
+        yield pa.table(columns, schema=CLEANED)
 
 
-def _with_reason(rows: pa.Table, outcomes: Sequence[Outcome]) -> pa.Table:
-    reasons = pa.array([outcome.drop_reason for outcome in outcomes], pa.string())
-    return rows.select([KEY]).append_column("drop_reason", reasons)
+def _takedown_figures(taken_down: Takedowns, known: AbstractSet[str]) -> dict[str, Any]:
+    """How many entries the list has, and those that mean no picture although nothing was removed for them yet."""
+    if not taken_down.names:
+        return {}
+    unknown = sorted(taken_down.names - taken_down.removed - known)
+    for entry in unknown:
+        cli.say(f"warning: {TAKEDOWNS} names {entry}, which is no id, address or SHA-256 of a downloaded picture")
+    return {"takedown": {"entries": len(taken_down.names), "without_picture": unknown}}
 
 
 def _emptied(total: int, reasons: Counter[str]) -> str:

@@ -26,6 +26,19 @@ def test_show_prints_a_stage_and_a_missing_one_is_one_line(tmp_path, monkeypatch
     assert capsys.readouterr().err.count("error: ") == 2
 
 
+def test_takedown_is_asked_with_its_entry_and_tells_a_mistake_in_one_line(tmp_path, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(app, "takedown", lambda sample, *, dry_run: asked.append((sample, dry_run)))
+    assert run("takedown", "lexica:1") == 0
+    assert run("takedown", "lexica:1", "--dry-run") == 0
+    assert asked == [("lexica:1", False), ("lexica:1", True)]
+    monkeypatch.undo()
+    shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    assert run("takedown", "nonsense") == 1
+    assert "is no sample id" in capsys.readouterr().err
+
+
 def test_doctor_fails_when_something_is_missing(monkeypatch, capsys):
     monkeypatch.setattr(settings, "examine", lambda _: [])
     for good, code in ((True, 0), (False, 1)):

@@ -1,6 +1,7 @@
 import io
 import struct
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +20,97 @@ def encoded(picture, kind="PNG", **options):
 def test_transparency_is_laid_on_white():
     picture = images.decode(encoded(Image.new("RGBA", (8, 8), (255, 0, 0, 0))))
     assert (picture.mode, picture.getpixel((0, 0))) == ("RGB", (255, 255, 255))
+
+
+def profile(colour_space=b"RGB "):
+    """An ICC matrix profile (ICC.1:2001-04) whose first channel is sRGB's green and whose second is its red."""
+    red, green, blue = (0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141)
+    white = (0.9642, 1.0, 0.8249)
+
+    def xyz(values):
+        return b"XYZ " + bytes(4) + struct.pack(">3i", *(round(value * 65536) for value in values))
+
+    curve = b"curv" + bytes(4) + struct.pack(">IH2x", 1, round(2.2 * 256))
+    text = b"text" + bytes(4) + b"none\0\0\0\0"
+    description = b"desc" + bytes(4) + struct.pack(">I", 5) + b"swap\0" + bytes(79)
+    tags = [(b"desc", description), (b"cprt", text), (b"wtpt", xyz(white))]
+    tags += [(b"rXYZ", xyz(green)), (b"gXYZ", xyz(red)), (b"bXYZ", xyz(blue))]
+    tags += [(name, curve) for name in (b"rTRC", b"gTRC", b"bTRC", b"kTRC")]
+    table, body = struct.pack(">I", len(tags)), b""
+    for name, content in tags:
+        table += name + struct.pack(">2I", 128 + 4 + 12 * len(tags) + len(body), len(content))
+        body += content
+    head = struct.pack(">I4sI4s4s4s", 0, bytes(4), 0x02100000, b"mntr", colour_space, b"XYZ ")
+    head = head.ljust(36, b"\0") + b"acsp"
+    head = head.ljust(68, b"\0") + struct.pack(">3i", *(round(value * 65536) for value in white))
+    whole = head.ljust(128, b"\0") + table + body
+    return struct.pack(">I", len(whole)) + whole[4:]
+
+
+def near(colour, expected, *, by=12):
+    return max(abs(one - other) for one, other in zip(colour, expected, strict=True)) <= by
+
+
+@pytest.mark.parametrize(("mode", "colour"), [("RGB", (255, 0, 0)), ("RGBA", (255, 0, 0, 255))])
+def test_colours_go_through_the_pictures_own_profile(mode, colour):
+    content = encoded(Image.new(mode, (8, 8), colour), icc_profile=profile())
+    assert near(images.decode(content).getpixel((3, 3)), (0, 255, 0))
+    assert images.decode(encoded(Image.new(mode, (8, 8), colour))).getpixel((3, 3)) == (255, 0, 0)
+
+
+def test_a_palette_goes_through_its_profile_too():
+    picture = Image.new("P", (8, 8), 0)
+    picture.putpalette([0, 255, 0])
+    assert near(images.decode(encoded(picture, icc_profile=profile())).getpixel((0, 0)), (255, 0, 0))
+
+
+def test_grey_pictures_have_grey_profiles():
+    decoded = images.decode(encoded(Image.new("L", (8, 8), 128), icc_profile=profile(b"GRAY")))
+    assert decoded.mode == "RGB"
+    assert near(decoded.getpixel((0, 0)), (128, 128, 128))
+
+
+@pytest.mark.parametrize("content", [b"no profile", profile()[:200], profile(b"CMYK")])
+def test_a_damaged_or_foreign_profile_is_left_aside(content):
+    decoded = images.decode(encoded(Image.new("RGB", (8, 8), (255, 0, 0)), icc_profile=content))
+    assert decoded.getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_half_transparent_colours_go_through_the_profile_before_they_are_mixed():
+    content = encoded(Image.new("RGBA", (8, 8), (255, 0, 0, 128)), icc_profile=profile())
+    assert near(images.decode(content).getpixel((0, 0)), (127, 255, 127))
+
+
+@pytest.mark.parametrize("value", [0, 40_000, 65_535])
+def test_of_sixteen_bit_grey_the_upper_bits_count(value):
+    picture = Image.fromarray(np.full((8, 8), value, np.uint16))
+    assert images.decode(encoded(picture)).getpixel((0, 0)) == (value >> 8,) * 3
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "expected"),
+    [
+        ("LA", (0, 0), (255, 255, 255)),
+        ("L", 77, (77, 77, 77)),
+        ("1", 1, (255, 255, 255)),
+    ],
+)
+def test_every_mode_becomes_rgb_on_white(mode, colour, expected):
+    decoded = images.decode(encoded(Image.new(mode, (8, 8), colour)))
+    assert (decoded.mode, decoded.getpixel((0, 0))) == ("RGB", expected)
+
+
+def test_cmyk_becomes_rgb():
+    assert near(
+        images.decode(encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG")).getpixel((4, 4)), (255, 0, 0)
+    )
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "AVIF"])
+def test_the_first_frame_of_other_animations_is_taken_too(kind):
+    frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
+    content = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+    assert near(images.decode(content).getpixel((9, 9)), (255, 0, 0), by=25)
 
 
 def test_the_camera_rotation_is_applied():
@@ -40,8 +132,10 @@ def test_the_first_frame_of_an_animation_is_taken():
     [
         (b"<html>Just a moment...</html>", "no_image"),
         (b"", "no_image"),
+        (encoded(Image.new("RGB", (8, 8)), "TIFF"), "no_image"),
         (encoded(Image.effect_noise((64, 64), 50))[:900], "broken_image"),
         (encoded(Image.new("1", (9000, 9000))), "too_many_pixels"),
+        (encoded(Image.new("1", (9600, 9600))), "too_many_pixels"),  # where Pillow itself only warns
         (encoded(Image.new("1", (20000, 20000))), "too_many_pixels"),
     ],
 )

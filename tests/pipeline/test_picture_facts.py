@@ -3,7 +3,8 @@ import io
 import pyarrow as pa
 from PIL import Image, ImageDraw
 
-from pipeline.picture_facts import FACTS_KEYED, THUMBNAIL_BYTES, measure
+from pipeline.looks import THUMBNAIL_BYTES
+from pipeline.picture_facts import FACTS_KEYED, measure
 
 
 def _picture(side=64, kind="PNG", **options):

@@ -110,3 +110,22 @@ def test_a_model_whose_content_changed_is_refused(project):
 def test_hub_models_are_compared_when_their_config_can_be_reached(project, monkeypatch):
     monkeypatch.setattr(llm, "layer_count", lambda *_: 12)
     assert "must be 1 to 12" in faults(project)[0]
+
+
+def test_an_import_must_lie_on_this_machine(project):
+    section = (
+        "  mine: {kind: png_folder, path: nowhere, revision: a, access_basis: own, licence: CC0-1.0, max_records: 9, "
+        "licence_url: https://a.example/l, page_url: https://a.example}\n"
+    )
+    edit(project, "sources:\n  enabled: [", f"sources:\n{section}  enabled: [mine, ")
+    assert faults(project) == [
+        f"sources.mine.path names no folder and no file on this machine: nowhere ({project}, line 5)"
+    ]
+    Path("nowhere").mkdir()
+    assert settings.examine(project) == []
+
+
+def test_cleaning_that_wants_more_than_download_asks_for_is_refused(project):
+    edit(project, "min_side_px: 48", "min_side_px: 65")
+    (line,) = faults(project)
+    assert line.startswith("clean.min_side_px must be at most image.side_px (64)")

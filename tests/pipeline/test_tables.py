@@ -122,3 +122,17 @@ def test_pictures_stay_readable_one_by_one(tmp_path):
     table = table.append_column("image", pa.array([{"bytes": b"x" * 10, "path": None}] * 250, tables.IMAGE))
     (path,) = tables.write_shards([table], tmp_path / "parts", shape, rows=1000)
     assert pa.parquet.ParquetFile(path).num_row_groups == 3
+
+
+def test_rows_are_counted_and_what_is_no_table_is_told(tmp_path):
+    tables.write(tables.from_rows([], tables.DROPPED), tmp_path / "none.parquet", tables.DROPPED)
+    assert tables.count(tmp_path / "none.parquet") == 0
+    with pytest.raises(InputError, match="is missing"):
+        tables.count(tmp_path / "missing.parquet")
+    (tmp_path / "text.parquet").write_text("no table")
+    with pytest.raises(InputError, match="is not a Parquet file"):
+        tables.count(tmp_path / "text.parquet")
+
+
+def test_a_part_of_a_schema_keeps_its_order():
+    assert tables.select(tables.DROPPED, ["drop_reason", "unknown", "sample_id"]).names == tables.DROPPED.names

@@ -127,3 +127,29 @@ def test_the_device_is_the_named_one(monkeypatch):
     assert engine.device(config.model_copy(update={"device": "auto"})) == "cuda"
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert engine.device(config.model_copy(update={"device": "auto"})) == "cpu"
+
+
+def test_the_index_finds_every_key_also_after_many_chunks(monkeypatch):
+    index = work._Index()
+    for chunk in range(40):
+        index.add([f"{chunk}-{row}" for row in range(300)], chunk)
+    assert len(index._digests) > 0
+    assert [index[f"{chunk}-7"] for chunk in (0, 17, 39)] == [(0, 7), (17, 7), (39, 7)]
+    assert "40-0" not in index
+
+
+def test_a_later_chunk_replaces_an_earlier_row():
+    index = work._Index()
+    index.add(["a"] + [f"fill {number}" for number in range(5000)], 0)
+    index.add(["a"], 1)
+    assert index["a"] == (1, 0)
+    index.add([f"more {number}" for number in range(5000)], 2)
+    assert index["a"] == (1, 0)
+
+
+def test_a_chunk_is_read_once_however_often_the_store_is_locked(monkeypatch):
+    store = ResultStore("caption", {}, COLUMNS)
+    store.add(rows(store, a=1))
+    monkeypatch.setattr(work.pq, "read_table", None)
+    with store.locked():
+        assert store.missing(["a"]) == []

@@ -7,9 +7,10 @@ import pytest
 from PIL import Image, ImageDraw
 
 from pipeline import params, samples, tables
-from pipeline.cleaning import CLEANED, CleanParams
+from pipeline.cleaning import CLEANED, CleanParams, HeldOut
 from pipeline.downloading import DOWNLOADS
 from pipeline.errors import EmptyResultError, InputError
+from pipeline.takedown_list import Takedowns
 from stages import clean
 from tests.pipeline.made_records import record
 
@@ -74,8 +75,8 @@ def _config(**changes):
 
 
 def _clean(parts, target, **changes):
-    taken_down = ["https://image.lexica.art/i"]
-    clean.clean(parts, target, _config(**changes), taken_down=taken_down, evaluation_prompts=["held out"])
+    taken_down = Takedowns(frozenset({"https://image.lexica.art/i"}))
+    clean.clean(parts, target, _config(**changes), taken_down=taken_down, held_out=HeldOut(["held out"]))
 
 
 def test_each_fault_has_its_reason_and_the_rest_are_samples(tmp_path):
@@ -148,6 +149,30 @@ def test_main_keeps_evaluation_prompts_apart(tmp_path, monkeypatch):
         "evaluation_prompt",
         "evaluation_prompt",
     )
+
+
+def _with_takedowns(tmp_path, *names, removed=()):
+    taken_down = Takedowns(frozenset({*names, *removed}), frozenset(removed))
+    clean.clean(_parts(tmp_path), tmp_path / "out", _config(), taken_down=taken_down, held_out=HeldOut([]))
+    dropped = tables.read(tmp_path / "out/dropped.parquet", tables.DROPPED).to_pylist()
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    return {row["sample_id"]: row["drop_reason"] for row in dropped}, report
+
+
+@pytest.mark.parametrize("entry", ["lexica:b", "https://lexica.art/prompt/b", sha256(_picture(1)).hexdigest()])
+def test_near_copies_of_what_is_taken_down_go_too(tmp_path, entry):
+    reasons, report = _with_takedowns(tmp_path, entry)
+    assert [reasons[f"lexica:{name}"] for name in "bcd"] == ["takedown", "takedown", "takedown_copy"]
+    assert report["takedown"] == {"entries": 1, "without_picture": []}
+
+
+def test_an_entry_that_means_no_picture_is_told(tmp_path, capsys):
+    reasons, report = _with_takedowns(tmp_path, "lexica:nobody", removed=["lexica:removed"])
+    assert "takedown" not in reasons.values()
+    assert report["takedown"] == {"entries": 2, "without_picture": ["lexica:nobody"]}
+    told = capsys.readouterr().err
+    assert "takedown.txt names lexica:nobody, which is no id, address or SHA-256" in told
+    assert "lexica:removed" not in told
 
 
 def test_missing_pictures_are_told(tmp_path):

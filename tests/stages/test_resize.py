@@ -35,8 +35,16 @@ def reports(tmp_path):
 def run(tmp_path, config=PNG, count=6, **options):
     source = reviewed(tmp_path / "verdicts.parquet", range(count), **options)
     parts = pairs.download(tmp_path / "download", range(count))
-    resize(source, parts, reports(tmp_path), tmp_path / "out", config)
+    told = {"cleaned": cleaned(tmp_path, range(count)), "reports": reports(tmp_path)}
+    resize(source, parts, tmp_path / "out", config, **told)
     return tmp_path / "out"
+
+
+def cleaned(tmp_path, numbers):
+    more = {"licence_url": "https://example.org/terms", "access_basis": "public API"}
+    rows = [{name: ({**pairs.sample(n), **more})[name] for name in stage.ORIGINS.names} for n in numbers]
+    tables.write(tables.from_rows(rows, stage.ORIGINS), tmp_path / "samples.parquet", stage.ORIGINS)
+    return tmp_path / "samples.parquet"
 
 
 def test_kept_samples_become_squares_of_one_size(tmp_path):
@@ -66,6 +74,8 @@ def test_the_card_counts_what_is_there(tmp_path):
     text = (run(tmp_path) / "README.md").read_text()
     assert "| civitai | as stated by the author | 3 |" in text
     assert "| clean | 300 | 260 | near_duplicate 40 |" in text
+    licences = (tmp_path / "out" / "LICENSE.md").read_text()
+    assert "| lexica | CC0 | https://example.org/terms | public API | 3 |" in licences
 
 
 def test_many_samples_go_through_in_steps(tmp_path, monkeypatch):
@@ -87,4 +97,11 @@ def test_a_missing_report_is_told(tmp_path):
     source = reviewed(tmp_path / "verdicts.parquet", range(2))
     parts = pairs.download(tmp_path / "download", range(2))
     with pytest.raises(InputError, match=r"report.json is missing"):
-        resize(source, parts, [tmp_path / "clean" / "report.json"], tmp_path / "out", PNG)
+        resize(
+            source,
+            parts,
+            tmp_path / "out",
+            PNG,
+            cleaned=cleaned(tmp_path, range(2)),
+            reports=[tmp_path / "clean/report.json"],
+        )

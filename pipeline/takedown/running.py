@@ -1,0 +1,234 @@
+"""``sur takedown <id|url|sha256>``: what goes, the going, and the proof.
+
+The order makes a kill harmless: the traces are written down first, then the entry into the takedown list, then things
+go; the same command goes on with what was written down until the proof finds nothing.
+"""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import partial
+from pathlib import Path
+
+from pipeline import work
+from pipeline.cleaning import CleanParams
+from pipeline.errors import InputError
+from pipeline.files import digest, read_json, write_json
+from pipeline.images import ImageParams
+from pipeline.params import load
+from pipeline.takedown import caches, stores
+from pipeline.takedown.identifying import Sources, identify, tables_among
+from pipeline.takedown.searching import PARQUET, files, holds, kind
+from pipeline.takedown.stores import Step
+from pipeline.takedown.traces import Traces
+from pipeline.takedown_list import add
+
+DATA, REVIEW_PICTURES, EXPERIMENTS = Path("data"), Path("review-pictures"), Path(".dvc/tmp/exps")
+SHOWN = 20
+CACHED = "DVC cache"
+LIMITS = """What this command cannot reach: DVC remotes (dvc gc --workspace --cloud removes what dvc.lock does not
+name), other clones, copies of the data set and of adapters that were given away, and git's history, which holds
+figures, verdicts on hashes and the takedown list. Contact sheets in the DVC cache went by the run that drew them: a
+sheet of which neither dvc.lock nor DVC's record of runs tells is found by no search. The LLM's vector of a caption that
+other samples have too stays theirs."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where traces can be."""
+
+    root: Path
+    work: Path
+    cache: Path | None
+
+    def searched(self) -> dict[str, list[Path]]:
+        """All files that are searched, by the place's name."""
+        journals = self.work / stores.JOURNALS
+        found = {
+            str(DATA): files(self.root / DATA),
+            str(REVIEW_PICTURES): files(self.root / REVIEW_PICTURES),
+            "the work store": [path for path in files(self.work) if journals not in path.parents],
+            str(EXPERIMENTS): files(self.root / EXPERIMENTS),
+        }
+        return found | ({"the DVC cache": caches.objects(self.cache)} if self.cache else {})
+
+
+def takedown(asked: str, *, dry_run: bool, today: date | None = None) -> None:
+    """Remove a sample and everything made from it, here and now.
+
+    Args:
+        asked: a sample id, the address of a picture or its page, or the SHA-256 of a picture.
+        dry_run: say what would go and touch nothing.
+        today: the date to write down.
+
+    Raises:
+        InputError: DVC is running, or something is left at the end.
+    """
+    root = Path()
+    if busy := caches.running(root):
+        raise InputError(f"DVC is running ({busy[0]}): wait for it, or its outputs come back")
+    places = Places(root, work.root(), caches.folder(root))
+    journal = places.work / stores.JOURNALS / f"{digest(asked)}.json"
+    traces = _traces(asked, places, journal)
+    plan = _plan(places, traces)
+    _tell(asked, traces, plan, dry_run=dry_run)
+    if dry_run:
+        return
+    write_json(journal, traces.as_json())
+    _note(asked, traces, today or datetime.now(UTC).date())
+    for step in plan:
+        step.act()
+    _prove(places, traces)
+    journal.unlink()
+    _tell_what_follows(traces, plan)
+
+
+def _traces(asked: str, places: Places, journal: Path) -> Traces:
+    """What is found now and what an earlier, killed takedown had written down."""
+    searched = places.searched()
+    tables = tables_among(path for name in (str(DATA), "the DVC cache") for path in searched.get(name, []))
+    chunks = (
+        [path for path in files(places.work / stage) if kind(path) == PARQUET]
+        for stage in ("download", "clean", "caption")
+    )
+    traces = identify(asked, Sources(tables, *chunks), load(CleanParams, "clean"), load(ImageParams, "image"))
+    if places.cache:
+        known = caches.runs(places.root, places.cache)
+        traces.adapters = caches.learned_from(tables, known, searched["the DVC cache"], traces)
+    if journal.is_file():
+        traces |= Traces.from_json(read_json(journal))
+    return traces
+
+
+def _plan(places: Places, traces: Traces) -> list[Step]:
+    searched = places.searched()
+    plan = _workspace_steps(searched[str(DATA)], places, traces)
+    for path in searched[str(REVIEW_PICTURES)]:
+        if holds(path, traces):
+            plan.append(Step(path, "file", path.unlink))
+    plan += stores.steps(places.work, traces)
+    if places.cache:
+        stored = searched["the DVC cache"]
+        condemned = {path for path in stored if holds(path, traces)}
+        condemned |= caches.related(condemned, caches.runs(places.root, places.cache), stored)
+        plan += [Step(path, CACHED, partial(path.unlink, missing_ok=True)) for path in sorted(condemned)]
+    return plan
+
+
+def _workspace_steps(paths: list[Path], places: Places, traces: Traces) -> list[Step]:
+    """Tables lose their rows; of other outputs each goes that shows a sample, or may: sheets and charts beside them.
+
+    Tables stay for the sake of the next takedown: they tell what was made from the other samples.
+    """
+    outs = _outs(places)
+    hits = [path for path in paths if holds(path, traces) and caches.ADAPTER not in path.as_posix()]
+    rows = [path for path in hits if stores.is_table(path)]
+    stages = {path.parts[1] for path in hits} | ({"report"} if hits else set())
+    drawn = [path for path in paths if path.suffix in caches.PICTURES and path.parts[1] in stages]
+    gone = sorted({_out_of(path, outs) for path in [*hits, *drawn] if path not in rows})
+    return [
+        *(Step(path, "rows", partial(stores.filter_table, path, traces)) for path in rows),
+        *(Step(path, "output", partial(_discard, path)) for path in gone),
+    ]
+
+
+def _outs(places: Places) -> set[Path]:
+    known = caches.runs(places.root, places.cache) if places.cache else []
+    return {Path(path) for run in known if run.place == "dvc.lock" for path in run.outs}
+
+
+def _out_of(path: Path, outs: set[Path]) -> Path:
+    """The whole output that a file belongs to: half an output would be taken for all of it."""
+    return next((folder for folder in (path, *path.parents) if folder in outs), path)
+
+
+def _discard(path: Path) -> None:
+    import shutil
+
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _note(asked: str, traces: Traces, today: date) -> None:
+    more = f" with {len(traces.copies)} near copies" if traces.copies else ""
+    entries = [asked, *sorted(traces.ids | traces.addresses | traces.pictures), *sorted(traces.looks)]
+    add(entries, f"{asked} was removed{more}", on=today)
+
+
+def _prove(places: Places, traces: Traces) -> None:
+    """Search everything again.
+
+    Raises:
+        InputError: something is left; the lines before say where.
+    """
+    left = []
+    for name, paths in places.searched().items():
+        found = [path for path in paths if path.name != "lock" and _still_holds(path, traces)]
+        size = sum(path.stat().st_size for path in paths) / 1e6
+        verdict = f"{len(found)} hold it" if found else "nothing left"
+        _print(f"searched {name}: {len(paths):,} files, {size:,.1f} MB: {verdict}")
+        left += found
+    for path in left:
+        _print(f"  left: {path}: {_remedy(path)}")
+    if left:
+        raise InputError(f"{len(left)} files still hold the sample, see above; then run the same command again")
+
+
+def _still_holds(path: Path, traces: Traces) -> bool:
+    if caches.ADAPTER in path.as_posix():
+        return False  # weights: told of by name
+    if kind(path) == PARQUET and path.name.startswith("chunk-"):
+        return stores.chunk_holds(path, traces)
+    return holds(path, traces)
+
+
+def _remedy(path: Path) -> str:
+    if path.is_relative_to(EXPERIMENTS):
+        return f"a queued experiment's copy; dvc queue remove --all, then rm -r {EXPERIMENTS}"
+    return f"rm {path}"
+
+
+def _tell(asked: str, traces: Traces, plan: list[Step], *, dry_run: bool) -> None:
+    if not plan and not traces.copies:
+        _print(f"nothing here holds {asked}; the takedown list keeps it out from now on")
+        return
+    _print(f"{asked}: {_listing(traces.ids - traces.copies)}")
+    if traces.copies:
+        _print(f"near copies go too: {_listing(traces.copies)}")
+    word = "would go" if dry_run else "goes"
+    for step in plan:
+        if step.what != CACHED:
+            _print(f"  {word}: {step.path} ({step.what})")
+    if cached := [step.path for step in plan if step.what == CACHED]:
+        size = sum(path.stat().st_size for path in cached) / 1e6
+        _print(
+            f"  {word}: {len(cached)} objects of the DVC cache, {size:,.1f} MB; git commits that name them lose them"
+        )
+    for adapter in sorted(traces.adapters):
+        _print(f"  stays, was trained with it and cannot forget: {adapter}")
+
+
+def _listing(names: Iterable[str]) -> str:
+    shown = sorted(names)
+    more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
+    return f"{len(shown)} samples: {', '.join(shown[:SHOWN])}{more}"
+
+
+def _tell_what_follows(traces: Traces, plan: list[Step]) -> None:
+    records = sorted({step.path.parts[2] for step in plan if step.path.parts[:2] == ("data", "scrape")})
+    commit = f"dvc commit -f {' '.join(f'scrape@{name}' for name in records)} && " if records else ""
+    _print(f"now run: {commit}dvc repro")
+    if traces.adapters:
+        _print("(it trains anew; delete the older adapters named above, and withdraw those that were given away)")
+    if records:
+        _print(
+            "(the commit keeps the records as they are now; without it DVC would ask the sites for everything again)"
+        )
+    _print(LIMITS)
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
