@@ -127,6 +127,7 @@ def test_equal_quality_is_tested_where_the_bases_pictures_differ(tmp_path: Path)
         "difference": 0.0,
         "margin": pytest.approx(0.2 * np.std([0.3, 0.8], ddof=1), rel=1e-5),
         "p": 0.0,
+        "p_not_worse": 0.0,
     }
 
 
