@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
 RUN := $(THREADS) PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: setup check test repro truth evidence ablation layers compare bench miniature clean
+.PHONY: setup check test repro truth choice evidence ablation layers compare bench miniature clean
 
 setup: $(STAMP)
 
@@ -39,6 +39,9 @@ truth: setup
 
 # Studies: what is finished is not run again; each writes its page, figures and chart into docs/studies/. The data that
 # all rows share is made once, before them.
+choice: repro
+	$(RUN) sur study choice --jobs $(JOBS)
+
 evidence: repro
 	$(RUN) sur study seeds --jobs $(JOBS)
 	$(RUN) sur study paper-values --jobs $(JOBS)

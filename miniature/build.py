@@ -90,6 +90,7 @@ def build_diffusion(out: Path, session: Session) -> None:
     parts, reader = train_diffusion.build(out / "diffusion", session)
     quality = measures.autoencoder(parts["vae"]) | measures.text_encoder(reader, parts["tokenizer"])
     quality |= measures.diffusion(parts) | judge_measures.oracle() | judge_measures.quality_score()
+    quality |= judge_measures.quality_decoded(parts)
     quality |= {name: value for name, value in judge_measures.oracle_degraded(parts).items() if "_all_" in name}
     trainings = {
         "text encoder, keyword lists": train_text_encoder.PLAN,

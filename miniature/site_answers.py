@@ -74,6 +74,39 @@ def _lexica_image(post: Post) -> dict[str, Any]:
     return {key: value for key, value in image.items() if key not in optional}
 
 
+def lexica_infinite(asked: Mapping[str, Any]) -> str:
+    """``POST /api/infinite-prompts``: pictures and prompts side by side, 50 at a time, with a cursor."""
+    words, start = str(asked.get("text", "")).lower().split(), int(asked.get("cursor", 0))
+    ranked = sorted(posts_of("lexica"), key=lambda post: _rank(post, words))
+    found = ranked[start : start + LEXICA_RESULTS]
+    answer = {"prompts": [_lexica_prompt(post) for post in found], "images": [_infinite_image(post) for post in found]}
+    more = {"nextCursor": start + LEXICA_RESULTS} if start + LEXICA_RESULTS < len(ranked) else {}
+    return json.dumps({**answer, **more})
+
+
+def _infinite_image(post: Post) -> dict[str, Any]:
+    width, height = width_and_height(post)
+    return {"id": post.source_id, "promptid": post.image_name, "width": width, "height": height, "userid": post.author}
+
+
+def _lexica_prompt(post: Post) -> dict[str, Any]:
+    width, height = width_and_height(post)
+    return {
+        "id": post.image_name,
+        "prompt": post.prompt,
+        "negativePrompt": "blurry, noisy",
+        "timestamp": f"{date_of(post).isoformat()}T12:00:00.000Z",
+        "grid": post.fault == "grid",
+        "seed": str(post.seed),
+        "c": 7,
+        "model": "lexica-aperture-v2",
+        "width": width,
+        "height": height,
+        "is_private": False,
+        "images": [{"id": post.source_id}],
+    }
+
+
 def civitai_images(query: Mapping[str, str]) -> str:
     """``/api/v1/images``: by cursor; prompts only with ``withMeta=true``; ratings by bit mask, PG if none is given.
 

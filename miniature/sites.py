@@ -3,6 +3,7 @@
 ``serve()`` is what ``sources.<name>.serve: miniature.sites`` in params.yaml means.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -84,6 +85,13 @@ def answer(host: str, target: str) -> Answer | None:
     return site_pictures.file_of(post) if post else None
 
 
+def posted(host: str, target: str, content: bytes) -> Answer | None:
+    """As :func:`answer`, to JSON that is sent to an address."""
+    if (host, target) != ("lexica.art", "/api/infinite-prompts"):
+        return None
+    return site_answers.lexica_infinite(json.loads(content)).encode(), JSON
+
+
 def _page(text: str | None) -> Answer | None:
     return (text.encode(), HTML) if text is not None else None
 
@@ -104,7 +112,13 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = 65536
 
     def do_GET(self) -> None:
-        found = answer(self.headers.get("Host", ""), self.path)
+        self._give(answer(self.headers.get("Host", ""), self.path))
+
+    def do_POST(self) -> None:
+        content = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        self._give(posted(self.headers.get("Host", ""), self.path, content))
+
+    def _give(self, found: Answer | None) -> None:
         content, kind = found or (b"not found", TEXT)
         self.send_response(200 if found else 404)
         self.send_header("Content-Type", kind)

@@ -20,7 +20,7 @@ from miniature.language import complex_prompt
 from miniature.training import Loss, Plan, Session, device, digest_of, train
 from miniature.world import Scene, draw, sample_scene
 
-PLAN = Plan(steps=3000, batch_size=64, learning_rate=1e-3, warmup_steps=100, ema=0.995)
+PLAN = Plan(steps=1500, batch_size=64, learning_rate=1e-3, warmup_steps=100, ema=0.995)
 PICTURES = 16_000
 DROPOUT = 0.5
 """Share of prompts replaced by "", so that the condition's content is learned too (section 3.3 of the paper)."""

@@ -1,8 +1,7 @@
 """Train the autoencoder on drawn pictures: first as a whole, then its decoder alone on blurred latents.
 
 The second part sharpens the pictures and makes the decoder bear the small faults of generated latents; the latents
-themselves, and all that was learned on them, stay as they are. Its errors are measured in units of each picture's own
-contrast: by absolute errors a faint edge costs little, and yellow on white came out much softer than red on black.
+themselves, and all that was learned on them, stay as they are.
 """
 
 import random
@@ -23,8 +22,6 @@ KL_WEIGHT = 3e-4
 """Weight of the mean KL divergence of a latent value beside the mean reconstruction error of a pixel value."""
 LATENT_NOISE = 0.2
 """Noise added for the decoder, in standard deviations of the latents."""
-LEAST_CONTRAST = 0.1
-"""Of values from -1 to 1: pictures of less contrast, as measured by `contrast`, do not count more."""
 
 
 def build(session: Session, *, variant: Variant = MAIN, plan: Plan = PLAN) -> Any:
@@ -43,7 +40,7 @@ def sharpen(model: Any, session: Session, *, variant: Variant = MAIN, plan: Plan
     """Train the decoder on."""
     came_from = digest_of(model.state_dict())
     step: Loss = lambda rng, noise: decoder_loss(model, rng, noise, plan.batch_size, style=variant.style)  # noqa: E731
-    train(variant.training("decoder"), model, step, plan, session, inputs=f"{came_from} absolute, by contrast")
+    train(variant.training("decoder"), model, step, plan, session, inputs=came_from)
 
 
 def loss(model: Any, rng: random.Random, noise: torch.Generator, size: int, *, style: Style = "flat") -> Tensor:
@@ -57,28 +54,12 @@ def loss(model: Any, rng: random.Random, noise: torch.Generator, size: int, *, s
 
 
 def decoder_loss(model: Any, rng: random.Random, noise: torch.Generator, size: int, *, style: Style = "flat") -> Tensor:
-    """Mean absolute error in units of contrast, from latents that the frozen encoder made and noise disturbed.
-
-    Where noise leaves open on which side of an edge a pixel lies, the least absolute error is one of the two colours,
-    whereas the least squared error is a blend of them.
-    """
+    """Reconstruction error from latents that the frozen encoder made and noise disturbed."""
     images = pictures.batch(rng, size, style=style)[1].to(device())
     with torch.no_grad():
         latents = model.encode(images).latent_dist.mean
     spread = LATENT_NOISE / model.config.scaling_factor
-    decoded = model.decode(latents + spread * _noise_like(latents, noise)).sample
-    value: Tensor = ((decoded - images).abs() / contrast(images)).mean()
-    return value
-
-
-def contrast(images: Tensor) -> Tensor:
-    """Standard deviation of each picture's pixels around its mean colour: (batch, 1, 1, 1), `LEAST_CONTRAST` or more.
-
-    Args:
-        images: (batch, 3, height, width), -1 to 1.
-    """
-    spread = images.var(dim=(2, 3), correction=0, keepdim=True).mean(dim=1, keepdim=True).sqrt()
-    return spread.clamp(min=LEAST_CONTRAST)
+    return reconstruction_error(model.decode(latents + spread * _noise_like(latents, noise)).sample, images)
 
 
 def reconstruction_error(decoded: Tensor, images: Tensor) -> Tensor:

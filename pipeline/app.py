@@ -1,4 +1,4 @@
-"""The ``sur`` command: look at outputs, generate pictures, remove samples, run studies, see what this machine lacks."""
+"""The ``sur`` command: look at outputs, generate pictures, run studies, retry downloads, remove samples, and so on."""
 
 import argparse
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from pipeline import cli, diffusion, doctor, engine, files, images, sampling, settings, show, work
+from pipeline import cli, diffusion, doctor, engine, files, images, retrying, sampling, settings, show, work
 from pipeline.adapters import folder
 from pipeline.params import PARAMS, load
 from pipeline.studies import running
@@ -26,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             code = cli.guarded(lambda: _show(parsed.stage, parsed.sample_id))
         case "generate":
             code = cli.guarded(lambda: generate(parsed.prompt, parsed.seed, parsed.eta, parsed.adapter, parsed.out))
+        case "retry-failed":
+            code = cli.guarded(lambda: retrying.retry_failed(final=parsed.all))
         case "takedown":
             code = cli.guarded(lambda: takedown(parsed.sample, dry_run=parsed.dry_run))
         case "study":
@@ -58,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     studied.add_argument("--again", action="store_true", help="forget finished experiments and run them too")
     studied.add_argument("--out", type=Path, default=running.TARGET, help="folder of the page (default %(default)s)")
+    again = commands.add_parser("retry-failed", help="ask again for pictures that failed and may come now")
+    again.add_argument("--all", action="store_true", help="also for those that were gone, refused or not for training")
     commands.add_parser("doctor", help="what is missing on this machine")
     return parser
 

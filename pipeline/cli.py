@@ -15,20 +15,29 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 WRITE_FAILED = ("No space left on device", "file write failed")  # in the words of safetensors and of torch
 
 
-def run(main: Callable[..., None], doc: str | None, arguments: Mapping[str, str] | None = None) -> None:
+def run(
+    main: Callable[..., None],
+    doc: str | None,
+    arguments: Mapping[str, str] | None = None,
+    flags: Mapping[str, str] | None = None,
+) -> None:
     """Run ``main`` as a command and end the process with its exit code.
 
     Args:
-        main: called with one string for each entry of ``arguments``, in their order.
+        main: called with one string for each entry of ``arguments``, in their order, and a keyword for each flag.
         doc: the module's docstring, shown by ``--help``.
         arguments: name and help text of each positional argument.
+        flags: name and help text of each switch, off unless given.
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = list(arguments or {})
     for name in names:
         parser.add_argument(name, help=(arguments or {})[name])
+    for name, text in (flags or {}).items():
+        parser.add_argument(f"--{name}", action="store_true", help=text)
     parsed = parser.parse_args()
-    raise SystemExit(guarded(lambda: main(*(getattr(parsed, name) for name in names))))
+    given = {name: getattr(parsed, name) for name in flags or {}}
+    raise SystemExit(guarded(lambda: main(*(getattr(parsed, name) for name in names), **given)))
 
 
 def guarded(action: Callable[[], None]) -> int:

@@ -1,20 +1,19 @@
-"""Getting the pictures of records: in parallel, each kept in the work store as soon as it is there."""
+"""Records with their pictures: where each is asked for, what is a picture, and the tables of what came and what not."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
 import pyarrow as pa
 from pydantic import Field
 
-from pipeline import cli, tables
-from pipeline.http import FetchError, Response, host_of
+from pipeline import tables
+from pipeline.http import host_of
 from pipeline.params import Section, Share
+from pipeline.picture_store import Failure, PictureStore
+from pipeline.sources import renditions
 from pipeline.sources.record import RECORDS
 from pipeline.tables import IMAGE, KEY, column
-from pipeline.work import ROW_KEY, ResultStore
 
 DOWNLOADS = tables.extend(
     RECORDS,
@@ -32,9 +31,6 @@ FAILURES = tables.schema(
     column("reason", pa.string(), "one word; counted in report.json"),
     column("attempts", pa.int32(), "how often it was asked for"),
 )
-STORED = tables.schema(column("content", pa.binary(), "the picture's bytes"))
-BATCH = 64  # pictures that a kill can cost
-
 _SIGNATURES = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff", "gif": b"GIF8", "bmp": b"BM"}
 _RIFF_KINDS = {b"WEBP": "webp"}
 _FTYP_KINDS = {b"avif": "avif", b"heic": "heic"}
@@ -44,7 +40,7 @@ class DownloadParams(Section):
     """Section ``download`` of params.yaml."""
 
     timeout_s: float = Field(gt=0.0, le=3600.0)
-    """Seconds for one attempt at one picture, the body included."""
+    """Seconds for one attempt at one picture in all: connection, headers and body."""
 
     attempts: int = Field(ge=1, le=20)
     """Attempts at one picture; between them a random wait that grows to 60 s."""
@@ -59,16 +55,6 @@ class DownloadParams(Section):
     """Below this share of pictures the stage fails instead of going on with a torso."""
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A picture that did not come."""
-
-    url: str
-    reason: str
-    status: int | None
-    attempts: int
-
-
 def picture_format(content: bytes) -> str | None:
     """The picture format that the first bytes tell; None for anything else, such as an HTML page."""
     for name, signature in _SIGNATURES.items():
@@ -79,61 +65,30 @@ def picture_format(content: bytes) -> str | None:
     return _FTYP_KINDS.get(content[8:12]) if content[4:8] == b"ftyp" else None
 
 
-def open_store(config: DownloadParams) -> ResultStore:
-    """The work store of pictures, keyed by address; only the size limit changes what an address gives."""
-    return ResultStore("download", {"max_mb": config.max_mb}, STORED)
-
-
-def fetch_missing(
-    urls: Sequence[str], store: ResultStore, get: Callable[[str], Response], *, workers: int
-) -> dict[str, Failure]:
-    """Download what the store lacks and give the failures by address.
+def addresses(records: pa.Table, *, side_px: int) -> dict[str, str]:
+    """Where the picture of each record is asked for, by ``sample_id``.
 
     Args:
-        urls: the addresses that are wanted.
-        store: keeps each finished picture; a second run asks only for what is missing.
-        get: fetches one address; raises FetchError.
-        workers: threads.
+        records: rows of RECORDS.
+        side_px: ``image.side_px``: of several renditions the smallest that is at least that is taken.
     """
-    failures: dict[str, Failure] = {}
-    with store.locked(), ThreadPoolExecutor(workers) as pool:
-        waiting = store.missing(urls)
-        with cli.progress([], "download", total=len(waiting), unit="picture") as bar:
-            for start in range(0, len(waiting), BATCH):
-                done = list(pool.map(lambda url: _fetch(url, get), waiting[start : start + BATCH]))
-                failures.update({result.url: result for result in done if isinstance(result, Failure)})
-                _keep(store, [result for result in done if not isinstance(result, Failure)])
-                bar.update(len(done))
-    return failures
+    names = (KEY, "image_url", "width", "height")
+    rows = zip(*(records.column(name).to_pylist() for name in names), strict=True)
+    return {key: renditions.address(url, width, height, side_px=side_px) for key, url, width, height in rows}
 
 
-def _fetch(url: str, get: Callable[[str], Response]) -> tuple[str, bytes] | Failure:
-    try:
-        answer = get(url)
-    except FetchError as error:
-        return Failure(url, error.reason, error.status, error.attempts)
-    if picture_format(answer.content) is None:
-        return Failure(url, "no_image", answer.status, answer.attempts)
-    return url, answer.content
-
-
-def _keep(store: ResultStore, pictures: Iterable[tuple[str, bytes]]) -> None:
-    rows = [{ROW_KEY: url, "content": content} for url, content in pictures]
-    if rows:
-        store.add(tables.from_rows(rows, store.schema))
-
-
-def downloads(records: pa.Table, store: ResultStore, *, rows: int) -> Iterator[pa.Table]:
+def downloads(records: pa.Table, urls: Mapping[str, str], store: PictureStore, *, rows: int) -> Iterator[pa.Table]:
     """The records with their pictures, ``rows`` at a time, in their order.
 
     Args:
         records: rows of RECORDS whose pictures are all in the store.
+        urls: of their pictures, by ``sample_id``.
         store: of pictures.
         rows: at a time, so that not all pictures are in memory at once.
     """
     for start in range(0, records.num_rows, rows):
         part = records.slice(start, rows)
-        contents = store.take(part.column("image_url").to_pylist()).column("content").to_pylist()
+        contents = store.contents([urls[key] for key in part.column(KEY).to_pylist()])
         found = zip(part.to_pylist(), contents, strict=True)
         yield tables.from_rows((_with_picture(record, content) for record, content in found), DOWNLOADS)
 
@@ -149,18 +104,23 @@ def _with_picture(record: dict[str, Any], content: bytes) -> dict[str, Any]:
     }
 
 
-def failure_rows(records: pa.Table, failures: dict[str, Failure]) -> pa.Table:
-    """One row of FAILURES for each record whose picture did not come."""
+def failure_rows(urls: Mapping[str, str], failures: Mapping[str, Failure]) -> pa.Table:
+    """One row of FAILURES for each record whose picture did not come.
+
+    Args:
+        urls: of the records' pictures, by ``sample_id``.
+        failures: by address.
+    """
     rows = [
         {
-            KEY: record[KEY],
-            "url": record["image_url"],
-            "host": host_of(record["image_url"]),
-            "status": failures[record["image_url"]].status,
-            "reason": failures[record["image_url"]].reason,
-            "attempts": failures[record["image_url"]].attempts,
+            KEY: key,
+            "url": url,
+            "host": host_of(url),
+            "status": failures[url].status,
+            "reason": failures[url].reason,
+            "attempts": failures[url].attempts,
         }
-        for record in records.to_pylist()
-        if record["image_url"] in failures
+        for key, url in urls.items()
+        if url in failures
     ]
     return tables.from_rows(rows, FAILURES)

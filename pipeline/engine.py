@@ -20,12 +20,14 @@ class ComputeParams(Section):
     device: str = Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     threads: int = Field(ge=1)
     download_workers: int = Field(ge=1, le=64)
+    """Connections to one picture host at a time; each host has its own."""
     caption_batch: int = Field(ge=1)
     clip_batch: int = Field(ge=1)
     llm_batch: int = Field(ge=1)
     vae_batch: int = Field(ge=1)
     sample_batch: int = Field(ge=1)
     micro_batch: int = Field(ge=1)
+    """Training samples that one process runs at a time; the rest of a global batch follows, the last time fewer."""
 
 
 def device(config: ComputeParams) -> str:

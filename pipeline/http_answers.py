@@ -11,6 +11,20 @@ REFUSED = frozenset({401, 403, 451})
 GONE = frozenset({404, 410})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
+# Asking again would give the same: the address is gone, too much, or not for us.
+FINAL = frozenset(
+    {
+        "not_found",
+        "refused",
+        "too_large",
+        "not_https",
+        "host_not_allowed",
+        "private_address",
+        "robots_disallowed",
+        "noai",
+    }
+)
+
 _SENTENCES = {
     "connection_failed": "could not be reached",
     "timed_out": "did not answer in time",
@@ -20,8 +34,13 @@ _SENTENCES = {
     "refused": "refuses access; this is not bypassed",
     "challenge": "answers with a challenge for people; this is not bypassed",
     "host_stopped": "refused before and is not asked again",
+    "host_down": "did not give many addresses in a row and is not asked again in this run",
     "host_not_allowed": "is not a host of this source",
     "not_https": "was named without https",
+    "private_address": "leads to a private address; only the internet is asked",
+    "robots_disallowed": "does not allow this address in its robots.txt",
+    "robots_unreadable": "did not give its robots.txt, so that nothing there may be asked",
+    "bad_redirect": "redirects to an address that is not followed",
     "too_many_redirects": "redirects without end",
 }
 
@@ -54,8 +73,11 @@ class Response:
 
 
 def host_of(url: str) -> str:
-    """The host of an address, with its port if it names one."""
-    return urlsplit(url).netloc
+    """The host of an address, with its port if it names one; empty where it is no address (``https://[``)."""
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        return ""
 
 
 def reason_of(status: int) -> str:
@@ -63,6 +85,13 @@ def reason_of(status: int) -> str:
     if status in REFUSED:
         return "refused"
     return "not_found" if status in GONE else f"http_{status}"
+
+
+def is_final(reason: str, status: int | None) -> bool:
+    """Whether a failure stays as it is when the address is asked again."""
+    if reason in FINAL:
+        return True
+    return reason == f"http_{status}" and status is not None and 400 <= status < 500 and status not in TRANSIENT
 
 
 def is_challenge(answer: Response) -> bool:

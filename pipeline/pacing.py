@@ -36,6 +36,7 @@ class Pace:
     clock: Clock = field(default_factory=Clock)
     rng: random.Random = field(default_factory=random.Random)
     _next: dict[str, float] = field(default_factory=dict, init=False)
+    _least_s: dict[str, float] = field(default_factory=dict, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def wait(self, host: str) -> None:
@@ -43,7 +44,8 @@ class Pace:
         with self._lock:
             now = self.clock.now()
             start = max(now, self._next.get(host, now))
-            self._next[host] = start + self.rng.uniform(0.5, 1.5) / self.per_s
+            interval = self.rng.uniform(0.5, 1.5) / self.per_s
+            self._next[host] = start + max(interval, self._least_s.get(host, 0.0))
         if start > now:
             self.clock.sleep(start - now)
 
@@ -52,6 +54,10 @@ class Pace:
         with self._lock:
             until = self.clock.now() + seconds
             self._next[host] = max(until, self._next.get(host, until))
+
+    def slow_down(self, host: str, least_s: float) -> None:
+        """From now on leave at least that long between two requests to a host: its robots.txt says so."""
+        self._least_s[host] = least_s
 
     def back_off(self, attempt: int) -> None:
         """Sleep between two attempts: a random part of 1, 2, 4 ... at most 60 s ("full jitter").

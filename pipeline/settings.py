@@ -118,12 +118,20 @@ def _prompts(settings: Settings, path: Path) -> Iterator[Note]:
 
 def _modules(settings: Settings, path: Path) -> Iterator[Note]:
     """Modules that params.yaml names: site servers and the judge."""
-    named = {f"sources.{name}.serve": settings.sources.site(name).serve for name in settings.sources.enabled}
+    named = settings.sources.servers
     for key, module in {**named, "evaluate.judge": settings.evaluate.judge}.items():
         if module is not None and not _exists(module):
             raise wrong(key, f"names no module: {module}", path)
     if settings.sources.contact is None and any(module is None for module in named.values()):
         yield "sources.contact is not set: a site's owner cannot reach you"
+
+
+def _imports(settings: Settings, path: Path) -> Iterator[Note]:
+    """Folders of imports; ``scrape`` looks into them."""
+    for name, chosen in settings.sources.enabled_imports.items():
+        if not Path(chosen.path).expanduser().exists():
+            raise wrong(f"sources.{name}.path", f"names no folder and no file on this machine: {chosen.path}", path)
+    yield from ()
 
 
 def _exists(module: str) -> bool:
@@ -145,10 +153,12 @@ def _side(settings: Settings, path: Path) -> Iterator[Note]:
     yield from ()
 
 
-def _micro_batch(settings: Settings, path: Path) -> Iterator[Note]:
-    batch, micro = settings.train.batch_size, settings.compute.micro_batch
-    if batch % micro:
-        raise wrong("compute.micro_batch", f"must divide train.batch_size ({batch}), got {micro}", path)
+def _renditions(settings: Settings, path: Path) -> Iterator[Note]:
+    """Where a site has several sizes, download asks for the smallest that image.side_px allows: clean must take it."""
+    least, side = settings.clean.min_side_px, settings.image.side_px
+    if "civitai" in settings.sources.enabled and least > side:
+        message = f"must be at most image.side_px ({side}), the size that download asks Civitai for, got {least}"
+        raise wrong("clean.min_side_px", message, path)
     yield from ()
 
 
@@ -162,8 +172,9 @@ CHECKS: tuple[Check, ...] = (
     _layers,
     _heads,
     _side,
+    _renditions,
     _recipe,
     _prompts,
     _modules,
-    _micro_batch,
+    _imports,
 )

@@ -132,8 +132,12 @@ class ResultStore:
         tables.write(rows, chunk, self.schema)
         self._index(chunk)
 
-    def take(self, keys: Sequence[str]) -> pa.Table:
+    def take(self, keys: Sequence[str], columns: pa.Schema | None = None) -> pa.Table:
         """The rows of these keys, in this order.
+
+        Args:
+            keys: which rows.
+            columns: which columns, where not all are needed.
 
         Raises:
             KeyError: a key is missing.
@@ -142,10 +146,11 @@ class ResultStore:
         for position, key in enumerate(keys):
             chunk, row = self._places[key]
             chunks.setdefault(chunk, []).append((position, row))
-        parts, positions, files = [self.schema.empty_table()], list[int](), list(self._chunks)
+        columns = columns or self.schema
+        parts, positions, files = [columns.empty_table()], list[int](), list(self._chunks)
         for chunk, wanted in chunks.items():
             rows = pa.array([row for _, row in wanted], pa.int64())
-            parts.append(tables.read(files[chunk], self.schema).take(rows))
+            parts.append(tables.read(files[chunk], columns).take(rows))
             positions.extend(position for position, _ in wanted)
         order = sorted(range(len(positions)), key=positions.__getitem__)
         return pa.concat_tables(parts).take(pa.array(order, pa.int64()))

@@ -1,16 +1,18 @@
 """Stage ``download``: get the pictures of all records of the enabled sources.
 
 Reads     data/scrape/<source>/records.parquet   sources.record.RECORDS, for each of sources.enabled
+          folders of imports, which hold their pictures
           takedown.txt                         what was removed is not asked for again
 Writes    data/download/parts/                   downloading.DOWNLOADS, pictures as the sites sent them
           data/download/failures.parquet         downloading.FAILURES
+          data/download/ledger.parquet           picture_store.LEDGER, one row an address
           data/download/report.json              success by host and reason
           data/download/sheet.png                some of the pictures
-Params    download, sources.enabled, sources.contact, sources.<source>.serve
+Params    download, image.side_px, sources.enabled, sources.contact, sources.<source>.serve
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from hashlib import sha256
 from pathlib import Path
@@ -19,20 +21,19 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import cli, downloading, params, samples, tables
+from pipeline import cli, downloading, fetching, params, picture_session, samples, tables
 from pipeline.downloading import DOWNLOADS, FAILURES, DownloadParams
 from pipeline.engine import ComputeParams
 from pipeline.errors import SourceError
 from pipeline.files import atomic_file
-from pipeline.http import Limits, PoliteSession, Response, host_of
-from pipeline.images import UndecodableError, contact_sheet, decode
-from pipeline.serving import serving
+from pipeline.http import Response, host_of
+from pipeline.images import ImageParams, UndecodableError, contact_sheet, decode
+from pipeline.picture_store import LEDGER, PictureStore
 from pipeline.sources.record import RECORDS
-from pipeline.sources.settings import IMAGE_HOSTS, SourcesParams
+from pipeline.sources.settings import SourcesParams
 from pipeline.tables import KEY
 from pipeline.takedown_list import TAKEDOWNS, without
 from pipeline.takedown_list import read as read_takedowns
-from pipeline.work import ResultStore
 
 SCRAPED = Path("data/scrape")
 DOWNLOADED = Path("data/download")
@@ -42,17 +43,12 @@ SHEET_PICTURES = 24
 def main() -> None:
     """Download with the settings in force."""
     config, sources = params.load(DownloadParams, "download"), params.load(SourcesParams, "sources")
-    compute = params.load(ComputeParams, "compute")
-    limits = Limits(config.requests_per_s, config.attempts, config.timeout_s, round(config.max_mb * 1e6))
-    allowed = [host for name in sources.enabled for host in IMAGE_HOSTS[name]]
-    modules = {f"sources.{name}.serve": sources.site(name).serve for name in sources.enabled}
+    side_px = params.load(ImageParams, "image").side_px
+    workers = params.load(ComputeParams, "compute").download_workers
     inputs = [SCRAPED / name / "records.parquet" for name in sources.enabled]
     removed = read_takedowns(TAKEDOWNS).removed
-    with (
-        serving(modules) as host_map,
-        PoliteSession(limits, allowed_hosts=allowed, host_map=host_map, contact=sources.contact) as session,
-    ):
-        download(inputs, DOWNLOADED, config, get=session.get, workers=compute.download_workers, removed=removed)
+    with picture_session.opened(config, sources) as get:
+        download(inputs, DOWNLOADED, config, side_px=side_px, get=get, workers=workers, removed=removed)
 
 
 def download(
@@ -60,6 +56,7 @@ def download(
     target: Path,
     config: DownloadParams,
     *,
+    side_px: int,
     get: Callable[[str], Response],
     workers: int,
     removed: AbstractSet[str] = frozenset(),
@@ -70,23 +67,25 @@ def download(
         inputs: tables of records.
         target: folder of the outputs.
         config: settings.
+        side_px: the shorter side that a picture must have in pixels; smaller renditions are not asked for.
         get: fetches one address; raises FetchError.
-        workers: threads.
+        workers: threads for each host.
         removed: ids and addresses of what ``sur takedown`` removed.
     """
     found = pa.concat_tables([tables.read(path, RECORDS) for path in inputs]).sort_by(KEY)
     records = without(found, removed)
-    store = downloading.open_store(config)
-    failures = downloading.fetch_missing(records.column("image_url").to_pylist(), store, get, workers=workers)
-    failed = downloading.failure_rows(records, failures)
+    urls, store = downloading.addresses(records, side_px=side_px), PictureStore(config.max_mb)
+    fetching.fetch_missing(list(urls.values()), store, get, workers=workers)
+    failed = downloading.failure_rows(urls, store.failures(list(urls.values())))
     came = records.filter(pc.invert(pc.is_in(records.column(KEY), value_set=failed.column(KEY).combine_chunks())))
     _require_share(came.num_rows, failed, config.min_success_share)
-    _pack(came, target, store)
+    _pack(came, urls, target, store)
     tables.write(failed, target / "failures.parquet", FAILURES)
+    tables.write(store.ledger(list(urls.values())), target / "ledger.parquet", LEDGER)
     reasons = Counter(failed.column("reason").to_pylist())
     if records.num_rows < found.num_rows:
         reasons["takedown"] = found.num_rows - records.num_rows
-    by_host = _by_host(came, failed)
+    by_host = _by_host([urls[key] for key in came.column(KEY).to_pylist()], failed)
     samples.write_report(target / "report.json", found.num_rows, came.num_rows, reasons, by_host=by_host)
     cli.say(f"download: {came.num_rows:,} pictures, {failed.num_rows:,} failed")
 
@@ -98,18 +97,18 @@ def _require_share(came: int, failed: pa.Table, least: float) -> None:
         told = ", ".join(f"{reason} {count}" for reason, count in reasons)
         raise SourceError(
             f"only {came} of {total} pictures came ({told}); download.min_success_share asks for {least:.0%}: "
-            "run again later (what came is kept) or lower it"
+            "run again later (what came is kept), ask again for what has failed (sur retry-failed) or lower it"
         )
 
 
-def _pack(records: pa.Table, target: Path, store: ResultStore) -> None:
-    parts = downloading.downloads(records, store, rows=samples.ROWS_PER_SHARD)
+def _pack(records: pa.Table, urls: Mapping[str, str], target: Path, store: PictureStore) -> None:
+    parts = downloading.downloads(records, urls, store, rows=samples.ROWS_PER_SHARD)
     tables.write_shards(parts, target / "parts", DOWNLOADS, rows=samples.ROWS_PER_SHARD)
     keys = records.column(KEY).to_pylist()
     order = sorted(range(len(keys)), key=lambda row: sha256(keys[row].encode()).digest())
     chosen = records.take(order[: 2 * SHEET_PICTURES])
-    contents = store.take(chosen.column("image_url").to_pylist()).column("content").to_pylist()
-    _write_sheet(target / "sheet.png", chosen.column(KEY).to_pylist(), contents)
+    names = chosen.column(KEY).to_pylist()
+    _write_sheet(target / "sheet.png", names, store.contents([urls[name] for name in names]))
 
 
 def _write_sheet(path: Path, names: Sequence[str], contents: Sequence[bytes]) -> None:
@@ -125,9 +124,9 @@ def _write_sheet(path: Path, names: Sequence[str], contents: Sequence[bytes]) ->
         sheet.save(temporary, format="PNG")
 
 
-def _by_host(came: pa.Table, failed: pa.Table) -> dict[str, dict[str, Any]]:
+def _by_host(came: Iterable[str], failed: pa.Table) -> dict[str, dict[str, Any]]:
     """For each host how many pictures came, the share, and why others did not."""
-    good = Counter(host_of(url) for url in came.column("image_url").to_pylist())
+    good = Counter(host_of(url) for url in came)
     bad = Counter(zip(failed.column("host").to_pylist(), failed.column("reason").to_pylist(), strict=True))
     hosts: dict[str, dict[str, Any]] = {}
     for host in sorted({*good, *(host for host, _ in bad)}):

@@ -94,7 +94,7 @@ def test_parameters_are_those_that_the_code_reads(name):
 # Keys of a section that a stage loads but does not read for its result; everything else must be listed.
 NOT_READ = {
     "scrape": {"sources"},  # lists its own site and the salt; contact, timeouts and attempts change no record
-    "download": {"sources"},  # lists sources.enabled
+    "download": {"sources", "image.resize", "image.format", "image.quality"},  # lists sources.enabled, image.side_px
     "clean": {"sample"},  # lists sample.prompts
     "evaluate": {"sample", "clip.margin"},
     "embed": {"llm.layer"},

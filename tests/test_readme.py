@@ -29,7 +29,7 @@ def test_make_targets_exist():
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
 
 
-@pytest.mark.parametrize("command", sorted(set(re.findall(r"^sur (\w+)", COMMANDS, re.MULTILINE))))
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"^sur ([\w-]+)", COMMANDS, re.MULTILINE))))
 def test_sur_commands_exist(command, capsys):
     with pytest.raises(SystemExit) as caught:
         app.main([command, "--help"])

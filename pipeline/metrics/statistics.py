@@ -182,6 +182,8 @@ class Equivalence:
     difference: float
     margin: float
     p: float
+    p_not_worse: float
+    """Of the one of the two tests that asks only whether ours is no worse by the margin or more (non-inferiority)."""
 
 
 def equivalence(pairs: Pairs, *, margin_sd: float) -> Equivalence | None:
@@ -189,7 +191,8 @@ def equivalence(pairs: Pairs, *, margin_sd: float) -> Equivalence | None:
 
     Source: D. Schuirmann, 1987. A large p of a difference test is no evidence of equality; a small p here is.
     The margin is taken as given, though the base's spread is itself estimated from these prompts. Where all prompts
-    differ by the same (identical images do), t is infinite and p is its limit: 0 within the margin, else 1.
+    differ by the same (identical images do), t is infinite and p is its limit: 0 within the margin, else 1. An arm that
+    is better by more than the margin is not equal either; ``p_not_worse`` tells that case from a loss.
 
     Args:
         pairs: both arms.
@@ -205,8 +208,9 @@ def equivalence(pairs: Pairs, *, margin_sd: float) -> Equivalence | None:
     mean = float(differences.mean())
     error = float(differences.std(ddof=1)) / len(differences) ** 0.5
     if error <= TIE:
-        return Equivalence(mean, margin, float(abs(mean) >= margin))
-    return Equivalence(mean, margin, float(stats.t.sf((margin - abs(mean)) / error, len(differences) - 1)))
+        return Equivalence(mean, margin, float(abs(mean) >= margin), float(mean <= -margin))
+    both, lower = stats.t.sf([(margin - abs(mean)) / error, (margin + mean) / error], len(differences) - 1)
+    return Equivalence(mean, margin, float(both), float(lower))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

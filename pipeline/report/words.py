@@ -111,7 +111,7 @@ def _skill(name: str, line: Mapping[str, Any], confidence: float) -> str:
 
 
 def equivalence(findings: Findings, key: str) -> str:
-    """Whether both arms were shown to be equal in a metric, within which margin, and p; empty where it was not tested.
+    """Whether both arms were shown to be equal in a metric, or ours to be no worse; empty where it was not tested.
 
     Args:
         findings: what was computed.
@@ -120,11 +120,13 @@ def equivalence(findings: Findings, key: str) -> str:
     found = findings.metrics.get(f"{key}_equivalence")
     if not found:
         return ""
-    shown = "is equal" if found["p"] < 1 - findings.confidence else "was not shown to be equal"
-    return (
-        f"{shown} within {findings.margin_sd} standard deviations of the base's prompt means (equivalence test, "
-        f"p {p_value(found['p'])})"
-    )
+    within = f"within {findings.margin_sd} standard deviations of the base's prompt means"
+    tested = f"{within} (equivalence test, p {p_value(found['p'])})"
+    equal, not_worse = (found[name] < 1 - findings.confidence for name in ("p", "p_not_worse"))
+    if equal:
+        return f"is equal {tested}"
+    worse = f"{'but it is' if not_worse else 'nor was it shown to be'} no worse by more than that"
+    return f"was not shown to be equal {tested}, {worse} (p {p_value(found['p_not_worse'])})"
 
 
 def listed(names: list[str]) -> str:

@@ -7,7 +7,7 @@ are null (civitai issue 2421). ``meta`` comes flat, nested as ``{"id": ..., "met
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Literal
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 
 from pydantic import Field
 
@@ -16,6 +16,7 @@ from pipeline.sources.record import (
     INT64,
     PG,
     UNRATED,
+    XXX,
     Fetch,
     R,
     Record,
@@ -41,7 +42,8 @@ LICENCE = "not stated by the uploader"
 LICENCE_URL = "https://civitai.com/content/tos"
 LEGACY_LEVELS = {"None": 1, "Soft": 2, "Mature": 4, "X": 8}
 ALL_LEVELS = 31
-XXX = 16
+VIDEO_ENDINGS = (".mp4", ".webm", ".mov", ".gifv")
+PERSONAL = ("username", "userId", "user")
 
 
 class CivitaiParams(SiteParams):
@@ -69,7 +71,7 @@ def walk(fetch: Fetch, config: CivitaiParams, salt: str) -> Walk:
         page = json_object(fetch(url), url, "items")
         fresh = list(guard.fresh(items(page["items"], url, partial(_record, salt=salt))))
         yield from fresh
-        cursor = as_text(as_mapping(page.get("metadata")).get("nextCursor")) or ""
+        cursor = _next_cursor(as_mapping(page.get("metadata")))
         if guard.full:
             return "max_records"
         if not cursor:
@@ -77,6 +79,18 @@ def walk(fetch: Fetch, config: CivitaiParams, salt: str) -> Walk:
         if not fresh:
             return "page_without_new_records"
     return "cursor_repeated"
+
+
+def _next_cursor(metadata: Mapping[str, Any]) -> str:
+    """Text today, a number in older answers, and where it is missing it stands in ``nextPage``; empty at the end."""
+    cursor = metadata.get("nextCursor")
+    if isinstance(cursor, int) and not isinstance(cursor, bool):
+        return str(cursor)
+    return as_text(cursor) or (parse_qs(_query(metadata.get("nextPage"))).get("cursor") or [""])[0]
+
+
+def _query(address: object) -> str:
+    return (as_text(address) or "").partition("?")[2]
 
 
 def page_url(config: CivitaiParams, cursor: str) -> str:
@@ -94,11 +108,11 @@ def page_url(config: CivitaiParams, cursor: str) -> str:
 
 def _record(image: Mapping[str, Any], *, salt: str) -> Record:
     source_id = as_id(image.get("id"))
-    if image.get("type", "image") != "image":
-        raise Unusable("video" if image.get("type") == "video" else "no_picture")
+    _require_picture(image)
     meta = flat_meta(image.get("meta"))
     prompt = as_text(meta.get("prompt")) or ""
-    if not plain(prompt):
+    words = plain(prompt)
+    if not words:
         raise Unusable("no_prompt")
     return Record(
         source=NAME,
@@ -111,7 +125,7 @@ def _record(image: Mapping[str, Any], *, salt: str) -> Record:
         nsfw_level=_nsfw_level(image),
         prompt=prompt,
         negative_prompt=as_text(meta.get("negativePrompt")),
-        complex_prompt=plain(prompt),
+        complex_prompt=words,
         model=_model(meta.get("Model"), image.get("baseModel")),
         sampler=as_text(meta.get("sampler")),
         steps=as_int(meta.get("steps")),
@@ -121,8 +135,17 @@ def _record(image: Mapping[str, Any], *, salt: str) -> Record:
         height=as_int(image.get("height")),
         author_hash=author_hash(image.get("username"), salt),
         created_at=as_text(image.get("createdAt")),
-        meta_json=as_json(image, without=("username",)),
+        meta_json=as_json(image, without=PERSONAL),
     )
+
+
+def _require_picture(image: Mapping[str, Any]) -> None:
+    """Refuse what is no picture, by its type, or by its address where an older answer has no type."""
+    kind, url = image.get("type", "image"), as_text(image.get("url")) or ""
+    if kind == "video" or url.lower().partition("?")[0].endswith(VIDEO_ENDINGS):
+        raise Unusable("video")
+    if kind != "image":
+        raise Unusable("no_picture")
 
 
 def flat_meta(meta: object) -> Mapping[str, Any]:

@@ -4,19 +4,21 @@ It always gives 50 pictures and no second page, so that only many queries cover 
 no pictures. Seeds come as strings; guidance, promptid and nsfw are optional in newer answers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 from urllib.parse import quote_plus
 
 from pydantic import Field
 
 from pipeline.params import Names
+from pipeline.sources import lexica_infinite
+from pipeline.sources.lexica_infinite import LICENCE, LICENCE_URL, NAME, InfinitePrompts
 from pipeline.sources.prompt_syntax import plain
 from pipeline.sources.record import (
     INT64,
     PG,
     UNRATED,
-    Fetch,
+    Ask,
     Item,
     R,
     Record,
@@ -31,31 +33,40 @@ from pipeline.sources.record import (
 )
 from pipeline.sources.walking import Guard, SiteParams, items, json_object
 
-NAME = "lexica"
 SEARCH = "https://lexica.art/api/v1/search?q={query}"
 SITE_HOSTS = ("lexica.art",)
-IMAGE_HOSTS = ("image.lexica.art", "lexica-serve-encoded-images2.sharif.workers.dev")
+IMAGE_HOSTS = lexica_infinite.IMAGE_HOSTS
 ACCESS_BASIS = "documented public API (lexica.art/docs)"
-LICENCE = "CC-BY-NC-4.0"
-LICENCE_URL = "https://lexica.art/terms"
 
 
 class LexicaParams(SiteParams):
     """Settings ``sources.lexica``."""
 
     queries: Annotated[Names, Field(min_length=1)]
-    """Words to search for, one request and at most 50 pictures each."""
+    """Words to search for; the documented search gives at most 50 pictures each, in one request."""
+
+    infinite_prompts: InfinitePrompts | None
+    """Null is the documented search; a section goes the site's other way, page by page for each query."""
 
 
-def walk(fetch: Fetch, config: LexicaParams) -> Walk:
-    """Ask every query once and give each picture the first time it comes."""
+def walk(fetch: Ask, config: LexicaParams, salt: str) -> Walk:
+    """Ask every query, once or page by page, and give each picture the first time it comes."""
     guard = Guard(config.max_records)
     for query in config.queries:
-        url = SEARCH.format(query=quote_plus(query))
-        yield from guard.fresh(parse(fetch(url), url))
-        if guard.full:
-            return "max_records"
+        for page in _pages(fetch, query, config, salt):
+            yield from guard.fresh(page)
+            if guard.full:
+                return "max_records"
     return "all_queries_asked"
+
+
+def _pages(fetch: Ask, query: str, config: LexicaParams, salt: str) -> Iterator[list[Item]]:
+    """The one page of the documented search, or the pages of the other way."""
+    if config.infinite_prompts is None:
+        url = SEARCH.format(query=quote_plus(query))
+        yield parse(fetch(url), url)
+    else:
+        yield from lexica_infinite.pages(fetch, query, config.infinite_prompts, salt)
 
 
 def parse(text: str, url: str) -> list[Item]:
@@ -72,7 +83,8 @@ def _record(image: Mapping[str, Any]) -> Record:
     if image.get("grid"):
         raise Unusable("grid")
     prompt = as_text(image.get("prompt")) or ""
-    if not plain(prompt):
+    words = plain(prompt)
+    if not words:
         raise Unusable("no_prompt")
     return Record(
         source=NAME,
@@ -84,7 +96,7 @@ def _record(image: Mapping[str, Any]) -> Record:
         licence_url=LICENCE_URL,
         nsfw_level=_nsfw_level(image.get("nsfw")),
         prompt=prompt,
-        complex_prompt=plain(prompt),
+        complex_prompt=words,
         model=as_text(image.get("model")),
         cfg=as_float(image.get("guidance")),
         seed=as_int(image.get("seed"), INT64),

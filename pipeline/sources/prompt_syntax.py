@@ -9,13 +9,15 @@ Nested brackets and escapes are why this is no regular expression. The grammar, 
     [a|b|c]                           alternation        -> a
     <lora:name:0.8>  <hypernet:...>   extra networks     -> nothing
     embedding:name                    an embedding       -> nothing
-    BREAK  AND                        chunks             -> a comma
+    BREAK                             chunks             -> a comma
+    cat :1.2 AND dog :0.8             composition        -> cat, dog
     \\( \\) \\[ \\] \\< \\\\               escapes            -> the sign itself
 """
 
 import unicodedata
 
 _CLOSING = {"(": ")", "[": "]"}
+_COMPOSED = " AND "
 _CHUNKS = {"BREAK", "AND"}
 _MASK = str.maketrans({":": "\ue000", "|": "\ue001"})  # private-use signs: separators that are text, not syntax
 _UNMASK = str.maketrans({"\ue000": ":", "\ue001": "|"})
@@ -26,13 +28,15 @@ def plain(prompt: str) -> str:
 
     Brackets that nothing closes, or that close nothing, are dropped.
     """
-    return _tidy(_Reader(prompt.translate({0xE000: None, 0xE001: None})).text(None).translate(_UNMASK))
+    text = _Reader(prompt.translate({0xE000: None, 0xE001: None})).text(None)
+    return _tidy(_composed(text).translate(_UNMASK))
 
 
 class _Reader:
     """Reads one prompt from left to right; depth is bounded by an explicit limit, as prompts come from strangers."""
 
     MAX_DEPTH = 50
+    MAX_TAG = 1000  # characters; without a bound, a prompt of nothing but "<" would take quadratic time
 
     def __init__(self, prompt: str) -> None:
         self.prompt, self.place, self.depth = prompt, 0, 0
@@ -74,7 +78,7 @@ class _Reader:
 
     def _network(self) -> str:
         """Nothing for ``<kind:name...>``; a lone ``<`` is text."""
-        end = self.prompt.find(">", self.place)
+        end = self.prompt.find(">", self.place, self.place + self.MAX_TAG)
         kind, colon, _ = self.prompt[self.place : max(end, self.place)].partition(":")
         if not colon or not kind.isidentifier():
             return "<"
@@ -83,7 +87,8 @@ class _Reader:
 
 
 def _is_number(text: str) -> bool:
-    return text.strip().replace(".", "", 1).removeprefix("-").isdecimal()
+    digits = text.strip()
+    return digits[digits[:1] in ("+", "-") :].replace(".", "", 1).isdecimal()
 
 
 def _emphasised(inside: str) -> str:
@@ -100,15 +105,28 @@ def _edited(inside: str) -> str:
     return next((choice for choice in reversed(choices) if choice.strip()), "")
 
 
+def _composed(text: str) -> str:
+    """Composed prompts without their weights; a weight belongs to composition alone."""
+    parts = text.split(_COMPOSED)
+    return _COMPOSED.join(map(_emphasised, parts)) if len(parts) > 1 else text
+
+
 def _tidy(text: str) -> str:
     """One line, one space between words, one comma between keywords."""
     text = unicodedata.normalize("NFC", text)
     text = "".join(" " if unicodedata.category(sign) == "Cc" and sign != "\n" else sign for sign in text)
     lines = (_ended(line.strip()) for line in text.splitlines())
     words = " ".join(line for line in lines if line).split()
-    kept = ("," if word.strip(",") in _CHUNKS else word for word in words if not word.startswith("embedding:"))
+    kept = ("," if word.strip(",") in _CHUNKS else _without_embedding(word) for word in words)
     keywords = (" ".join(keyword.split()) for keyword in " ".join(kept).split(","))
     return ", ".join(keyword for keyword in keywords if keyword)
+
+
+def _without_embedding(word: str) -> str:
+    """Nothing for an embedding's name, but the comma after it still ends a keyword."""
+    if not word.startswith("embedding:"):
+        return word
+    return "," if word.endswith(",") else ""
 
 
 def _ended(line: str) -> str:

@@ -4,9 +4,9 @@ import hashlib
 import hmac
 import json
 import math
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -39,7 +39,7 @@ RECORDS = tables.schema(
     column("meta_json", pa.string(), "the source's whole item without the author's name"),
 )
 
-UNRATED, PG, R = 0, 1, 4
+UNRATED, PG, R, XXX = 0, 1, 4, 16
 INT32, INT64 = 2**31, 2**63
 MAX_ID = 200
 
@@ -85,8 +85,19 @@ class Rejected:
 
 Item = Record | Rejected
 Fetch = Callable[[str], str]
+"""Gives the answer at an address as text."""
 Walk = Generator[Item, None, str]
 """Gives items as they come; returns in one word why it ended."""
+
+
+class Ask(Protocol):
+    """A :data:`Fetch` that can also send a value, as JSON."""
+
+    def __call__(self, url: str) -> str:
+        """The answer at an address."""
+
+    def post(self, url: str, value: Any) -> str:
+        """The answer to a value that is sent there."""
 
 
 class Unusable(ValueError):  # noqa: N818 - a finding about data, not a fault of the program
@@ -161,7 +172,40 @@ def as_mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def as_json(item: Mapping[str, Any], *, without: tuple[str, ...] = ()) -> str:
-    """An item as JSON text with sorted keys, some keys left out."""
-    kept = {key: value for key, value in item.items() if key not in without}
-    return json.dumps(kept, sort_keys=True, ensure_ascii=False)
+def as_list(value: object) -> list[Any]:
+    """A JSON list; an empty one for anything else."""
+    return value if isinstance(value, list) else []
+
+
+def as_json(item: Mapping[str, Any], *, without: Collection[str] = ()) -> str:
+    """An item as JSON text with sorted keys, some keys left out wherever they stand."""
+    return json.dumps(_pruned(item, without), sort_keys=True, ensure_ascii=False)
+
+
+def _pruned(value: Any, without: Collection[str]) -> Any:
+    match value:
+        case Mapping():
+            return {key: _pruned(inner, without) for key, inner in value.items() if key not in without}
+        case list():
+            return [_pruned(inner, without) for inner in value]
+    return value
+
+
+def json_value(text: bytes | str) -> Any:
+    """JSON as a value that a table can hold.
+
+    Half of a cut emoji is no text and becomes a question mark; numbers that JSON has not (NaN) become null.
+
+    Raises:
+        ValueError: it is no UTF-8, no JSON, or nested without end.
+    """
+    try:
+        return without_surrogates(json.loads(text))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def without_surrogates(value: Any) -> Any:
+    """A JSON-like value without halves of emojis and without numbers that JSON has not."""
+    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+    return json.loads(text, parse_constant=lambda _: None)

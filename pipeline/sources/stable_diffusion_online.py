@@ -7,12 +7,14 @@ string, independent of the layout; where it is missing, the prompt is read from 
 import json
 from typing import Annotated, Any
 from urllib.parse import parse_qs, urljoin, urlsplit
-from urllib.robotparser import RobotFileParser
 
+from protego import Protego
 from pydantic import Field
 
-from pipeline.http import PACKAGE, FetchError
+from pipeline.http import FetchError
+from pipeline.http_requests import PACKAGE
 from pipeline.params import Names
+from pipeline.robots import Rules
 from pipeline.sources.pages import Page, read
 from pipeline.sources.prompt_syntax import plain
 from pipeline.sources.record import (
@@ -36,6 +38,8 @@ SITE_HOSTS = ("stablediffusionweb.com",)
 IMAGE_HOSTS = ("imgcdn.stablediffusionweb.com",)
 ACCESS_BASIS = "public pages that robots.txt allows"
 LICENCE = "not stated by the site"
+LEFT_OUT = {"not_found": "page_not_found", "robots_disallowed": "robots_disallowed"}
+"""Single pages without which the walk goes on, and their reasons."""
 
 
 class StableDiffusionOnlineParams(SiteParams):
@@ -51,13 +55,13 @@ def walk(fetch: Fetch, config: StableDiffusionOnlineParams) -> Walk:
     waiting, read_urls = list(config.start_urls), set[str]()
     while waiting:
         url = waiting.pop(0)
-        if url in read_urls or not robots.can_fetch(PACKAGE, url):
+        if url in read_urls or not robots.allows(url):
             continue
         read_urls.add(url)
         page = read(fetch(url))
         for link in page.links("/image/"):
             detail = urljoin(url, link)
-            if detail not in read_urls and robots.can_fetch(PACKAGE, detail):
+            if detail not in read_urls and robots.allows(detail):
                 read_urls.add(detail)
                 yield from guard.fresh([_detail(fetch, detail)])
             if guard.full:
@@ -66,16 +70,14 @@ def walk(fetch: Fetch, config: StableDiffusionOnlineParams) -> Walk:
     return "all_pages_read"
 
 
-def _robots(fetch: Fetch) -> RobotFileParser:
+def _robots(fetch: Fetch) -> Rules:
     """The site's robots.txt; a site without one allows everything, one that cannot answer is not read."""
-    rules = RobotFileParser()
     try:
-        rules.parse(fetch(f"{SITE}/robots.txt").splitlines())
+        return Rules(PACKAGE, Protego.parse(fetch(f"{SITE}/robots.txt")))
     except FetchError as error:
         if error.reason != "not_found":
             raise
-        rules.parse([])
-    return rules
+        return Rules(PACKAGE)
 
 
 def _detail(fetch: Fetch, url: str) -> Item:
@@ -83,9 +85,9 @@ def _detail(fetch: Fetch, url: str) -> Item:
     try:
         return parse(fetch(url), url)
     except FetchError as error:
-        if error.reason != "not_found":
+        if error.reason not in LEFT_OUT:
             raise
-        return Rejected(name, "page_not_found")
+        return Rejected(name, LEFT_OUT[error.reason])
     except Unusable as fault:
         return Rejected(name, fault.reason)
 
@@ -99,7 +101,8 @@ def parse(text: str, url: str) -> Record:
     page = read(text)
     told = _editor_link(page)
     prompt = told.get("prompt") or page.labelled("Prompt:")
-    if not plain(prompt):
+    words = plain(prompt)
+    if not words:
         raise Unusable("no_prompt")
     image_url = as_address(told.get("imageUrl") or next(iter(page.pictures), None))
     width, height = _size(page.labelled("Size:"))
@@ -114,7 +117,7 @@ def parse(text: str, url: str) -> Record:
         nsfw_level=UNRATED,
         prompt=prompt,
         negative_prompt=as_text(page.labelled("Negative prompt:")),
-        complex_prompt=plain(prompt),
+        complex_prompt=words,
         width=width,
         height=height,
         created_at=_date(image_url),

@@ -1,6 +1,5 @@
 """What the walks through all sites share: settings, parsing JSON, and guards against walks without end."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -8,7 +7,7 @@ from pydantic import Field
 
 from pipeline.errors import SourceError
 from pipeline.params import Positive, Section
-from pipeline.sources.record import MAX_ID, Item, Record, Rejected, Unusable, as_mapping
+from pipeline.sources.record import MAX_ID, Item, Record, Rejected, Unusable, as_mapping, json_value
 
 
 class SiteParams(Section):
@@ -58,12 +57,12 @@ def json_object(text: str, url: str, key: str) -> Mapping[str, Any]:
         SourceError: it is something else: the site has changed or answers nonsense.
     """
     try:
-        value = json.loads(text)
+        value = json_value(text)
     except ValueError as error:
         raise SourceError(f"{url} did not answer with JSON: {text[:60]!r}") from error
     if not isinstance(value, dict) or not isinstance(value.get(key), list):
         raise SourceError(f"{url} answered JSON without a list {key!r}: the site's format has changed")
-    return dict(_without_surrogates(value))
+    return value
 
 
 def items(raw: Iterable[Any], url: str, make: Callable[[Mapping[str, Any]], Record]) -> list[Item]:
@@ -78,8 +77,3 @@ def _item(item: Mapping[str, Any], place: str, make: Callable[[Mapping[str, Any]
     except Unusable as fault:
         name = item.get("id")
         return Rejected(str(name)[:MAX_ID] if isinstance(name, str | int) else place, fault.reason)
-
-
-def _without_surrogates(value: Any) -> Any:
-    """Half of a cut emoji is no text that a table can hold: it becomes a question mark."""
-    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))

@@ -21,13 +21,13 @@ RECIPE = ("adapter", "loss", "train")
 TRIED: Mapping[str, Sequence[float]] = {
     "train.learning_rate": (3e-4, 1e-3, 3e-3),
     "train.steps": (150, 300, 600),
-    "train.batch_size": (16, 32, 64),
+    "train.batch_size": (32, 64),
     "adapter.eta": (0.1, 0.5, 1.0),
     LLM: (0.0, 1e-5, 1e-3, 1e-2),
-    ALIGNMENT: (0.0, 1e-5, 1e-4, 1e-3),
+    ALIGNMENT: (0.0, 1e-5, 1e-4, 1e-3, 1e-2),
 }
 """What the study ``choice`` tries, one setting at a time; each of the last two reaches from nothing to where the term
-is about as large as the denoising loss of the miniature."""
+is as large as the denoising loss of the miniature, or larger."""
 REPEATED = 3
 """Trainings with the values in force: how far they lie apart says which differences mean anything."""
 NOT_RECIPE = {

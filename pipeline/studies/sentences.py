@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.report.words import TYPES, interval, is_significant, level, listed, p_value, percent, points
 from pipeline.studies.collecting import Outcome
 from pipeline.studies.definitions import Contrast, Study
-from pipeline.studies.figures import EQUIVALENCES, GAIN, SKILLS, Spread, holds, is_equal, spread
+from pipeline.studies.figures import EQUIVALENCES, GAIN, SKILLS, Spread, holds, spread
 
 TARGET_SEEDS = 4
 """Of five seeds so many should hold."""
@@ -138,11 +138,11 @@ def _ends(outcomes: Sequence[Outcome]) -> list[str]:
 def _equivalences(found: Findings) -> list[str]:
     said = []
     for key, what in EQUIVALENCES.items():
-        answers = [is_equal(outcome, key, found.confidence) for outcome in found.outcomes]
-        tested = [answer for answer in answers if answer is not None]
-        if tested:
+        tests = [outcome.statistics[key] for outcome in found.outcomes if outcome.statistics.get(key)]
+        if tests:
+            equal, not_worse = (sum(test[p] < 1 - found.confidence for test in tests) for p in ("p", "p_not_worse"))
             said.append(
-                f"{what[0].upper()}{what[1:]} was shown to equal the base model's, within the margin, in {sum(tested)} "
-                f"of {len(tested)} rows (TOST)."
+                f"{what[0].upper()}{what[1:]} was shown to equal the base model's, within the margin, in {equal} of "
+                f"{len(tests)} rows (TOST), and to be no worse by more than that in {not_worse}."
             )
     return said

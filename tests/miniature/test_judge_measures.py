@@ -30,6 +30,10 @@ def test_the_oracle_is_measured_on_pictures_made_worse():
         "tokenizer": tokenizer,
         "unet": architectures.unet(),
     }
+    through = judge_measures.quality_decoded(parts, count=8)
+    assert through["quality_drawn"] > 0.98
+    assert 0 <= through["quality_decoded"] < through["quality_drawn"]
+    assert -1 <= through["quality_decoded_spearman_contrast"] <= 1
     found = judge_measures.oracle_degraded(parts, count=4, steps=5)
     assert found["oracle_blur_0.5_all_right"] == found["oracle_noise_10_all_right"] == 1.0
     assert found["oracle_decoded_all_right"] == found["oracle_denoised_0.4_all_right"] == 0.0

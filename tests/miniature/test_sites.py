@@ -128,7 +128,7 @@ def test_lexica_gives_fifty_results_and_the_settings_ask_enough(config):
     assert len(answer["images"]) == 50
     first = posts_by_id("lexica")[answer["images"][0]["id"]]
     assert {"red", "star"} <= {name for group in first.scene.groups for name in (group.colour, group.kind)}
-    found = _walked(lexica.walk(_ask, config.lexica))
+    found = _walked(lexica.walk(_ask, config.lexica, config.author_salt))
     assert len(found) > 0.9 * SIZES["lexica"]
     reasons = Counter(item.reason for item in found.values() if isinstance(item, Rejected))
     assert set(reasons) == {"grid", "no_prompt"}
@@ -212,3 +212,17 @@ def test_prompts_on_civitai_use_the_syntax_of_the_web_ui():
     raw = " ".join(post.prompt for post in posts_of("civitai"))
     assert all(mark in raw for mark in ("<lora:", "BREAK", "((", "[", "\n"))
     assert site_posts.EDITION
+
+
+def test_lexicas_other_way_goes_through_all_pictures_by_cursor():
+    cursor, ids = 0, []
+    while cursor is not None:
+        content = json.dumps({"text": "star", "cursor": cursor}).encode()
+        text, kind = sites.posted("lexica.art", "/api/infinite-prompts", content)
+        found = json.loads(text)
+        assert kind == "application/json"
+        assert {image["promptid"] for image in found["images"]} == {prompt["id"] for prompt in found["prompts"]}
+        ids += [image["id"] for image in found["images"]]
+        cursor = found.get("nextCursor")
+    assert sorted(ids) == sorted(post.source_id for post in posts_of("lexica"))
+    assert sites.posted("lexica.art", "/api/other", b"{}") is None

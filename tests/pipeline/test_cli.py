@@ -80,3 +80,15 @@ def test_a_failing_command_ends_with_exit_code_1(monkeypatch, capsys):
 def test_progress_passes_items_through(capsys):
     assert list(cli.progress([1, 2], "work")) == [1, 2]
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("given", "offline"), [([], False), (["--offline"], True)])
+def test_a_switch_is_off_unless_it_is_given(monkeypatch, given, offline):
+    seen = []
+    monkeypatch.setattr(sys, "argv", ["stage", "lexica", *given])
+    with pytest.raises(SystemExit) as caught:
+        cli.run(
+            lambda source, offline: seen.append((source, offline)), "x", {"source": "which"}, {"offline": "ask nobody"}
+        )
+    assert caught.value.code == 0
+    assert seen == [("lexica", offline)]

@@ -72,7 +72,6 @@ def test_the_papers_profile_has_the_papers_values():
         ("serve: miniature.sites", "serve: nosuch.module", "sources.lexica.serve names no module"),
         ("side_px: 64", "side_px: 60", "image.side_px must be a multiple of 8, the VAE's step, got 60"),
         ("model: miniature/models/blip", "model: prompts/blip", "blip.model names no folder: prompts/blip"),
-        ("micro_batch: 32", "micro_batch: 5", "compute.micro_batch must divide train.batch_size (32), got 5"),
         ("  layer: 20", "  lyer: 20", "llm.lyer is not a setting; did you mean layer? (params.yaml, line "),
         ("adapter:", "adaptor:", "adaptor is not a setting; did you mean adapter?"),
     ],
@@ -111,3 +110,22 @@ def test_a_model_whose_content_changed_is_refused(project):
 def test_hub_models_are_compared_when_their_config_can_be_reached(project, monkeypatch):
     monkeypatch.setattr(llm, "layer_count", lambda *_: 12)
     assert "must be 1 to 12" in faults(project)[0]
+
+
+def test_an_import_must_lie_on_this_machine(project):
+    section = (
+        "  mine: {kind: png_folder, path: nowhere, revision: a, access_basis: own, licence: CC0-1.0, max_records: 9, "
+        "licence_url: https://a.example/l, page_url: https://a.example}\n"
+    )
+    edit(project, "sources:\n  enabled: [", f"sources:\n{section}  enabled: [mine, ")
+    assert faults(project) == [
+        f"sources.mine.path names no folder and no file on this machine: nowhere ({project}, line 5)"
+    ]
+    Path("nowhere").mkdir()
+    assert settings.examine(project) == []
+
+
+def test_cleaning_that_wants_more_than_download_asks_for_is_refused(project):
+    edit(project, "min_side_px: 48", "min_side_px: 65")
+    (line,) = faults(project)
+    assert line.startswith("clean.min_side_px must be at most image.side_px (64)")

@@ -9,6 +9,7 @@ from pipeline import params, tables
 from pipeline.downloading import DOWNLOADS, FAILURES, DownloadParams
 from pipeline.errors import InputError, SourceError
 from pipeline.http import FetchError, Response
+from pipeline.picture_store import LEDGER
 from pipeline.sources.record import RECORDS
 from stages import download
 from tests.pipeline.made_records import record
@@ -43,7 +44,7 @@ def records(tmp_path):
 
 
 def test_pictures_failures_and_a_report_are_written(tmp_path, records):
-    download.download([records], tmp_path / "out", _config(), get=_get, workers=3)
+    download.download([records], tmp_path / "out", _config(), side_px=8, get=_get, workers=3)
     came = tables.read_shards(tmp_path / "out/parts", DOWNLOADS)
     assert came.column("sample_id").to_pylist() == ["lexica:0", "lexica:1", "lexica:2", "lexica:5"]
     failed = tables.read(tmp_path / "out/failures.parquet", FAILURES).to_pylist()
@@ -51,6 +52,17 @@ def test_pictures_failures_and_a_report_are_written(tmp_path, records):
         ("lexica:3", "not_found", 404),
         ("lexica:4", "no_image", 200),
     ]
+    ledger = tables.read(tmp_path / "out/ledger.parquet", LEDGER).to_pylist()
+    assert [(row["status"], row["code"], row["reason"], row["attempts"]) for row in ledger] == [
+        ("came", 200, None, 1),
+        ("came", 200, None, 1),
+        ("came", 200, None, 1),
+        ("final", 404, "not_found", 1),
+        ("failed", 200, "no_image", 1),
+        ("came", 200, None, 1),
+    ]
+    digests = dict(zip(came.column("image_url").to_pylist(), came.column("image_sha256").to_pylist(), strict=True))
+    assert {row["url"]: row["sha256"] for row in ledger if row["sha256"]} == digests
     report = json.loads((tmp_path / "out/report.json").read_text())
     assert (report["in"], report["out"], report["dropped"]) == (6, 4, {"no_image": 1, "not_found": 1})
     assert report["by_host"]["image.lexica.art"]["share"] == 0.6667
@@ -61,18 +73,20 @@ def test_pictures_failures_and_a_report_are_written(tmp_path, records):
 def test_the_number_of_workers_does_not_change_the_bytes(tmp_path, records, monkeypatch):
     for workers in (1, 4):
         monkeypatch.setenv("SUR_WORK", str(tmp_path / f"work-{workers}"))
-        download.download([records], tmp_path / str(workers), _config(), get=_get, workers=workers)
-    for name in ("parts/part-00000.parquet", "failures.parquet", "report.json", "sheet.png"):
+        download.download([records], tmp_path / str(workers), _config(), side_px=8, get=_get, workers=workers)
+    for name in ("parts/part-00000.parquet", "failures.parquet", "ledger.parquet", "report.json", "sheet.png"):
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "4" / name).read_bytes()
 
 
 def test_too_few_pictures_fail_with_one_line_and_keep_what_came(tmp_path, records):
     with pytest.raises(SourceError, match=r"only 4 of 6 pictures came .*min_success_share asks for 90%"):
-        download.download([records], tmp_path / "out", _config(min_success_share=0.9), get=_get, workers=1)
+        download.download([records], tmp_path / "out", _config(min_success_share=0.9), side_px=8, get=_get, workers=1)
     assert not (tmp_path / "out").exists()
     asked = []
-    download.download([records], tmp_path / "out", _config(), get=lambda url: asked.append(url) or _get(url), workers=1)
-    assert [url[-1] for url in asked] == ["3", "4"]
+    download.download(
+        [records], tmp_path / "out", _config(), side_px=8, get=lambda url: asked.append(url) or _get(url), workers=1
+    )
+    assert [url[-1] for url in asked] == ["4"]  # a page may give way to its picture, what is not found stays so
 
 
 def test_no_picture_at_all_fails_whatever_the_share(tmp_path, records):
@@ -80,14 +94,14 @@ def test_no_picture_at_all_fails_whatever_the_share(tmp_path, records):
         raise FetchError(url, "connection_failed", attempts=2)
 
     with pytest.raises(SourceError, match="only 0 of 6 pictures came"):
-        download.download([records], tmp_path / "out", _config(min_success_share=0.0), get=down, workers=1)
+        download.download([records], tmp_path / "out", _config(min_success_share=0.0), side_px=8, get=down, workers=1)
 
 
 def test_what_was_taken_down_is_not_asked_for_and_counted(tmp_path, records):
     asked = []
     removed = {"lexica:0", "https://image.lexica.art/1"}
     get = lambda url: asked.append(url) or _get(url)  # noqa: E731
-    download.download([records], tmp_path / "out", _config(), get=get, workers=1, removed=removed)
+    download.download([records], tmp_path / "out", _config(), side_px=8, get=get, workers=1, removed=removed)
     assert [url[-1] for url in asked] == ["2", "3", "4", "5"]
     report = json.loads((tmp_path / "out/report.json").read_text())
     assert (report["in"], report["out"], report["dropped"]["takedown"]) == (6, 2, 2)
@@ -95,7 +109,7 @@ def test_what_was_taken_down_is_not_asked_for_and_counted(tmp_path, records):
 
 def test_missing_records_are_told(tmp_path):
     with pytest.raises(InputError, match="run the stage that writes it"):
-        download.download([tmp_path / "none.parquet"], tmp_path / "out", _config(), get=_get, workers=1)
+        download.download([tmp_path / "none.parquet"], tmp_path / "out", _config(), side_px=8, get=_get, workers=1)
 
 
 def test_main_downloads_from_the_sites_of_the_enabled_sources(tmp_path, monkeypatch):

@@ -8,9 +8,11 @@ import pytest
 from pipeline import params, sorting, tables
 from pipeline.errors import EmptyResultError, SettingError, SourceError
 from pipeline.http import FetchError, Response
+from pipeline.sources.imports.png_folder import PngFolderParams
 from pipeline.sources.record import RECORDS
 from pipeline.sources.settings import SourcesParams
 from stages import scrape
+from tests.pipeline.sources.imports.made import COMMON, png, put, settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -144,9 +146,9 @@ def test_main_scrapes_a_served_site_with_the_settings_in_force(tmp_path, monkeyp
     assert tables.read(tmp_path / "data/scrape/lexica/records.parquet", RECORDS).num_rows > 300
 
 
-def test_an_unknown_source_is_told():
+def test_an_unknown_source_is_told(config):
     with pytest.raises(SettingError, match="choose one of lexica, civitai, stable_diffusion_online"):
-        scrape.known("flickr")
+        scrape.known("flickr", config)
 
 
 def test_help_says_what_the_stage_reads_and_writes():
@@ -155,3 +157,81 @@ def test_help_says_what_the_stage_reads_and_writes():
     )
     assert "Reads" in done.stdout
     assert "records.parquet" in done.stdout
+
+
+@pytest.mark.parametrize("answers", [_lexica, _civitai, _stable_diffusion_online])
+def test_offline_the_same_answers_are_parsed_again_without_a_request(tmp_path, config, answers):
+    name = answers.__name__.strip("_")
+    scrape.scrape(name, config, tmp_path / "one", get=answers)
+    scrape.replay(name, config, tmp_path / "two")
+    names = ("records.parquet", "dropped.parquet", "report.json")
+    assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in names)
+
+
+def test_main_parses_again_offline_and_starts_no_server(tmp_path, monkeypatch):
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    (tmp_path / "takedown.txt").write_text("")
+    monkeypatch.chdir(tmp_path)
+    scrape.main("stable_diffusion_online")
+    records = tmp_path / "data/scrape/stable_diffusion_online/records.parquet"
+    content = records.read_bytes()
+    records.unlink()
+    monkeypatch.setattr(scrape, "serving", None)
+    monkeypatch.setattr(scrape, "PoliteSession", None)
+    scrape.main("stable_diffusion_online", offline=True)
+    assert records.read_bytes() == content
+
+
+def test_offline_without_an_archive_is_one_line(tmp_path, config):
+    with pytest.raises(SourceError, match="is not in the archive of civitai"):
+        scrape.replay("civitai", config, tmp_path)
+
+
+def test_a_served_site_is_scraped_by_post_where_the_settings_say_so(tmp_path, monkeypatch):
+    other = "infinite_prompts: {model: v3.5, image_base: 'https://image.lexica.art/md2'}"
+    text = (ROOT / "params.yaml").read_text()
+    assert "infinite_prompts:\n" in text
+    (tmp_path / "params.yaml").write_text(text.replace("infinite_prompts:\n", other + "\n"))
+    (tmp_path / "takedown.txt").write_text("")
+    monkeypatch.chdir(tmp_path)
+    scrape.main("lexica")
+    records = tables.read(tmp_path / "data/scrape/lexica/records.parquet", RECORDS)
+    assert records.num_rows > 300
+    assert set(records.column("negative_prompt").to_pylist()) == {"blurry, noisy"}
+    first = (tmp_path / "data/scrape/lexica/records.parquet").read_bytes()
+    scrape.main("lexica", offline=True)
+    assert (tmp_path / "data/scrape/lexica/records.parquet").read_bytes() == first
+
+
+def test_an_import_is_read_without_asking_anybody(tmp_path, monkeypatch):
+    put(tmp_path / "mine", {"a.png": png(parameters="star\nSteps: 1, Sampler: a, Seed: 5"), "b.png": b"broken"})
+    text = (ROOT / "params.yaml").read_text()
+    section = "\n".join(
+        f"    {key}: {value}" for key, value in {**COMMON, "kind": "png_folder", "path": "mine"}.items()
+    )
+    (tmp_path / "params.yaml").write_text(text.replace("\n  contact:", f"\n  mine:\n{section}\n  contact:", 1))
+    (tmp_path / "takedown.txt").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(scrape, "PoliteSession", None)
+    scrape.main("mine")
+    assert tables.read(tmp_path / "data/scrape/mine/records.parquet", RECORDS).column("seed").to_pylist() == [5]
+    dropped = tables.read(tmp_path / "data/scrape/mine/dropped.parquet", tables.DROPPED).to_pylist()
+    assert dropped == [{"sample_id": "mine:b.png", "drop_reason": "broken_image"}]
+    report = json.loads((tmp_path / "data/scrape/mine/report.json").read_text())
+    assert (report["in"], report["out"], report["ended"]) == (2, 1, "all_rows_read")
+
+
+def test_an_import_without_a_usable_row_is_told_with_its_settings(tmp_path, config):
+    put(tmp_path / "mine", {"a.png": b"broken"})
+    one = settings(PngFolderParams, tmp_path / "mine", kind="png_folder")
+    with pytest.raises(EmptyResultError, match=r"look at sources\.mine"):
+        scrape.read_import("mine", config.model_copy(update={"mine": one}), tmp_path / "out")
+
+
+def test_what_was_taken_down_does_not_come_back_by_an_import(tmp_path, config):
+    put(tmp_path / "mine", {f"{name}.png": png(parameters="star\nSteps: 1, Sampler: a, Seed: 5") for name in "ab"})
+    one = settings(PngFolderParams, tmp_path / "mine", kind="png_folder")
+    scrape.read_import("mine", config.model_copy(update={"mine": one}), tmp_path / "out", removed={"mine:a.png"})
+    assert tables.read(tmp_path / "out/records.parquet", RECORDS).column("source_id").to_pylist() == ["b.png"]
+    dropped = tables.read(tmp_path / "out/dropped.parquet", tables.DROPPED).to_pylist()
+    assert dropped == [{"sample_id": "mine:a.png", "drop_reason": "takedown"}]

@@ -52,6 +52,7 @@ def test_the_judges_quality_is_compared_and_tested_for_equivalence():
         "difference": pytest.approx((ours - base).mean(), rel=1e-5),
         "margin": pytest.approx(margin, rel=1e-5),
         "p": pytest.approx(ttost_paired(ours, base, -margin, margin)[0], rel=1e-5),
+        "p_not_worse": pytest.approx(ttost_paired(ours, base, -margin, margin)[1][1], rel=1e-5),
     }
     assert "clip_cosine" not in found
     assert "clip_cosine_equivalence" not in found

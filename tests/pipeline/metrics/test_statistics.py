@@ -182,7 +182,8 @@ def test_equivalence_equals_statsmodels() -> None:
     assert found is not None
     margin = 0.2 * base.std(ddof=1)
     assert found.margin == pytest.approx(margin)
-    assert found.p == pytest.approx(ttost_paired(ours, base, -margin, margin)[0])
+    p, (_, lower, _), _ = ttost_paired(ours, base, -margin, margin)
+    assert (found.p, found.p_not_worse) == pytest.approx((p, lower))
 
 
 def test_equal_arms_are_equivalent_and_shifted_ones_are_not() -> None:
@@ -193,6 +194,19 @@ def test_equal_arms_are_equivalent_and_shifted_ones_are_not() -> None:
     assert same is not None
     assert shifted is not None
     assert (same.p, shifted.p) == (0.0, 1.0)
+    assert (same.p_not_worse, shifted.p_not_worse) == (0.0, 0.0)
+    worse = statistics.equivalence(Pairs(names, base, base - 1.0), margin_sd=0.2)
+    assert worse is not None
+    assert (worse.p, worse.p_not_worse) == (1.0, 1.0)
+
+
+def test_an_arm_that_is_much_better_is_not_equal_but_no_worse() -> None:
+    base = np.arange(6.0)
+    ours = base + np.array([2.0, 2.5, 2.2, 2.1, 2.4, 2.3])
+    found = statistics.equivalence(Pairs([str(index) for index in range(6)], base, ours), margin_sd=0.2)
+    assert found is not None
+    assert found.p > 0.99
+    assert found.p_not_worse < 0.001
 
 
 @pytest.mark.parametrize("ps", [[0.04], [0.01, 0.04, 0.03, 0.005], [0.02, 0.02, 0.9], [0.3, 0.9, 0.001, 0.02, 0.02]])

@@ -55,7 +55,7 @@ def test_a_preference_has_its_interval(tmp_path: Path) -> None:
 
 def _judged(**changed: Any) -> dict[str, Any]:
     line_ = line(0.661, 0.655, 0.41, p_holm=None, mcnemar_p=None, low=-0.0201, high=0.0082)
-    equal = {"difference": -0.006, "margin": 0.03, "p": 0.012}
+    equal = {"difference": -0.006, "margin": 0.03, "p": 0.012, "p_not_worse": 0.012}
     return {**metrics(), "judge_quality": {"all": line_}, "judge_quality_equivalence": equal, **changed}
 
 
@@ -72,7 +72,7 @@ def test_the_judges_quality_stands_with_its_equivalence_and_is_called_the_judges
 
 
 def test_equivalence_that_was_not_shown_or_not_defined_is_not_called_equal(tmp_path: Path) -> None:
-    unsure = {"difference": -0.006, "margin": 0.03, "p": 0.3}
+    unsure = {"difference": -0.006, "margin": 0.03, "p": 0.3, "p_not_worse": 0.3}
     told = [
         _texts(layout.quality_table(_findings(tmp_path, _judged(judge_quality_equivalence=found)), {}))
         for found in (unsure, {})

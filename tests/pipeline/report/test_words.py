@@ -43,12 +43,21 @@ def test_a_ceiling_of_nothing_is_told_too() -> None:
 
 
 def test_a_failed_equivalence_test_is_not_called_equal() -> None:
-    figures = {**metrics(), "clip_cosine_equivalence": {"difference": 0.1, "margin": 0.02, "p": 0.6}}
-    assert "was not shown to be equal" in words.details(_findings(figures))[-1]
+    test = {"difference": 0.1, "margin": 0.02, "p": 0.6, "p_not_worse": 0.001}
+    said = [
+        words.details(_findings({**metrics(), "clip_cosine_equivalence": {**test, "p_not_worse": p}}))[-1]
+        for p in (0.001, 0.6)
+    ]
+    assert "was not shown to be equal" in said[0]
+    assert said[0].endswith("(equivalence test, p 0.600), but it is no worse by more than that (p 0.001).")
+    assert said[1].endswith("nor was it shown to be no worse by more than that (p 0.600).")
 
 
 def test_equal_quality_by_the_judge_is_told_beside_the_fit_of_text() -> None:
-    figures = {**metrics(), "judge_quality_equivalence": {"difference": 0.0, "margin": 0.02, "p": 0.01}}
+    figures = {
+        **metrics(),
+        "judge_quality_equivalence": {"difference": 0.0, "margin": 0.02, "p": 0.01, "p_not_worse": 0.01},
+    }
     said = words.details(_findings(figures))
     assert said[-2].startswith("The fit of image and prompt (CLIP cosine) is equal")
     assert said[-1] == (

@@ -6,7 +6,7 @@ import pytest
 from pipeline import work
 from pipeline.errors import SourceError
 from pipeline.http import FetchError, Response
-from pipeline.sources.archive import walking
+from pipeline.sources.archive import Archived, walking
 
 
 class Site:
@@ -80,3 +80,74 @@ def test_a_site_that_refuses_leaves_its_earlier_answers():
     with walking("lexica", {}, site) as fetch:
         fetch("https://a/1")
     assert site.asked == ["https://a/1"]
+
+
+def _walked(site, *urls, settings=None):
+    with walking("lexica", settings or {}, site) as fetch:
+        return [fetch(url) for url in urls]
+
+
+def test_offline_every_answer_comes_from_the_archive_and_the_newest_counts(monkeypatch):
+    first = _walked(Site(), "https://a/1", "https://a/2", settings={"q": 1})
+    site = Site()
+    site.asked = ["one before"]
+    (second,) = _walked(site, "https://a/1", settings={"q": 2})
+    for path in (work.root() / "scrape" / "lexica").glob("*/last/*"):
+        kept = json.loads(gzip.decompress(path.read_bytes()))
+        kept["fetched_at"] = "2024-02-01" if kept["body"] == second else "2024-01-01"
+        path.write_bytes(gzip.compress(json.dumps(kept).encode()))
+    fetch = Archived("lexica")
+    assert [fetch("https://a/1"), fetch("https://a/2")] == [second, first[1]]
+    assert second != first[0]
+
+
+def test_offline_an_unfinished_walk_counts_too():
+    with pytest.raises(KeyboardInterrupt), walking("lexica", {}, Site()) as fetch:
+        fetch("https://a/1")
+        raise KeyboardInterrupt
+    assert Archived("lexica")("https://a/1").startswith("page 1")
+
+
+def test_offline_an_answer_that_was_never_had_is_told_in_one_line():
+    with pytest.raises(SourceError, match=r"https://a/1 is not in the archive of lexica .*without --offline") as caught:
+        Archived("lexica")("https://a/1")
+    assert not isinstance(caught.value, FetchError)
+
+
+def test_a_missing_page_is_an_answer_and_kept():
+    asked = []
+
+    def gone(url):
+        asked.append(url)
+        raise FetchError(url, "not_found", status=404, attempts=2)
+
+    with walking("lexica", {}, gone) as fetch:
+        for _ in range(2):
+            with pytest.raises(FetchError, match="has no such page"):
+                fetch("https://a/1")
+    with pytest.raises(FetchError) as caught:
+        Archived("lexica")("https://a/1")
+    assert (caught.value.status, caught.value.attempts, asked) == (404, 2, ["https://a/1"])
+
+
+def test_what_is_posted_is_part_of_the_question():
+    asked = []
+
+    def post(url, value):
+        asked.append(value["cursor"])
+        return Response(url, 200, {}, f"page {value['cursor']}".encode(), 1)
+
+    with walking("lexica", {}, Site(), post) as fetch:
+        texts = [fetch.post("https://a/p", {"cursor": cursor}) for cursor in (0, 50, 0)]
+    assert (texts, asked) == (["page 0", "page 50", "page 0"], [0, 50])
+    assert Archived("lexica").post("https://a/p", {"cursor": 50}) == "page 50"
+
+
+def test_a_walk_without_a_way_to_post_cannot():
+    with pytest.raises(ValueError, match="without a way to post"), walking("lexica", {}, Site()) as fetch:
+        fetch.post("https://a/p", {})
+
+
+def test_the_archive_asks_nobody():
+    with pytest.raises(AssertionError, match="offline, but"):
+        Archived("lexica")._get("https://a/1")

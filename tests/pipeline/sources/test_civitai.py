@@ -3,6 +3,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from pipeline.errors import SourceError
 from pipeline.sources import civitai
 from pipeline.sources.civitai import CivitaiParams
 from pipeline.sources.record import Record, Rejected
@@ -93,6 +94,7 @@ def test_nested_metadata_gives_the_same_record():
         ({"meta": {"id": 1, "meta": None}}, "no_prompt"),
         ({"type": "video"}, "video"),
         ({"type": "audio"}, "no_picture"),
+        ({"type": "image", "url": "https://image.civitai.com/b/u/original=true/u.mp4?x=1"}, "video"),
         ({"url": None}, "no_image_url"),
         ({"id": {}}, "malformed"),
     ],
@@ -160,3 +162,44 @@ def test_a_page_without_anything_new_ends_the_walk():
 def test_the_walk_ends_at_the_wanted_number():
     found, ended = _walk(lambda url: _page(IMAGE, {**IMAGE, "id": 2}, cursor="c"), max_records=2)
     assert (len(found), ended) == (2, "max_records")
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [{"nextCursor": 7}, {"nextCursor": "7"}, {"nextPage": "https://civitai.com/api/v1/images?limit=1&cursor=7"}],
+)
+def test_the_cursor_may_be_a_number_or_stand_in_the_next_pages_address(metadata):
+    asked = []
+
+    def fetch(url):
+        asked.append(parse_qs(urlsplit(url).query).get("cursor"))
+        return json.dumps({"items": [{**IMAGE, "id": len(asked)}], "metadata": metadata if len(asked) == 1 else {}})
+
+    found, ended = _walk(fetch)
+    assert (len(found), ended, asked) == (2, "last_page", [None, ["7"]])
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {"nextCursor": True}, {"nextCursor": ""}, {"nextPage": "x?y=1"}])
+def test_metadata_without_a_cursor_is_the_last_page(metadata):
+    _, ended = _walk(lambda url: json.dumps({"items": [IMAGE], "metadata": metadata}))
+    assert ended == "last_page"
+
+
+def test_people_are_nowhere_in_the_metadata_at_any_depth():
+    record = _only(user={"username": "Ajuro"}, meta={**META, "resources": [{"username": "Ajuro", "name": "x"}]})
+    assert isinstance(record, Record)
+    assert "Ajuro" not in str(record.row())
+    assert json.loads(record.meta_json)["meta"]["resources"] == [{"name": "x"}]
+
+
+def test_numbers_that_json_has_not_and_halves_of_emojis_become_something_that_a_table_holds():
+    text = _page({**IMAGE, "meta": {**META, "prompt": "star \ud83d", "cfgScale": float("nan")}})
+    record = _walk(lambda url: text)[0][0]
+    assert isinstance(record, Record)
+    assert (record.prompt, record.cfg) == ("star ?", None)
+    assert json.loads(record.meta_json, parse_constant=pytest.fail)["meta"]["cfgScale"] is None
+
+
+def test_an_answer_nested_without_end_is_told_as_no_json():
+    with pytest.raises(SourceError, match="did not answer with JSON"):
+        _walk(lambda url: "[" * 100_000)

@@ -32,12 +32,12 @@ def _only(**changes):
 
 
 def _config(**changes):
-    values = {"serve": None, "queries": ["a", "b c"], "max_records": 10, "requests_per_s": 1.0, **changes}
-    return LexicaParams.model_validate(values)
+    values = {"serve": None, "queries": ["a", "b c"], "max_records": 10, "requests_per_s": 1.0}
+    return LexicaParams.model_validate({**values, "infinite_prompts": None, **changes})
 
 
 def _walk(fetch, config):
-    found, walk = [], lexica.walk(fetch, config)
+    found, walk = [], lexica.walk(fetch, config, "salt")
     while True:
         try:
             found.append(next(walk))
@@ -102,6 +102,23 @@ def test_every_query_is_asked_once_and_each_picture_given_once():
 def test_the_walk_ends_at_the_wanted_number():
     found, ended = _walk(lambda url: _answer(IMAGE, {**IMAGE, "id": "2"}), _config(max_records=1))
     assert (len(found), ended) == (1, "max_records")
+
+
+def test_the_other_way_is_gone_where_it_is_set():
+    class Site:
+        def __call__(self, url):
+            raise AssertionError(url)
+
+        def post(self, url, asked):
+            images = [{"id": f"{asked['text'][0]}{asked['cursor']}", "promptid": "p"}, {"id": "same", "promptid": "p"}]
+            answer = {"prompts": [{"id": "p", "prompt": "star"}], "images": images}
+            return json.dumps({**answer, **({"nextCursor": 50} if asked["cursor"] == 0 else {})})
+
+    other = {"model": "v3.5", "image_base": "https://image.lexica.art/md2"}
+    found, ended = _walk(Site(), _config(infinite_prompts=other))
+    assert [item.source_id for item in found] == ["a0", "same", "a50", "b0", "b50"]
+    assert ended == "all_queries_asked"
+    assert _walk(Site(), _config(infinite_prompts=other, max_records=2))[1] == "max_records"
 
 
 def test_a_page_for_people_instead_of_json_stops_the_walk():

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,10 +50,47 @@ from pipeline.sources.prompt_syntax import plain
         ("star\\", "star"),
         ("(star:-0.5)", "star"),
         ("(star:1.1.1)", "star:1.1.1"),
+        ("(star:+1.2)", "star"),
+        ("(star:.5) (circle:1.)", "star circle"),
+        ("a cat :1.2 AND a dog:0.8", "a cat, a dog"),
+        ("a cat AND (a dog:1.1) AND \\(bird\\:2\\)", "a cat, a dog, (bird:2)"),
+        ("a ratio of 3 :2", "a ratio of 3 :2"),
+        ("a star embedding:easyneg, circle", "a star, circle"),
+        ("(embedding:easyneg:1.2), star", "star"),
+        ("[[dog:cat:0.3]:(bird:1.2):0.7]", "bird"),
+        ("[(red:1.2)|<lora:x:1>blue] star", "red star"),
+        ("[from:[to|other]:10]", "to"),
+        ("(a [b|(c:1.2)] \\(d\\):1.3) BREAK <lora:e:0.5> f", "a b (d), f"),
+        ("<lora:" + "x" * 2000 + ">", "<lora:" + "x" * 2000 + ">"),
     ],
 )
 def test_syntax_goes_and_words_stay(raw, expected):
     assert plain(raw) == expected
+
+
+# The examples that the web UI's own documentation of its attention parser gives, weights left out.
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("normal text", "normal text"),
+        ("an (important) word", "an important word"),
+        ("(unbalanced", "unbalanced"),
+        (r"\(literal\]", "(literal]"),
+        ("(unnecessary)(parens)", "unnecessaryparens"),
+        ("a (((house:1.3)) [on] a (hill:0.5), sun, (((sky))).", "a house on a hill, sun, sky."),
+    ],
+)
+def test_the_web_uis_own_examples_are_read_as_it_reads_them(raw, expected):
+    assert plain(raw) == expected
+
+
+@pytest.mark.parametrize(
+    "piece", ["<", "<a", "<a:", "(", "[a:", "[a|b|", "\\", "()", "(a:1.2)", "🌟 ", "AND ", "\n", "["]
+)
+def test_a_hundred_thousand_characters_take_no_time(piece):
+    start = time.process_time()
+    plain(piece * (100_000 // len(piece)) + ">:1.2)]")
+    assert time.process_time() - start < 5.0
 
 
 def test_letters_of_one_form_are_equal():

@@ -97,6 +97,22 @@ def test_robots_txt_is_obeyed():
     assert "/image/1-a" not in site.asked
 
 
+def test_rules_with_wildcards_are_understood():
+    links = '<a href="/image/1-a">a</a><a href="/image/2-secret">b</a>'
+    rules = "User-agent: *\nDisallow: /*secret$"
+    site = Site({"/robots.txt": rules, "/prompts/stars": links, "/image/1-a": _detail(), "/image/2-secret": _detail()})
+    assert [item.source_id for item in _walk(site)[0]] == ["1"]
+    assert "/image/2-secret" not in site.asked
+
+
+def test_a_page_that_the_client_may_not_ask_is_rejected_and_the_walk_goes_on():
+    links = '<a href="/image/1-a">a</a><a href="/image/2-b">b</a>'
+    forbidden = FetchError(f"{SITE}/image/1-a", "robots_disallowed")
+    found, _ = _walk(Site({"/prompts/stars": links, "/image/1-a": forbidden, "/image/2-b": _detail()}))
+    assert found[0] == Rejected("1", "robots_disallowed")
+    assert isinstance(found[1], Record)
+
+
 def test_a_site_without_robots_txt_allows_everything():
     site = Site({"/prompts/stars": '<a href="/image/1-a">a</a>', "/image/1-a": _detail()})
     assert len(_walk(site)[0]) == 1

@@ -85,6 +85,6 @@ def test_the_spread_over_trainings():
 
 def test_equality_is_what_the_test_shows():
     for p, equal in ((0.01, True), (0.2, False)):
-        tested = outcome(clip_cosine_equivalence={"difference": 0.0, "margin": 0.1, "p": p})
+        tested = outcome(clip_cosine_equivalence={"difference": 0.0, "margin": 0.1, "p": p, "p_not_worse": p})
         assert is_equal(tested, "clip_cosine_equivalence", 0.95) is equal
     assert is_equal(outcome(), "clip_cosine_equivalence", 0.95) is None

@@ -7,7 +7,7 @@ from pipeline.studies.sentences import Findings, sentences
 from tests.pipeline.report.folder import line
 from tests.pipeline.studies.made_outcomes import judged, outcome
 
-EQUAL = {"difference": 0.004, "margin": 0.02, "p": 0.01}
+EQUAL = {"difference": 0.004, "margin": 0.02, "p": 0.01, "p_not_worse": 0.01}
 
 
 def findings(outcomes, name="ablation", failed=None, contrasts=()):

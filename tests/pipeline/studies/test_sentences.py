@@ -99,8 +99,9 @@ def test_base_and_ceiling_are_told_where_all_rows_share_them():
 
 
 def test_equal_quality_is_counted():
-    tests = [{"difference": 0.0, "margin": 0.1, "p": p} for p in (0.01, 0.3)]
+    tests = [{"difference": 0.0, "margin": 0.1, "p": p, "p_not_worse": p} for p in (0.01, 0.3)]
     rows = [outcome(accuracy={}, judge_quality_equivalence=test) for test in tests]
     assert sentences(findings(outcomes=[*rows, outcome(accuracy={})])) == [
-        "Judged image quality was shown to equal the base model's, within the margin, in 1 of 2 rows (TOST)."
+        "Judged image quality was shown to equal the base model's, within the margin, in 1 of 2 rows (TOST), "
+        "and to be no worse by more than that in 1."
     ]

@@ -21,10 +21,11 @@ from ruamel.yaml import YAML
 from pipeline import captioning, params, samples, tables
 from pipeline.captioning import BlipParams
 from pipeline.cleaning import CleanParams, HeldOut
-from pipeline.downloading import DOWNLOADS, DownloadParams, open_store
+from pipeline.downloading import DOWNLOADS, DownloadParams
 from pipeline.files import write_json, write_text
 from pipeline.http import Response
 from pipeline.images import ImageParams
+from pipeline.picture_store import Picture, PictureStore
 from pipeline.samples import CAPTIONS, VERDICTS
 from pipeline.sources.archive import walking
 from pipeline.sources.record import RECORDS
@@ -108,10 +109,8 @@ def _pictures():
     rows = [_download_row(number) for number in range(6)]
     tables.write_shards([tables.from_rows(rows, DOWNLOADS)], Path("data/download/parts"), DOWNLOADS, rows=4)
     Path("data/download/sheet.png").write_bytes(picture(0))
-    store = open_store(params.load(DownloadParams, "download"))
-    store.add(
-        tables.from_rows([{"key": row["image_url"], "content": row["image"]["bytes"]} for row in rows], store.schema)
-    )
+    store = PictureStore(params.load(DownloadParams, "download").max_mb)
+    store.keep(Picture(row["image_url"], row["image"]["bytes"], 200, 1) for row in rows)
 
 
 def _cleaned_and_captioned(text):
