@@ -126,11 +126,12 @@ def test_the_diffusion_builder_measures_all_its_parts(monkeypatch, tmp_path):
     monkeypatch.setattr(build.measures, "diffusion", lambda given: {"complex_all_right": 0.2})
     monkeypatch.setattr(build.judge_measures, "oracle", lambda: {"oracle_all_right": 0.99})
     monkeypatch.setattr(build.judge_measures, "quality_score", lambda: {"quality_spearman_blur": 0.9})
+    monkeypatch.setattr(build.judge_measures, "quality_decoded", lambda given: {"quality_decoded": 0.7})
     degraded = {"oracle_blur_1_all_right": 0.9, "oracle_blur_1_action_right": 0.8}
     monkeypatch.setattr(build.judge_measures, "oracle_degraded", lambda given: degraded)
     build.build_diffusion(tmp_path, build.Session(tmp_path))
     card = (tmp_path / "diffusion" / "README.md").read_text()
-    for figure in ("squared_error", "complex_prompts_read", "complex_all_right", "quality_spearman_blur"):
+    for figure in ("squared_error", "complex_prompts_read", "complex_all_right", "quality_spearman_blur", "quality_decoded"):
         assert figure in card
     assert "oracle_all_right" in card
     assert "blur_1_all_right" in card
