@@ -131,7 +131,14 @@ def test_the_diffusion_builder_measures_all_its_parts(monkeypatch, tmp_path):
     monkeypatch.setattr(build.judge_measures, "oracle_degraded", lambda given: degraded)
     build.build_diffusion(tmp_path, build.Session(tmp_path))
     card = (tmp_path / "diffusion" / "README.md").read_text()
-    for figure in ("squared_error", "complex_prompts_read", "complex_all_right", "quality_spearman_blur", "quality_decoded"):
+    measured = (
+        "squared_error",
+        "complex_prompts_read",
+        "complex_all_right",
+        "quality_spearman_blur",
+        "quality_decoded",
+    )
+    for figure in measured:
         assert figure in card
     assert "oracle_all_right" in card
     assert "blur_1_all_right" in card
