@@ -39,6 +39,7 @@ _SENTENCES = {
     "not_https": "was named without https",
     "private_address": "leads to a private address; only the internet is asked",
     "robots_disallowed": "does not allow this address in its robots.txt",
+    "noai": "keeps this from training by its X-Robots-Tag",
     "robots_unreadable": "did not give its robots.txt, so that nothing there may be asked",
     "bad_redirect": "redirects to an address that is not followed",
     "too_many_redirects": "redirects without end",
