@@ -11,7 +11,8 @@ REFUSED = frozenset({401, 403, 451})
 GONE = frozenset({404, 410})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
-# Asking again would give the same: the address is gone, too much, or not for us.
+# Asking again would give the same: the address is gone, too much, or not for us. A private address is not among them:
+# the log-in page of a hotel's network answers for every name until somebody has logged in.
 FINAL = frozenset(
     {
         "not_found",
@@ -19,7 +20,6 @@ FINAL = frozenset(
         "too_large",
         "not_https",
         "host_not_allowed",
-        "private_address",
         "robots_disallowed",
         "noai",
     }

@@ -77,9 +77,7 @@ class RobotRules:
 
 def _told(error: FetchError) -> str:
     """The host's own trouble where asking later may help; what is final is so for robots.txt, not for every address."""
-    if is_final(error.reason, error.status) and error.reason != "private_address":
-        return "robots_unreadable"
-    return error.reason
+    return "robots_unreadable" if is_final(error.reason, error.status) else error.reason
 
 
 def says_there_is_none(error: FetchError) -> bool:

@@ -27,6 +27,7 @@ from pipeline.engine import ComputeParams
 from pipeline.errors import SourceError
 from pipeline.files import atomic_file
 from pipeline.http import Response, host_of
+from pipeline.http_answers import is_final
 from pipeline.images import ImageParams, UndecodableError, contact_sheet, decode
 from pipeline.picture_store import LEDGER, PictureStore
 from pipeline.sources.record import RECORDS
@@ -99,8 +100,15 @@ def _require_share(came: int, failed: pa.Table, least: float) -> None:
         told = ", ".join(f"{reason} {count}" for reason, count in reasons)
         raise SourceError(
             f"only {came} of {total} pictures came ({told}); download.min_success_share asks for {least:.0%}: "
-            "run again later (what came is kept), ask again for what has failed (sur retry-failed) or lower it"
+            f"run again later (what came is kept), ask again for what has failed ({_retry(failed)}) or lower it"
         )
+
+
+def _retry(failed: pa.Table) -> str:
+    """The command that asks again; what is final is left out by it unless it is told otherwise."""
+    whys = zip(failed.column("reason").to_pylist(), failed.column("status").to_pylist(), strict=True)
+    count = sum(is_final(reason, status) for reason, status in whys)
+    return f"sur retry-failed; with --all also for {count} that are final" if count else "sur retry-failed"
 
 
 def _pack(records: pa.Table, urls: Mapping[str, str], target: Path, store: PictureStore) -> None:
