@@ -22,7 +22,17 @@ def test_the_format_is_told_by_the_bytes(kind):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"<!DOCTYPE html>", b"RIFF0000WAVE", b"0000ftypmp42", b"\x00" * 20, b'{"error": 1}', b"BM", b"BMW: not found"]
+    "content",
+    [
+        b"",
+        b"<!DOCTYPE html>",
+        b"RIFF0000WAVE",
+        b"0000ftypmp42",
+        b"\x00" * 20,
+        b'{"error": 1}',
+        b"BM",
+        b"BMW: not found",
+    ],
 )
 def test_what_is_no_picture_has_no_format(content):
     assert picture_format(content) is None

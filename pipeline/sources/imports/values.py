@@ -8,7 +8,6 @@ from typing import Any
 
 from pipeline.sources.record import MAX_ID, PG, UNRATED, XXX, R, Unusable, as_id, as_int, as_text, without_surrogates
 
-
 AMBIGUOUS = ("--", "-/", "/-")  # beside these a slash that is written as -- could not be told from hyphens
 
 
