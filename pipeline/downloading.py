@@ -1,13 +1,16 @@
 """Records with their pictures: where each is asked for, what is a picture, and the tables of what came and what not."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from pipeline import tables
+from pipeline.files import atomic_folder
 from pipeline.http import host_of
 from pipeline.params import Section, Share
 from pipeline.picture_store import Failure, PictureStore
@@ -31,7 +34,9 @@ FAILURES = tables.schema(
     column("reason", pa.string(), "one word; counted in report.json"),
     column("attempts", pa.int32(), "how often it was asked for"),
 )
-_SIGNATURES = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff", "gif": b"GIF8", "bmp": b"BM"}
+READ_ROWS = 25  # that are read at once: each picture may have download.max_mb
+_SIGNATURES = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff", "gif": b"GIF8"}
+_BMP_HEADERS = frozenset({12, 16, 40, 52, 56, 64, 108, 124})  # bytes of the second header: two letters prove nothing
 _RIFF_KINDS = {b"WEBP": "webp"}
 _FTYP_KINDS = {b"avif": "avif", b"heic": "heic"}
 
@@ -60,6 +65,8 @@ def picture_format(content: bytes) -> str | None:
     for name, signature in _SIGNATURES.items():
         if content.startswith(signature):
             return name
+    if content.startswith(b"BM"):
+        return "bmp" if int.from_bytes(content[14:18], "little") in _BMP_HEADERS else None
     if content.startswith(b"RIFF"):
         return _RIFF_KINDS.get(content[8:12])
     return _FTYP_KINDS.get(content[8:12]) if content[4:8] == b"ftyp" else None
@@ -77,20 +84,41 @@ def addresses(records: pa.Table, *, side_px: int) -> dict[str, str]:
     return {key: renditions.address(url, width, height, side_px=side_px) for key, url, width, height in rows}
 
 
-def downloads(records: pa.Table, urls: Mapping[str, str], store: PictureStore, *, rows: int) -> Iterator[pa.Table]:
-    """The records with their pictures, ``rows`` at a time, in their order.
+def downloads(
+    records: pa.Table, urls: Mapping[str, str], store: PictureStore, *, rows: int, most_bytes: int
+) -> Iterator[pa.Table]:
+    """The records with their pictures in their order, as tables that are full at so many rows or bytes.
 
     Args:
         records: rows of RECORDS whose pictures are all in the store.
         urls: of their pictures, by ``sample_id``.
         store: of pictures.
-        rows: at a time, so that not all pictures are in memory at once.
+        rows: of a table at most.
+        most_bytes: of a table's pictures; one that reaches it ends, so that originals of some megabytes do not fill
+            the memory. The few rows that are read at once may go beyond.
     """
-    for start in range(0, records.num_rows, rows):
-        part = records.slice(start, rows)
-        contents = store.contents([urls[key] for key in part.column(KEY).to_pylist()])
-        found = zip(part.to_pylist(), contents, strict=True)
-        yield tables.from_rows((_with_picture(record, content) for record, content in found), DOWNLOADS)
+    held, at_once = [DOWNLOADS.empty_table()], min(READ_ROWS, rows)
+    for start in range(0, records.num_rows, at_once):
+        held.append(_read(records.slice(start, at_once), urls, store))
+        joined = pa.concat_tables(held)
+        if joined.num_rows >= rows or pc.sum(joined.column("n_bytes")).as_py() >= most_bytes:
+            yield joined.slice(0, rows)
+            held = [joined.slice(rows)]
+    if held[0].num_rows or len(held) > 1:
+        yield pa.concat_tables(held)
+
+
+def _read(records: pa.Table, urls: Mapping[str, str], store: PictureStore) -> pa.Table:
+    contents = store.contents([urls[key] for key in records.column(KEY).to_pylist()])
+    found = zip(records.to_pylist(), contents, strict=True)
+    return tables.from_rows((_with_picture(record, content) for record, content in found), DOWNLOADS)
+
+
+def write_parts(parts: Iterable[pa.Table], folder: Path) -> None:
+    """Write each table as a shard of a folder that appears whole."""
+    with atomic_folder(folder) as temporary:
+        for number, part in enumerate(parts):
+            tables.write(part, temporary / f"part-{number:05d}.parquet", DOWNLOADS)
 
 
 def _with_picture(record: dict[str, Any], content: bytes) -> dict[str, Any]:

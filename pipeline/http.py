@@ -165,6 +165,7 @@ class PoliteSession:
                 headers = {name.lower(): value for name, value in reply.headers.items()}
                 return Response(ask.url, reply.status_code, headers, content, attempt)
         except PrivateAddressError as error:
+            self._count(self._lost, host_of(ask.url), 1)
             raise FetchError(ask.url, "private_address", attempts=attempt) from error
         except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as error:
             raise _TransientError(ask.url, "timed_out") from error

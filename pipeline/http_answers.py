@@ -11,7 +11,8 @@ REFUSED = frozenset({401, 403, 451})
 GONE = frozenset({404, 410})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
-# Asking again would give the same: the address is gone, too much, or not for us.
+# Asking again would give the same: the address is gone, too much, or not for us. A private address is not among them:
+# the log-in page of a hotel's network answers for every name until somebody has logged in.
 FINAL = frozenset(
     {
         "not_found",
@@ -19,7 +20,6 @@ FINAL = frozenset(
         "too_large",
         "not_https",
         "host_not_allowed",
-        "private_address",
         "robots_disallowed",
         "noai",
     }
@@ -39,6 +39,7 @@ _SENTENCES = {
     "not_https": "was named without https",
     "private_address": "leads to a private address; only the internet is asked",
     "robots_disallowed": "does not allow this address in its robots.txt",
+    "noai": "keeps this from training by its X-Robots-Tag",
     "robots_unreadable": "did not give its robots.txt, so that nothing there may be asked",
     "bad_redirect": "redirects to an address that is not followed",
     "too_many_redirects": "redirects without end",

@@ -69,7 +69,7 @@ class RobotRules:
         try:
             answer = self._ask(url)
         except FetchError as error:
-            if _says_there_is_none(error):
+            if says_there_is_none(error):
                 return Rules(self._agent)
             return FetchError(url, _told(error), status=error.status, attempts=error.attempts)
         return Rules(self._agent, Protego.parse(answer.text[:MAX_CHARACTERS]))
@@ -77,12 +77,10 @@ class RobotRules:
 
 def _told(error: FetchError) -> str:
     """The host's own trouble where asking later may help; what is final is so for robots.txt, not for every address."""
-    if is_final(error.reason, error.status) and error.reason != "private_address":
-        return "robots_unreadable"
-    return error.reason
+    return "robots_unreadable" if is_final(error.reason, error.status) else error.reason
 
 
-def _says_there_is_none(error: FetchError) -> bool:
+def says_there_is_none(error: FetchError) -> bool:
     """A status of 400 to 499, save those that ask us to come later or to be a person."""
     if error.status is None or error.reason == "challenge":
         return False

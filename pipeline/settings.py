@@ -48,6 +48,7 @@ class Settings(Section):
 
 WATCHED = Path("prompts")
 SD_VAE_STEP = 8  # of every Stable Diffusion 1.x and 2.x
+PUBLIC_SALTS = frozenset({"miniature", "change this to words of your own"})  # everybody can read them in profiles/
 Note = str
 Check = Callable[[Settings, Path], Iterator[Note]]
 
@@ -122,8 +123,11 @@ def _modules(settings: Settings, path: Path) -> Iterator[Note]:
     for key, module in {**named, "evaluate.judge": settings.evaluate.judge}.items():
         if module is not None and not _exists(module):
             raise wrong(key, f"names no module: {module}", path)
-    if settings.sources.contact is None and any(module is None for module in named.values()):
+    asks_a_site = any(module is None for module in named.values())
+    if settings.sources.contact is None and asks_a_site:
         yield "sources.contact is not set: a site's owner cannot reach you"
+    if settings.sources.author_salt in PUBLIC_SALTS and asks_a_site:
+        yield "sources.author_salt is the public one of a profile: whoever knows a name can find its hash; choose words"
 
 
 def _imports(settings: Settings, path: Path) -> Iterator[Note]:

@@ -22,11 +22,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import cli, downloading, fetching, params, picture_session, samples, tables
-from pipeline.downloading import DOWNLOADS, FAILURES, DownloadParams
+from pipeline.downloading import FAILURES, DownloadParams
 from pipeline.engine import ComputeParams
 from pipeline.errors import SourceError
 from pipeline.files import atomic_file
 from pipeline.http import Response, host_of
+from pipeline.http_answers import is_final
 from pipeline.images import ImageParams, UndecodableError, contact_sheet, decode
 from pipeline.picture_store import LEDGER, PictureStore
 from pipeline.sources.record import RECORDS
@@ -38,6 +39,7 @@ from pipeline.takedown_list import read as read_takedowns
 SCRAPED = Path("data/scrape")
 DOWNLOADED = Path("data/download")
 SHEET_PICTURES = 24
+SHARD_BYTES = 2**28  # of pictures, about: what packing holds in memory
 
 
 def main() -> None:
@@ -78,10 +80,11 @@ def download(
     fetching.fetch_missing(list(urls.values()), store, get, workers=workers)
     failed = downloading.failure_rows(urls, store.failures(list(urls.values())))
     came = records.filter(pc.invert(pc.is_in(records.column(KEY), value_set=failed.column(KEY).combine_chunks())))
-    _require_share(came.num_rows, failed, config.min_success_share)
-    _pack(came, urls, target, store)
+    # written before the share is judged: they tell why too little came
     tables.write(failed, target / "failures.parquet", FAILURES)
     tables.write(store.ledger(list(urls.values())), target / "ledger.parquet", LEDGER)
+    _require_share(came.num_rows, failed, config.min_success_share)
+    _pack(came, urls, target, store)
     reasons = Counter(failed.column("reason").to_pylist())
     if records.num_rows < found.num_rows:
         reasons["takedown"] = found.num_rows - records.num_rows
@@ -97,13 +100,20 @@ def _require_share(came: int, failed: pa.Table, least: float) -> None:
         told = ", ".join(f"{reason} {count}" for reason, count in reasons)
         raise SourceError(
             f"only {came} of {total} pictures came ({told}); download.min_success_share asks for {least:.0%}: "
-            "run again later (what came is kept), ask again for what has failed (sur retry-failed) or lower it"
+            f"run again later (what came is kept), ask again for what has failed ({_retry(failed)}) or lower it"
         )
 
 
+def _retry(failed: pa.Table) -> str:
+    """The command that asks again; what is final is left out by it unless it is told otherwise."""
+    whys = zip(failed.column("reason").to_pylist(), failed.column("status").to_pylist(), strict=True)
+    count = sum(is_final(reason, status) for reason, status in whys)
+    return f"sur retry-failed; with --all also for {count} that are final" if count else "sur retry-failed"
+
+
 def _pack(records: pa.Table, urls: Mapping[str, str], target: Path, store: PictureStore) -> None:
-    parts = downloading.downloads(records, urls, store, rows=samples.ROWS_PER_SHARD)
-    tables.write_shards(parts, target / "parts", DOWNLOADS, rows=samples.ROWS_PER_SHARD)
+    parts = downloading.downloads(records, urls, store, rows=samples.ROWS_PER_SHARD, most_bytes=SHARD_BYTES)
+    downloading.write_parts(parts, target / "parts")
     keys = records.column(KEY).to_pylist()
     order = sorted(range(len(keys)), key=lambda row: sha256(keys[row].encode()).digest())
     chosen = records.take(order[: 2 * SHEET_PICTURES])

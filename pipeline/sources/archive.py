@@ -12,17 +12,19 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from filelock import FileLock
 
 from pipeline import work
 from pipeline.errors import SourceError
 from pipeline.files import digest, write_bytes
-from pipeline.http import FetchError, Response
+from pipeline.http import PACKAGE, FetchError, Response
+from pipeline.robots import forbids_training, says_there_is_none
 
 Get = Callable[[str], Response]
 Post = Callable[[str, Any], Response]
-ANSWERS_KEPT = frozenset({"not_found"})  # failures that walks take for an answer
+ANSWERS_KEPT = frozenset({"not_found", "robots_disallowed"})  # failures that walks take for an answer
 
 
 class Answers:
@@ -46,7 +48,19 @@ class Answers:
         Raises:
             FetchError: it could not be had.
         """
-        return self._answer(digest(url), {"url": url}, lambda: self._get(url))
+        return _told(self._get_kept(url))
+
+    def page(self, url: str) -> str:
+        """The page at an address, which is to become a record.
+
+        Raises:
+            FetchError: it could not be had, or its ``X-Robots-Tag`` keeps it from training (``noai``).
+        """
+        kept = self._get_kept(url)
+        text = _told(kept)
+        if forbids_training(kept.get("robots_tag"), PACKAGE):
+            raise FetchError(url, "noai", status=kept["status"])
+        return text
 
     def post(self, url: str, value: Any) -> str:
         """The answer to a value that is sent as JSON.
@@ -57,26 +71,36 @@ class Answers:
         if self._post is None:
             raise ValueError("this walk was begun without a way to post")
         post = self._post
-        return self._answer(digest([url, value]), {"url": url, "posted": value}, lambda: post(url, value))
+        return _told(self._answer(digest([url, value]), {"url": url, "posted": value}, lambda: post(url, value)))
 
     def forget_newest(self) -> None:
         """Let the newest answer be asked for again: it made no sense."""
         if self._newest is not None:
             self._newest.unlink(missing_ok=True)
 
-    def _answer(self, name: str, asked: dict[str, Any], ask: Callable[[], Response]) -> str:
+    def _get_kept(self, url: str) -> dict[str, Any]:
+        return self._answer(digest(url), {"url": url}, lambda: self._get(url))
+
+    def _answer(self, name: str, asked: dict[str, Any], ask: Callable[[], Response]) -> dict[str, Any]:
+        """One answer as the archive keeps it."""
         path = self._newest = self._folder / f"{name}.json.gz"
         if path.is_file():
-            return _told(_load(path))
+            return _load(path)
         try:
             answer = ask()
         except FetchError as error:
-            if error.reason in ANSWERS_KEPT:
+            if _is_answer(error, asked["url"]):
                 _write(path, {**asked, "status": error.status, "failed": error.reason, "attempts": error.attempts})
             raise
-        kept = {**asked, "status": answer.status, "content_type": answer.headers.get("content-type")}
-        _write(path, {**kept, "body": answer.text})
-        return answer.text
+        kept = {
+            **asked,
+            "status": answer.status,
+            "content_type": answer.headers.get("content-type"),
+            "robots_tag": answer.headers.get("x-robots-tag"),
+            "body": answer.text,
+        }
+        _write(path, kept)
+        return kept
 
 
 @contextmanager
@@ -109,14 +133,19 @@ class Archived(Answers):
         super().__init__(_folder(source), _no_request, _no_request)
         self._source = source
 
-    def _answer(self, name: str, asked: dict[str, Any], ask: Callable[[], Response]) -> str:
+    def _answer(self, name: str, asked: dict[str, Any], ask: Callable[[], Response]) -> dict[str, Any]:
         found = [path for walk in ("current", "last") for path in self._folder.glob(f"*/{walk}/{name}.json.gz")]
         if not found:
             raise SourceError(
                 f"{asked['url']} is not in the archive of {self._source} ({self._folder}): run the stage without "
                 "--offline once, with these settings"
             )
-        return _told(max(map(_load, found), key=lambda kept: str(kept["fetched_at"])))
+        return max(map(_load, found), key=lambda kept: str(kept["fetched_at"]))
+
+
+def _is_answer(error: FetchError, url: str) -> bool:
+    """Whether a walk takes this failure for an answer; a robots.txt may be refused, which says that there is none."""
+    return error.reason in ANSWERS_KEPT or (urlsplit(url).path == "/robots.txt" and says_there_is_none(error))
 
 
 def _no_request(url: str, _: Any = None) -> Response:

@@ -24,7 +24,7 @@ SCHEME = "import"
 MOST_BYTES = 1_000_000_000  # the largest download.max_mb; a picture beyond it could never come
 BROKEN_ARCHIVE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
 
-_SENTENCES = {
+SENTENCES = {
     "picture_missing": "there is no such file",
     "picture_outside": "it leads out of the import's folder",
     "picture_is_link": "it leads through a symbolic link, which is not followed",
@@ -42,7 +42,7 @@ class LocalPictureError(FetchError):
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(url, reason, attempts=1)
-        self.args = (f"{url}: {_SENTENCES.get(reason, reason)}",)
+        self.args = (f"{url}: {SENTENCES.get(reason, reason)}",)
 
 
 def address(name: str, path: str, digest: str, member: str = "") -> str:

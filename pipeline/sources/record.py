@@ -91,10 +91,13 @@ Walk = Generator[Item, None, str]
 
 
 class Ask(Protocol):
-    """A :data:`Fetch` that can also send a value, as JSON."""
+    """A :data:`Fetch` that can also give pages that become records, and send a value as JSON."""
 
     def __call__(self, url: str) -> str:
         """The answer at an address."""
+
+    def page(self, url: str) -> str:
+        """The page at an address; raises FetchError (``noai``) where its ``X-Robots-Tag`` keeps it from training."""
 
     def post(self, url: str, value: Any) -> str:
         """The answer to a value that is sent there."""

@@ -14,11 +14,12 @@ from pydantic import Field
 from pipeline.http import FetchError
 from pipeline.http_requests import PACKAGE
 from pipeline.params import Names
-from pipeline.robots import Rules
+from pipeline.robots import Rules, says_there_is_none
 from pipeline.sources.pages import Page, read
 from pipeline.sources.prompt_syntax import plain
 from pipeline.sources.record import (
     UNRATED,
+    Ask,
     Fetch,
     Item,
     Record,
@@ -38,7 +39,7 @@ SITE_HOSTS = ("stablediffusionweb.com",)
 IMAGE_HOSTS = ("imgcdn.stablediffusionweb.com",)
 ACCESS_BASIS = "public pages that robots.txt allows"
 LICENCE = "not stated by the site"
-LEFT_OUT = {"not_found": "page_not_found", "robots_disallowed": "robots_disallowed"}
+LEFT_OUT = {"not_found": "page_not_found", "robots_disallowed": "robots_disallowed", "noai": "noai"}
 """Single pages without which the walk goes on, and their reasons."""
 
 
@@ -46,11 +47,14 @@ class StableDiffusionOnlineParams(SiteParams):
     """Settings ``sources.stable_diffusion_online``."""
 
     start_urls: Annotated[Names, Field(min_length=1)]
-    """Listing pages to begin with; a listing's ``rel=next`` link is followed."""
+    """Listing pages to begin with; a listing's ``rel=next`` link is followed, unless it brought no new picture."""
 
 
-def walk(fetch: Fetch, config: StableDiffusionOnlineParams) -> Walk:
-    """Read every listing and the detail pages that it links to."""
+def walk(fetch: Ask, config: StableDiffusionOnlineParams) -> Walk:
+    """Read every listing and the detail pages that it links to.
+
+    A listing that brings nothing new is the last of its chain: behind it a site may number pages without end.
+    """
     guard, robots = Guard(config.max_records), _robots(fetch)
     waiting, read_urls = list(config.start_urls), set[str]()
     while waiting:
@@ -58,7 +62,7 @@ def walk(fetch: Fetch, config: StableDiffusionOnlineParams) -> Walk:
         if url in read_urls or not robots.allows(url):
             continue
         read_urls.add(url)
-        page = read(fetch(url))
+        page, left = read(fetch(url)), guard.left
         for link in page.links("/image/"):
             detail = urljoin(url, link)
             if detail not in read_urls and robots.allows(detail):
@@ -66,24 +70,39 @@ def walk(fetch: Fetch, config: StableDiffusionOnlineParams) -> Walk:
                 yield from guard.fresh([_detail(fetch, detail)])
             if guard.full:
                 return "max_records"
-        waiting += [urljoin(url, link) for link in page.following]
+        if guard.left < left:
+            waiting += _following(page, url)
     return "all_pages_read"
 
 
+def _following(page: Page, url: str) -> list[str]:
+    """Where a listing goes on; a link that leaves the site would end the whole walk, so it is left out."""
+    found = []
+    for link in page.following:
+        try:
+            target = urljoin(url, link)
+            parts = urlsplit(target)
+        except ValueError:  # such as https://[
+            continue
+        if parts.scheme == "https" and parts.netloc in SITE_HOSTS:
+            found.append(target)
+    return found
+
+
 def _robots(fetch: Fetch) -> Rules:
-    """The site's robots.txt; a site without one allows everything, one that cannot answer is not read."""
+    """The site's robots.txt, by the rule of pipeline.robots: without one all is allowed, without an answer nothing."""
     try:
         return Rules(PACKAGE, Protego.parse(fetch(f"{SITE}/robots.txt")))
     except FetchError as error:
-        if error.reason != "not_found":
+        if not says_there_is_none(error):
             raise
         return Rules(PACKAGE)
 
 
-def _detail(fetch: Fetch, url: str) -> Item:
+def _detail(fetch: Ask, url: str) -> Item:
     name = urlsplit(url).path.removeprefix("/image/").partition("-")[0]
     try:
-        return parse(fetch(url), url)
+        return parse(fetch.page(url), url)
     except FetchError as error:
         if error.reason not in LEFT_OUT:
             raise

@@ -35,6 +35,11 @@ class Guard:
         self._seen: set[str] = set()
 
     @property
+    def left(self) -> int:
+        """How many items may still come; a walk that lowers it at each step has an end."""
+        return self._left
+
+    @property
     def full(self) -> bool:
         """Whether the wanted number is reached."""
         return self._left == 0

@@ -119,6 +119,13 @@ def test_of_exact_duplicates_the_first_stays():
     assert reasons(row("a"), row("b", picture="a")) == [None, "exact_duplicate"]
 
 
+def test_the_prompt_of_a_dropped_exact_copy_joins_no_group_that_of_a_near_one_does():
+    exact = judged(row("a"), row("b", picture="a", prompt="shared"), row("c", prompt="shared"))
+    assert len({exact.groups[0], exact.groups[2]}) == 2
+    near = judged(row("a", **NEAR), row("b", prompt="shared", **ALSO), row("c", prompt="shared"))
+    assert len({near.groups[0], near.groups[2]}) == 1
+
+
 def test_a_dropped_sample_does_not_count_as_the_first():
     assert reasons(row("a", prompt=""), row("b", picture="a"), row("c", picture="a")) == [
         "no_prompt",

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline import http, http_connections, http_requests
 from pipeline.http import Access, FetchError, Limits, PoliteSession, user_agent
+from pipeline.http_answers import is_final
 from tests.pipeline.fake_clock import FakeTime
 from tests.pipeline.faults.script import SITE, Site, client, cut, drip, hang_up, reply, reset, served
 
@@ -373,6 +374,19 @@ def test_a_name_that_leads_to_a_private_address_is_not_connected_to(monkeypatch,
     with internet(monkeypatch, address) as (names, session), pytest.raises(FetchError) as caught:
         session.get("https://public.example/x")
     assert (caught.value.reason, names.connected, len(names.asked)) == ("private_address", [], 1)
+
+
+def test_a_network_that_leads_every_name_to_itself_is_not_asked_for_ever(monkeypatch):
+    monkeypatch.setattr(http, "MAX_LOST", 3)
+    with internet(monkeypatch, "192.168.1.1") as (names, session):
+        reasons = []
+        for number in range(5):
+            with pytest.raises(FetchError) as caught:
+                session.get(f"https://public.example/{number}")
+            reasons.append(caught.value.reason)
+    assert reasons == ["private_address"] * 3 + ["host_down"] * 2
+    assert len(names.asked) == 3
+    assert not is_final("private_address", None)  # after the log-in it is asked again
 
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "::ffff:8.8.8.8", "64:ff9b::808:808"])

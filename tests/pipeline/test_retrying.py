@@ -30,6 +30,7 @@ class Session:
 def session(tmp_path, monkeypatch):
     """Six records: 0 came, 1 and 2 failed, 3 is gone, 4 was never asked, 5 has failed but is no longer wanted."""
     shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml")
+    (tmp_path / "takedown.txt").write_text("")
     monkeypatch.chdir(tmp_path)
     for site in SITES:
         rows = [record(str(number)) for number in range(5)] if site == "lexica" else []
@@ -76,6 +77,13 @@ def test_on_demand_what_is_gone_is_asked_for_too(session):
     assert sorted(session.asked) == [URL.format(number) for number in (1, 2, 3)]
 
 
+@pytest.mark.parametrize("entry", [URL.format(1), "lexica:1", f"{URL.format(1)}  # removed 2026-11-20"])
+def test_what_the_takedown_list_names_is_not_asked_for(session, tmp_path, entry):
+    (tmp_path / "takedown.txt").write_text(f"{entry}\n")
+    assert run("retry-failed", "--all") == 0
+    assert sorted(session.asked) == [URL.format(2), URL.format(3)]
+
+
 def test_where_nothing_failed_nobody_is_asked(session, capsys):
     run("retry-failed", "--all")
     session.asked.clear()
@@ -86,6 +94,7 @@ def test_where_nothing_failed_nobody_is_asked(session, capsys):
 
 def test_before_the_first_scrape_one_line_says_what_to_run(tmp_path, monkeypatch, capsys):
     shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml")
+    (tmp_path / "takedown.txt").write_text("")
     monkeypatch.chdir(tmp_path)
     assert run("retry-failed") == 1
     assert "records.parquet is missing" in capsys.readouterr().err

@@ -46,6 +46,18 @@ def test_the_papers_profile_is_good(project):
     assert any("sources.contact is not set" in note for note in notes)
 
 
+def test_a_real_site_with_the_salt_of_a_profile_is_noted(project):
+    edit(project, "serve: miniature.sites", "serve: null")
+    assert any("sources.author_salt is the public one" in note for note in settings.examine(project))
+    edit(project, "author_salt: miniature", "author_salt: words of my own")
+    assert not any("author_salt" in note for note in settings.examine(project))
+
+
+@pytest.mark.parametrize("profile", sorted((ROOT / "profiles").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_salts_of_all_profiles_are_known_to_be_public(profile):
+    assert load_all(Settings, profile).sources.author_salt in settings.PUBLIC_SALTS
+
+
 def test_the_papers_profile_has_the_papers_values():
     paper = load_all(Settings, ROOT / "profiles" / "paper.yaml")
     assert paper.diffusion.model == "stable-diffusion-v1-5/stable-diffusion-v1-5"

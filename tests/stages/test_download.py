@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline import params, tables
+from pipeline import downloading, params, tables
 from pipeline.downloading import DOWNLOADS, FAILURES, DownloadParams
 from pipeline.errors import InputError, SourceError
 from pipeline.http import FetchError, Response
@@ -79,9 +79,13 @@ def test_the_number_of_workers_does_not_change_the_bytes(tmp_path, records, monk
 
 
 def test_too_few_pictures_fail_with_one_line_and_keep_what_came(tmp_path, records):
-    with pytest.raises(SourceError, match=r"only 4 of 6 pictures came .*min_success_share asks for 90%"):
+    told = r"only 4 of 6 pictures came .*share asks for 90%.*\(sur retry-failed; with --all also for 1 that are final\)"
+    with pytest.raises(SourceError, match=told):
         download.download([records], tmp_path / "out", _config(min_success_share=0.9), side_px=8, get=_get, workers=1)
-    assert not (tmp_path / "out").exists()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["failures.parquet", "ledger.parquet"]
+    failed = tables.read(tmp_path / "out/failures.parquet", FAILURES)
+    assert failed.column("reason").to_pylist() == ["not_found", "no_image"]
+    assert tables.read(tmp_path / "out/ledger.parquet", LEDGER).num_rows == 6
     asked = []
     download.download(
         [records], tmp_path / "out", _config(), side_px=8, get=lambda url: asked.append(url) or _get(url), workers=1
@@ -93,7 +97,7 @@ def test_no_picture_at_all_fails_whatever_the_share(tmp_path, records):
     def down(url):
         raise FetchError(url, "connection_failed", attempts=2)
 
-    with pytest.raises(SourceError, match="only 0 of 6 pictures came"):
+    with pytest.raises(SourceError, match=r"only 0 of 6 pictures came .*\(sur retry-failed\)"):
         download.download([records], tmp_path / "out", _config(min_success_share=0.0), side_px=8, get=down, workers=1)
 
 
@@ -105,6 +109,13 @@ def test_what_was_taken_down_is_not_asked_for_and_counted(tmp_path, records):
     assert [url[-1] for url in asked] == ["2", "3", "4", "5"]
     report = json.loads((tmp_path / "out/report.json").read_text())
     assert (report["in"], report["out"], report["dropped"]["takedown"]) == (6, 2, 2)
+
+
+def test_shards_end_at_a_number_of_bytes(tmp_path, records, monkeypatch):
+    monkeypatch.setattr(download, "SHARD_BYTES", 1)
+    monkeypatch.setattr(downloading, "READ_ROWS", 2)
+    download.download([records], tmp_path / "out", _config(), side_px=8, get=_get, workers=1)
+    assert [tables.count(path) for path in tables.shards(tmp_path / "out/parts")] == [2, 2]
 
 
 def test_missing_records_are_told(tmp_path):

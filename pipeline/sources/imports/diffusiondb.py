@@ -5,6 +5,7 @@ part's JSON tells prompt, seed, guidance, steps and sampler. ``metadata.parquet`
 the top, where it was fetched too, adds sizes, author, time and the scores of NSFW detectors.
 """
 
+import os
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import InputError
 from pipeline.params import Share
-from pipeline.sources.imports.importing import Entry, Found, ImportParams, file_address, files
+from pipeline.sources.imports.importing import Entry, Found, ImportParams, file_address, files, table_file
 from pipeline.sources.local_pictures import BROKEN_ARCHIVE, address, file_content, locate, member_content
 from pipeline.sources.record import PG, UNRATED, R, Rejected, Unusable, as_float, as_id, as_mapping, json_value
 
@@ -59,7 +60,7 @@ def entries(name: str, config: DiffusionDbParams) -> Iterator[Found]:
     """The pictures of all parts, parts by number.
 
     Raises:
-        InputError: there is no part, or the table of metadata cannot be read.
+        InputError: there is no part, or the table of metadata is a link or cannot be read.
     """
     parts = _parts(config)
     table = _table(config, [part.number for part in parts])
@@ -90,9 +91,10 @@ def _parts(config: ImportParams) -> list[Part]:
 
 
 def _table(config: ImportParams, parts: list[int]) -> pa.Table | None:
-    path = next((config.root / table for table in TABLES if (config.root / table).is_file()), None)
-    if path is None:
+    name = next((table for table in TABLES if os.path.lexists(config.root / table)), None)
+    if name is None:
         return None
+    path = table_file(config.root, name)
     try:
         return pq.read_table(path, columns=list(COLUMNS), filters=[("part_id", "in", parts)])
     except (pa.ArrowException, OSError, ValueError) as error:

@@ -18,6 +18,7 @@ from pipeline.sources.imports.importing import (
     file_address,
     files,
     mapped,
+    table_file,
 )
 from pipeline.sources.imports.row_files import KINDS, Row, rows
 from pipeline.sources.imports.values import id_of, printable, row_id
@@ -41,10 +42,10 @@ def entries(name: str, config: ImageFolderParams) -> Iterator[Found]:
     """The rows of all metadata files under the folder.
 
     Raises:
-        InputError: there is no metadata file, there are two in one folder, or one cannot be read.
+        InputError: there is no metadata file, there are two in one folder, or one cannot be read or is a link.
     """
     for metadata in _metadata_files(config.root):
-        for number, row in enumerate(rows(config.root / metadata), start=1):
+        for number, row in enumerate(rows(table_file(config.root, str(metadata))), start=1):
             yield _entry(name, config, metadata, f"{printable(str(metadata))}#{number}", row)
 
 

@@ -11,8 +11,8 @@ from pydantic import AfterValidator, Field
 
 from pipeline.errors import InputError
 from pipeline.params import Positive, Section
-from pipeline.sources.imports.values import as_rating, as_time, plain_values
-from pipeline.sources.local_pictures import address, file_content, locate
+from pipeline.sources.imports.values import as_rating, as_time, plain_values, printable
+from pipeline.sources.local_pictures import SENTENCES, address, file_content, locate
 from pipeline.sources.prompt_syntax import plain
 from pipeline.sources.record import (
     INT64,
@@ -184,6 +184,18 @@ def file_address(name: str, root: Path, relative: str) -> str:
     """
     content = file_content(locate(root, relative))
     return address(name, relative, hashlib.sha256(content).hexdigest())
+
+
+def table_file(root: Path, relative: str) -> Path:
+    """A file of an import that tells of its pictures; it may lie no more outside than they may.
+
+    Raises:
+        InputError: it is a link, lies outside, is missing or unreadable.
+    """
+    try:
+        return locate(root, relative)
+    except Unusable as fault:
+        raise InputError(f"{printable(str(root / relative))} is not read: {SENTENCES[fault.reason]}") from fault
 
 
 def files(root: Path) -> Iterator[str]:

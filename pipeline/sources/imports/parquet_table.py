@@ -22,6 +22,7 @@ from pipeline.sources.imports.importing import (
     file_address,
     files,
     mapped,
+    table_file,
 )
 from pipeline.sources.imports.row_files import parquet_columns, parquet_rows
 from pipeline.sources.imports.values import id_of, printable, row_id
@@ -65,16 +66,17 @@ def entries(name: str, config: ParquetTableParams) -> Iterator[Found]:
     """The rows of all Parquet files.
 
     Raises:
-        InputError: there is no file, one cannot be read, or one lacks a column that the settings name.
+        InputError: there is no file, one is a link or cannot be read, or one lacks a column that the settings name.
     """
     single = Path(config.path).expanduser()
     paths = [single.name] if single.is_file() else [path for path in files(single) if path.endswith(".parquet")]
     if not paths:
         raise InputError(f"{single} is no Parquet file and no folder with one")
     for path in paths:
-        _require_columns(name, config, config.root / path)
+        file = table_file(config.root, path)
+        _require_columns(name, config, file)
         batch = ROWS_WITH_PICTURES if config.image.holds == "bytes" else 256
-        for number, row in enumerate(parquet_rows(config.root / path, batch=batch)):
+        for number, row in enumerate(parquet_rows(file, batch=batch)):
             yield _entry(name, config, path, number, row)
 
 

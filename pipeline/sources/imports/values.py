@@ -8,6 +8,8 @@ from typing import Any
 
 from pipeline.sources.record import MAX_ID, PG, UNRATED, XXX, R, Unusable, as_id, as_int, as_text, without_surrogates
 
+AMBIGUOUS = ("--", "-/", "/-")  # beside these a slash that is written as -- could not be told from hyphens
+
 
 def row_id(told: Mapping[str, Any], otherwise: str) -> str:
     """The id that a row tells by the field ``id``, or another where it tells none.
@@ -19,8 +21,10 @@ def row_id(told: Mapping[str, Any], otherwise: str) -> str:
 
 
 def id_of(path: str) -> str:
-    """A file's id: its path where that may be an id, with ``--`` for slashes; else half of the path's SHA-256."""
+    """A file's id: its path with ``--`` for slashes where that is an id of no other path, else half of its SHA-256."""
     try:
+        if any(signs in path for signs in AMBIGUOUS):
+            raise Unusable("malformed")
         return as_id(path.replace("/", "--"))
     except Unusable:
         return hashlib.sha256(path.encode()).hexdigest()[:32]

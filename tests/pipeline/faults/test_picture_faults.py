@@ -89,7 +89,7 @@ FAULTS = {
     "pixel bomb": ([reply(body=pixel_bomb(), Content_Type="image/png")], ("came", 200, None)),
     "redirect to another host": ([leading_to("https://elsewhere.example/a.png")], ("final", None, "host_not_allowed")),
     "redirect to a private address": ([leading_to("https://169.254.169.254/")], ("final", None, "host_not_allowed")),
-    "redirect to a private name": ([leading_to("https://inside.example/")], ("final", None, "private_address")),
+    "redirect to a private name": ([leading_to("https://inside.example/")], ("failed", None, "private_address")),
     "redirect to plain http": ([leading_to("http://other.example/a.png")], ("final", None, "not_https")),
     "redirect loop": ([leading_to("/x")], ("failed", None, "too_many_redirects")),
     "redirect to nonsense": ([leading_to("https://[")], ("failed", None, "bad_redirect")),

@@ -130,6 +130,30 @@ def test_a_missing_page_is_an_answer_and_kept():
     assert (caught.value.status, caught.value.attempts, asked) == (404, 2, ["https://a/1"])
 
 
+def test_a_page_that_robots_txt_forbids_is_an_answer_and_kept():
+    def forbidden(url):
+        raise FetchError(url, "robots_disallowed", attempts=0)
+
+    with walking("lexica", {}, forbidden) as fetch, pytest.raises(FetchError):
+        fetch("https://a/1")
+    with pytest.raises(FetchError, match="does not allow this address"):
+        Archived("lexica")("https://a/1")
+
+
+def test_a_refused_page_is_asked_for_again_a_refused_robots_txt_is_an_answer():
+    asked = []
+
+    def refused(url):
+        asked.append(url)
+        raise FetchError(url, "refused", status=403, attempts=1)
+
+    with walking("lexica", {}, refused) as fetch:
+        for url in 2 * ["https://a/1", "https://a/robots.txt"]:
+            with pytest.raises(FetchError, match="refuses access"):
+                fetch(url)
+    assert asked == ["https://a/1", "https://a/robots.txt", "https://a/1"]
+
+
 def test_what_is_posted_is_part_of_the_question():
     asked = []
 

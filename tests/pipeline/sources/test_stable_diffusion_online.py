@@ -2,8 +2,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from pipeline.http import FetchError
+from pipeline.http import FetchError, Response
 from pipeline.sources import stable_diffusion_online as source
+from pipeline.sources.archive import Archived, walking
 from pipeline.sources.record import Record, Rejected, Unusable
 from pipeline.sources.stable_diffusion_online import StableDiffusionOnlineParams
 
@@ -31,6 +32,22 @@ class Site:
         if isinstance(answer, FetchError):
             raise answer
         return answer
+
+    def page(self, url):
+        return self(url)
+
+
+class EndlessSite(Site):
+    """Every listing links to the same picture, by ever new words, and to a next one by a counter."""
+
+    def __call__(self, url):
+        number = int(url.partition("page=")[2] or 1)
+        if number > 50:
+            raise AssertionError("the walk has no end")
+        again = f'<a href="/image/1-a{number}">a</a><a rel="next" href="?page={number + 1}">n</a>'
+        self.pages[f"/prompts/stars?page={number}"] = self.pages["/prompts/stars"] = again
+        self.pages[f"/image/1-a{number}"] = _detail()
+        return super().__call__(url)
 
 
 def _walk(site, **changes):
@@ -90,6 +107,23 @@ def test_listings_are_followed_and_each_page_read_once():
     assert ended == "all_pages_read"
 
 
+def test_listings_by_a_counter_that_bring_nothing_new_are_not_followed_for_ever():
+    site = EndlessSite({})
+    found, ended = _walk(site)
+    assert ([item.source_id for item in found], ended) == (["1"], "all_pages_read")
+    assert [path for path in site.asked if path.startswith("/prompts/")] == ["/prompts/stars", "/prompts/stars?page=2"]
+
+
+@pytest.mark.parametrize("target", ["https://other.example/prompts", "http://stablediffusionweb.com/b", "https://["])
+def test_a_listing_that_leads_elsewhere_is_not_followed_and_the_walk_goes_on(target):
+    listing = f'<a href="/image/1-a">a</a><a rel="next" href="{target}">n</a><a rel="next" href="/prompts/moon">n</a>'
+    moon = '<a href="/image/2-b">b</a>'
+    site = Site({"/prompts/stars": listing, "/prompts/moon": moon, "/image/1-a": _detail(), "/image/2-b": _detail()})
+    found, ended = _walk(site)
+    assert ([item.source_id for item in found], ended) == (["1", "2"], "all_pages_read")
+    assert site.asked == ["/robots.txt", "/prompts/stars", "/image/1-a", "/prompts/moon", "/image/2-b"]
+
+
 def test_robots_txt_is_obeyed():
     rules = "User-agent: *\nDisallow: /image/"
     site = Site({"/robots.txt": rules, "/prompts/stars": '<a href="/image/1-a">a</a>', "/image/1-a": _detail()})
@@ -113,8 +147,10 @@ def test_a_page_that_the_client_may_not_ask_is_rejected_and_the_walk_goes_on():
     assert isinstance(found[1], Record)
 
 
-def test_a_site_without_robots_txt_allows_everything():
-    site = Site({"/prompts/stars": '<a href="/image/1-a">a</a>', "/image/1-a": _detail()})
+@pytest.mark.parametrize(("reason", "status"), [("not_found", 404), ("refused", 403), ("http_400", 400)])
+def test_a_site_without_robots_txt_allows_everything(reason, status):
+    rules = FetchError(f"{SITE}/robots.txt", reason, status=status)
+    site = Site({"/robots.txt": rules, "/prompts/stars": '<a href="/image/1-a">a</a>', "/image/1-a": _detail()})
     assert len(_walk(site)[0]) == 1
 
 
@@ -129,6 +165,24 @@ def test_a_page_that_is_gone_is_rejected_and_the_walk_goes_on():
     found, _ = _walk(site)
     assert found[0] == Rejected("1", "page_not_found")
     assert isinstance(found[1], Record)
+
+
+def test_a_page_that_must_not_be_trained_on_is_no_record_online_and_offline():
+    pages = {"/prompts/stars": '<a href="/image/1-a">a</a><a href="/image/2-b">b</a>'}
+    pages |= {f"/image/{name}": _detail() for name in ("1-a", "2-b")}
+
+    def get(url):
+        path = url.removeprefix(SITE)
+        if path == "/robots.txt":
+            raise FetchError(url, "refused", status=403, attempts=1)
+        tag = {"x-robots-tag": "noai"} if path in ("/prompts/stars", "/image/1-a") else {}
+        return Response(url, 200, tag, pages[path].encode(), 1)
+
+    with walking("stable_diffusion_online", {}, get) as fetch:
+        online = _walk(fetch)
+    assert online[0][0] == Rejected("1", "noai")
+    assert isinstance(online[0][1], Record)
+    assert _walk(Archived("stable_diffusion_online")) == online
 
 
 def test_a_refusal_ends_the_walk():

@@ -167,6 +167,16 @@ def test_a_folder_without_parts_and_a_table_that_is_none_are_one_line(tmp_path):
         _walk(tmp_path)
 
 
+@pytest.mark.parametrize("target", ["outside/metadata.parquet", "outside/none.parquet"])
+def test_a_table_that_is_a_link_is_not_followed(tmp_path, target):
+    _folder(tmp_path / "data", 1, {"a.png": ITEM})
+    (tmp_path / "outside").mkdir()
+    _table(tmp_path / "outside", {"image_name": "a.png"})
+    (tmp_path / "data/metadata.parquet").symlink_to(tmp_path / target)
+    with pytest.raises(InputError, match=r"metadata\.parquet is not read: it leads through a symbolic link"):
+        _walk(tmp_path / "data")
+
+
 def test_a_table_with_text_that_is_none_is_one_line(tmp_path):
     _folder(tmp_path, 1, {"a.png": ITEM})
     _table(tmp_path, {"image_name": "a.png"})

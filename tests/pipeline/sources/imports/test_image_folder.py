@@ -169,6 +169,14 @@ def test_a_file_that_cannot_be_read_at_all_is_one_line(tmp_path, files, line):
     assert len(str(caught.value).splitlines()) == 1
 
 
+def test_metadata_that_is_a_link_is_not_followed(tmp_path):
+    (tmp_path / "secret").write_text(_jsonl({"file_name": "a.png", "prompt": "not of this import"}))
+    put(tmp_path / "data", {"a.png": png()})
+    (tmp_path / "data/metadata.jsonl").symlink_to(tmp_path / "secret")
+    with pytest.raises(InputError, match=r"metadata\.jsonl is not read: it leads through a symbolic link"):
+        _walk(tmp_path / "data")
+
+
 def test_a_missing_folder_is_one_line(tmp_path):
     with pytest.raises(InputError, match="the import's folder cannot be read"):
         _walk(tmp_path / "none")

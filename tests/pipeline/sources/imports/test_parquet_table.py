@@ -121,6 +121,14 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path, content, columns, line
         _walk(tmp_path, columns)
 
 
+def test_a_file_that_is_a_link_is_not_followed(tmp_path):
+    _write(tmp_path / "secret.parquet", {"words": "not of this import", "picture": png()})
+    _write(tmp_path / "data/b.parquet", {"words": "star", "picture": png()})
+    (tmp_path / "data/c.parquet").symlink_to(tmp_path / "secret.parquet")
+    with pytest.raises(InputError, match=r"c\.parquet is not read: it leads through a symbolic link"):
+        _walk(tmp_path / "data")
+
+
 def test_a_table_that_is_damaged_in_the_middle_is_one_line(tmp_path):
     path = _write(tmp_path / "a.parquet", *({"words": "star", "picture": png(number)} for number in range(50)))
     content = bytearray(path.read_bytes())

@@ -2,6 +2,8 @@ import datetime
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.sources.imports.values import as_rating, as_time, id_of, plain_values, printable
 from pipeline.sources.record import as_id
@@ -10,6 +12,17 @@ from pipeline.sources.record import as_id
 @pytest.mark.parametrize("path", ["a.png", "train/ä.png"])
 def test_a_path_that_may_be_an_id_stays_readable(path):
     assert id_of(path) == path.replace("/", "--")
+
+
+@pytest.mark.parametrize("paths", [("x/b.png", "x--b.png"), ("x-/b.png", "x/-b.png", "x---b.png"), ("a/b/c", "a/b--c")])
+def test_no_two_paths_have_one_id(paths):
+    assert len({id_of(path) for path in paths}) == len(paths)
+
+
+@given(st.lists(st.text("-/a", min_size=1, max_size=6), min_size=2, max_size=20, unique=True))
+def test_no_two_paths_of_hyphens_and_slashes_have_one_id(paths):
+    whole = [path for path in paths if all(path.split("/"))]
+    assert len({id_of(path) for path in whole}) == len(whole)
 
 
 @pytest.mark.parametrize("path", ["a b.png", "x" * 300, "a#b", "漢字 1.png"])
