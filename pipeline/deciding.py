@@ -73,7 +73,8 @@ def evidence_of(rows: pa.Table, facts: pa.Table, *, taken_down: AbstractSet[str]
     found["taken_down"] = [not taken_down.isdisjoint(names) for names in names_of(rows)]
     found["fault"] = [FINE if fault is None else FAULTS.index(fault) for fault in faults]
     found["phash"] = hashes
-    found["thumbnail"] = [np.frombuffer(look or bytes(THUMBNAIL_BYTES), np.uint8) for look in looks]
+    pixels = b"".join(look or bytes(THUMBNAIL_BYTES) for look in looks)
+    found["thumbnail"] = np.frombuffer(pixels, np.uint8).reshape(-1, THUMBNAIL_BYTES)
     found["look"] = [short_digest(f"{one:x}".encode() + look) for one, look in zip(hashes, looks, strict=True)]
     for name, column in (("nsfw_level", rows), ("width", facts), ("height", facts)):
         found[name] = column.column(name).to_numpy()

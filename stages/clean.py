@@ -13,30 +13,25 @@ Params    clean, sample.prompts
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline import cleaning, cli, deciding, engine, images, params, picture_facts, plots, prompts, samples, tables
+from pipeline import cleaning, cli, deciding, params, plots, prompts, samples, tables
 from pipeline.cleaning import CLEANED, REASONS, CleanParams, HeldOut
-from pipeline.deciding import KEPT, Evidence, Judgement
+from pipeline.deciding import KEPT, Judgement
 from pipeline.downloading import DOWNLOADS_WITHOUT_IMAGE
 from pipeline.errors import EmptyResultError
+from pipeline.examining import Examined, examine
 from pipeline.grouping import split_of
-from pipeline.picture_facts import FACTS, measure
 from pipeline.sources.prompt_syntax import plain
-from pipeline.tables import KEY
 from pipeline.takedown_list import TAKEDOWNS, Takedowns
 from pipeline.takedown_list import read as read_takedowns
-from pipeline.work import ROW_KEY, ResultStore
 
 DOWNLOADED = Path("data/download/parts")
 CLEANED_FOLDER = Path("data/clean")
-BATCH = 250
-EXAMINED = tables.select(DOWNLOADS_WITHOUT_IMAGE, [*deciding.NAMES, "complex_prompt", "nsfw_level"])
 PUBLISHED = tables.select(DOWNLOADS_WITHOUT_IMAGE, CLEANED.names)
 
 
@@ -59,63 +54,22 @@ def clean(parts: Path, target: Path, config: CleanParams, *, taken_down: Takedow
         taken_down: the takedown list.
         held_out: prompts that must not be learned.
     """
-    names, evidence, known = _examine(parts, taken_down.names, held_out)
-    judgement = deciding.judge(evidence, config, removed=taken_down.looks)
+    examined = examine(parts, taken_down=taken_down.names, held_out=held_out)
+    names, judgement = examined.names, deciding.judge(examined.evidence, config, removed=taken_down.looks)
     counted = np.unique(judgement.reasons[judgement.reasons != KEPT], return_counts=True)
     reasons = Counter({REASONS[number]: int(count) for number, count in zip(*counted, strict=True)})
     if reasons.total() == len(names):
         raise EmptyResultError(_emptied(len(names), reasons))
     tables.write(_dropped(names, judgement), target / "dropped.parquet", tables.DROPPED)
     told: dict[str, Counter[str]] = {"splits": Counter(), "by_source": Counter()}
-    kept = _kept(parts, _Verdicts(names, evidence, judgement), config, told)
+    kept = _kept(parts, examined, judgement, config, told)
     tables.write_in_order(kept, target / "samples.parquet", CLEANED)
     funnel = _funnel(len(names), reasons)
     groups = len(np.unique(judgement.groups[judgement.reasons == KEPT]))
-    more = {"funnel": funnel, "groups": groups, **told, **_takedown_figures(taken_down, known)}
+    more = {"funnel": funnel, "groups": groups, **told, **_takedown_figures(taken_down, examined.known)}
     samples.write_report(target / "report.json", len(names), told["splits"].total(), reasons, **more)
     _draw(funnel, target / "funnel.png")
     cli.say(f"clean: {told['splits'].total():,} samples, {reasons.total():,} dropped")
-
-
-@dataclass(frozen=True)
-class _Verdicts:
-    """All rows' ids, evidence and judgement."""
-
-    names: pa.StringArray
-    evidence: Evidence
-    judgement: Judgement
-
-
-def _examine(parts: Path, taken_down: AbstractSet[str], held_out: HeldOut) -> tuple[pa.StringArray, Evidence, set[str]]:
-    """Ids and evidence of all rows, and the entries of the takedown list that mean one of them."""
-    paths = tables.shards(parts)
-    evidence = np.zeros(sum(tables.count(path) for path in paths), deciding.EVIDENCE)
-    store = ResultStore("clean", {"facts": "size, phash, 8 x 8 thumbnail"}, FACTS, code=(picture_facts, images))
-    names, known, start = list[pa.ChunkedArray](), set[str](), 0
-    for path in paths:
-        rows = tables.read(path, EXAMINED)
-        facts = _measured(path, rows, store)
-        evidence[start : start + rows.num_rows] = deciding.evidence_of(
-            rows, facts, taken_down=taken_down, held_out=held_out
-        )
-        known.update(name for row in deciding.names_of(rows) for name in row if name in taken_down)
-        names.append(rows.column(KEY))
-        start += rows.num_rows
-    return pa.chunked_array([chunk for column in names for chunk in column.chunks]).combine_chunks(), evidence, known
-
-
-def _measured(path: Path, rows: pa.Table, store: ResultStore) -> pa.Table:
-    """The facts of each row's picture, in the order of the rows; equal bytes are measured once."""
-    keys = rows.column("image_sha256").to_pylist()
-    places = {key: index for index, key in reversed(list(enumerate(keys)))}
-
-    def load(wanted: Sequence[str]) -> pa.Table:
-        chosen = rows.take([places[key] for key in wanted]).select([KEY])
-        chosen = chosen.append_column("part", pa.array([path.name] * len(wanted), pa.string()))
-        pictures = samples.read_images(path.parent, chosen)
-        return pa.table({ROW_KEY: list(wanted), "image": [pictures[name] for name in chosen.column(KEY).to_pylist()]})
-
-    return engine.run(lambda: measure, load, keys, store, batch=BATCH, label=f"clean {path.stem}")
 
 
 def _dropped(names: pa.StringArray, judgement: Judgement) -> pa.Table:
@@ -124,14 +78,16 @@ def _dropped(names: pa.StringArray, judgement: Judgement) -> pa.Table:
     return pa.Table.from_arrays([names.take(pa.array(rows)), reasons], schema=tables.DROPPED)
 
 
-def _kept(parts: Path, verdicts: _Verdicts, config: CleanParams, told: dict[str, Counter[str]]) -> Iterator[pa.Table]:
+def _kept(
+    parts: Path, examined: Examined, judgement: Judgement, config: CleanParams, told: dict[str, Counter[str]]
+) -> Iterator[pa.Table]:
     """The samples, shard by shard; counts them by split and source."""
     start, shares = 0, {"val_share": config.val_share, "test_share": config.test_share}
     for path in tables.shards(parts):
         rows = tables.read(path, PUBLISHED)
-        kept = start + np.flatnonzero(verdicts.judgement.reasons[start : start + rows.num_rows] == KEPT)
-        groups = verdicts.names.take(pa.array(verdicts.judgement.groups[kept]))
-        evidence = verdicts.evidence[kept]
+        kept = start + np.flatnonzero(judgement.reasons[start : start + rows.num_rows] == KEPT)
+        groups = examined.names.take(pa.array(judgement.groups[kept]))
+        evidence = examined.evidence[kept]
         extra = {
             "split": [split_of(group, seed=config.seed, **shares) for group in groups.to_pylist()],
             "group": groups,

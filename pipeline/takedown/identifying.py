@@ -18,13 +18,14 @@ from pipeline.grouping import alike
 from pipeline.images import ImageParams, UndecodableError, decode, encode, to_square
 from pipeline.looks import Look
 from pipeline.picture_facts import FACTS, measure
+from pipeline.sources import renditions
 from pipeline.tables import IMAGE, KEY
 from pipeline.takedown.searching import PARQUET, kind
 from pipeline.takedown.traces import Traces
 from pipeline.takedown_list import look_entry
 from pipeline.work import ROW_KEY
 
-ADDRESS, DIGEST = re.compile(r"https?://\S+"), re.compile(r"[0-9a-f]{64}")
+ADDRESS, DIGEST = re.compile(r"(?:https?|import)://\S+"), re.compile(r"[0-9a-f]{64}")
 SAMPLE_ID = re.compile(r"\w+:(?!//)\S+")
 NAMING = {KEY: "ids", "image_url": "addresses", "image_sha256": "pictures"}
 """Columns by which a row is known, and the traces that they give."""
@@ -62,15 +63,15 @@ def identify(asked: str, sources: Sources, config: CleanParams, squares: ImagePa
     Raises:
         InputError: the question has no form that is known.
     """
-    traces, tables = question(asked), sources.tables
+    traces, tables, side_px = question(asked), sources.tables, squares.side_px
     came = [(url, _sha256(content)) for path in sources.downloads for url, content in _contents(path)]
-    pages = _follow(tables, came, traces, set(traces.addresses))
+    pages = _follow(tables, came, traces, set(traces.addresses), side_px)
     seen = _looks(sources, traces)
     known = {digest: seen[digest] for digest in traces.pictures if digest in seen}
     copies = near_copies(known, seen, config)
     before = set(traces.ids)
     traces.pictures |= copies
-    pages |= _follow(tables, came, traces, set())
+    pages |= _follow(tables, came, traces, set(), side_px)
     traces.copies = traces.ids - before
     traces.addresses |= pages - _pages_of_others(tables, traces)
     traces.looks = {look_entry(look) for look in known.values()}
@@ -103,7 +104,9 @@ def question(asked: str) -> Traces:
     raise InputError(f"{asked!r} is no sample id (source:id), no https address and no SHA-256 of a picture")
 
 
-def _follow(tables: Sequence[Path], came: Sequence[tuple[str, str]], traces: Traces, pages: set[str]) -> set[str]:
+def _follow(
+    tables: Sequence[Path], came: Sequence[tuple[str, str]], traces: Traces, pages: set[str], side_px: int
+) -> set[str]:
     """Add rows that share an id, an address or a picture with what is known, until there are no more; their pages.
 
     Addresses and digests of pictures that ``came`` tell of copies also where no table is left.
@@ -120,6 +123,9 @@ def _follow(tables: Sequence[Path], came: Sequence[tuple[str, str]], traces: Tra
                 for name, trace in NAMING.items():
                     if row.get(name):
                         getattr(traces, trace).add(row[name])
+                if row.get("image_url"):  # a smaller rendition may have been asked for
+                    wide, high = row.get("width"), row.get("height")
+                    traces.addresses.add(renditions.address(row["image_url"], wide, high, side_px=side_px))
                 found.update(filter(None, [row.get("page_url")]))
     return found
 
@@ -136,7 +142,8 @@ def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
 def _rows(path: Path, traces: Traces, pages: set[str]) -> list[dict[str, Any]]:
     """The rows of a table that the traces mean, or that lie on one of these pages."""
     names = [name for name in (*NAMING, "page_url") if name in pq.read_schema(path).names]
-    table = pq.read_table(path, columns=names)
+    sizes = [name for name in ("width", "height") if name in pq.read_schema(path).names]
+    table = pq.read_table(path, columns=[*names, *sizes])
     wanted = {**{name: getattr(traces, trace) for name, trace in NAMING.items()}, "page_url": pages}
     mask = np.zeros(table.num_rows, dtype=np.bool_)
     for name in names:

@@ -17,6 +17,7 @@ from pipeline.errors import InputError
 from pipeline.files import digest, read_json, write_json
 from pipeline.images import ImageParams
 from pipeline.params import load
+from pipeline.sources.local_pictures import SCHEME
 from pipeline.takedown import caches, stores
 from pipeline.takedown.identifying import Sources, identify, tables_among
 from pipeline.takedown.searching import PARQUET, files, holds, kind
@@ -227,6 +228,8 @@ def _tell_what_follows(traces: Traces, plan: list[Step]) -> None:
         _print(
             "(the commit keeps the records as they are now; without it DVC would ask the sites for everything again)"
         )
+    for address in sorted(url for url in traces.addresses if url.startswith(f"{SCHEME}://")):
+        _print(f"an import's folder is yours and still holds it, delete it there: {address}")
     _print(LIMITS)
 
 

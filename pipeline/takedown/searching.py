@@ -17,6 +17,7 @@ from pipeline.takedown.traces import Traces
 
 PARQUET, ARROW, GZIP = b"PAR1", b"ARROW1", b"\x1f\x8b"
 ROWS = 256  # read at a time
+UNIQUE = 16  # signs from which on an id is taken for one that no other source gives
 
 
 def files(folder: Path) -> list[Path]:
@@ -164,5 +165,8 @@ def without_items(value: Any, source: str, traces: Traces) -> Any:
 def _is_item(value: Any, source: str, traces: Traces) -> bool:
     if not isinstance(value, dict):
         return False
-    texts = {each for each in value.values() if isinstance(each, str)}
-    return f"{source}:{value.get('id')}" in traces.ids or not texts.isdisjoint(traces.addresses)
+    own, texts = value.get("id"), {each for each in value.values() if isinstance(each, str)}
+    if f"{source}:{own}" in traces.ids or not texts.isdisjoint(traces.addresses):
+        return True
+    # A page's own item (Lexica keeps prompts beside pictures): known where its id is too long to be another's.
+    return isinstance(own, str) and len(own) >= UNIQUE and any(url.endswith(f"/{own}") for url in traces.addresses)

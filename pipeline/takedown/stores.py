@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 
 from pipeline import tables
-from pipeline.files import digest, read_json, write_bytes, write_json
+from pipeline.files import digest, read_json, write_bytes, write_json, write_text
 from pipeline.tables import KEY
 from pipeline.takedown.searching import (
     GZIP,
@@ -61,6 +61,8 @@ def _steps_for(path: Path, traces: Traces) -> list[Step]:
         return [Step(path, f"{rows} rows", lambda: _filter_chunk(path, traces))] if rows else []
     if not holds(path, traces):
         return []
+    if path.suffix == ".jsonl":
+        return [Step(path, "lines", lambda: _drop_lines(path, traces))]
     if mark == GZIP and _cut(path, traces) is not None:
         return [Step(path, "items of an archived answer", lambda: _rewrite(path, traces))]
     return [Step(path, "file", path.unlink)]
@@ -87,6 +89,13 @@ def _filter_chunk(path: Path, traces: Traces) -> None:
             name = f"chunk-{digest(left.column(ROW_KEY).to_pylist())}.parquet"
             tables.write(left, path.with_name(name), left.schema)
         path.unlink()
+
+
+def _drop_lines(path: Path, traces: Traces) -> None:
+    """Write a log anew without the lines that mean a sample; addresses that failed are told in one."""
+    with FileLock(path.parent / "lock"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        write_text(path, "".join(f"{line}\n" for line in lines if not text_holds(line, traces)))
 
 
 def is_table(path: Path) -> bool:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 # Signs that may go on an id or an address: lexica:12 is not lexica:1.
 BEFORE = r"(?:^|[^A-Za-z0-9_.-])"
-AFTER = r"(?:$|[^A-Za-z0-9_./?=&%-])"
+AFTER = r"(?:$|[^A-Za-z0-9_./?=&%#-])"
 AFTER_QUOTED = r"(?:$|[^A-Za-z0-9_.%-])"  # as the value of another address's query it ends at an ampersand
 
 

@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from pipeline import params
+from pipeline import examining, params
 from pipeline.cleaning import CleanParams, HeldOut
 from pipeline.takedown_list import Takedowns
 from stages import clean
@@ -36,7 +36,7 @@ def run(folder, work, target):
     """The stage."""
     os.environ["SUR_WORK"] = str(work)
     config = params.load(CleanParams, "clean", ROOT / "params.yaml")
-    clean.BATCH = BATCH
+    examining.BATCH = BATCH
     clean.clean(folder / "parts", target, config, taken_down=Takedowns(), held_out=HeldOut([]))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from pipeline import params, samples, tables
+from pipeline import examining, params, samples, tables
 from pipeline.cleaning import CLEANED, CleanParams, HeldOut
 from pipeline.downloading import DOWNLOADS
 from pipeline.errors import EmptyResultError, InputError
@@ -114,7 +114,7 @@ def test_shards_and_a_filled_work_store_do_not_change_the_bytes(tmp_path):
 
 def test_pictures_are_measured_once(tmp_path, monkeypatch):
     _clean(_parts(tmp_path), tmp_path / "out")
-    monkeypatch.setattr(clean, "measure", None)
+    monkeypatch.setattr(examining, "measure", None)
     _clean(_parts(tmp_path), tmp_path / "out", min_side_px=20)
     report = json.loads((tmp_path / "out/report.json").read_text())
     assert "too_small" not in report["dropped"]
@@ -173,6 +173,11 @@ def test_an_entry_that_means_no_picture_is_told(tmp_path, capsys):
     told = capsys.readouterr().err
     assert "takedown.txt names lexica:nobody, which is no id, address or SHA-256" in told
     assert "lexica:removed" not in told
+
+
+def test_no_row_at_all_is_told(tmp_path):
+    with pytest.raises(EmptyResultError, match="keeps none of 0 pictures"):
+        _clean(_parts(tmp_path, rows=[]), tmp_path / "out")
 
 
 def test_missing_pictures_are_told(tmp_path):

@@ -1,4 +1,5 @@
 import hashlib
+import json
 import shutil
 from datetime import date
 from pathlib import Path
@@ -6,9 +7,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import takedown_list, work
+from pipeline import params, tables, takedown_list, work
+from pipeline.downloading import DownloadParams
 from pipeline.errors import InputError
 from pipeline.files import write_json
+from pipeline.picture_store import Failure, Picture, PictureStore
+from pipeline.sources import renditions
+from pipeline.sources.record import RECORDS
 from pipeline.takedown import caches, running, stores
 from pipeline.takedown.running import takedown
 from tests.pipeline.takedown import world
@@ -103,7 +108,6 @@ def test_tables_lose_rows_and_what_may_show_the_sample_goes_whole(project):
 
 def test_archived_answers_lose_their_items_alone(project):
     import gzip
-    import json
 
     takedown("https://lexica.art/prompt/shared", dry_run=False, today=DAY)
     answers = [json.loads(gzip.decompress(path.read_bytes())) for path in (project / "store/scrape").rglob("*.gz")]
@@ -139,6 +143,44 @@ def test_stores_are_cleared_where_all_outputs_are_gone(project):
     }
     assert len(squares - left) == 1
     assert world.digest(0) not in _cells(project)
+
+
+def test_failures_of_a_removed_address_leave_the_log_of_failures(project):
+    store = PictureStore(params.load(DownloadParams, "download").max_mb)
+    store.note([Failure(f"https://image.lexica.art/{number}", "not_found", 404, 1) for number in (0, 1, 12)])
+    takedown("lexica:1", dry_run=False, today=DAY)
+    (log,) = (project / "store/download").rglob("*.jsonl")
+    assert [json.loads(line)["url"][-2:] for line in log.read_text().splitlines()] == ["/0", "12"]
+
+
+def test_a_rendition_that_was_asked_for_is_known_without_tables(project):
+    record = {"width": 2000, "height": 2000, "image_url": "https://image.civitai.com/bucket/uuid/original=true/a.jpeg"}
+    url = renditions.address(record["image_url"], 2000, 2000, side_px=64)
+    assert url != record["image_url"]
+    rows = pq.read_table(project / "data/scrape/lexica/records.parquet").to_pylist()
+    rows[0] |= record
+    tables.write(tables.from_rows(rows, RECORDS), project / "data/scrape/lexica/records.parquet", RECORDS)
+    shutil.rmtree("data/download")
+    store = PictureStore(params.load(DownloadParams, "download").max_mb)
+    store.keep([Picture(url, b"a rendition", 200, 1)])
+    takedown(rows[0]["sample_id"], dry_run=False, today=DAY)
+    assert not store_keys(project) & {url, record["image_url"]}
+    assert store_keys(project)
+
+
+def store_keys(project):
+    return {
+        key for path in (project / "store/download").rglob("chunk*") for key in pq.read_table(path)["key"].to_pylist()
+    }
+
+
+def test_a_picture_of_an_import_is_asked_for_by_its_address_and_its_folder_is_told(project, capsys):
+    rows = pq.read_table(project / "data/scrape/lexica/records.parquet").to_pylist()
+    url = f"import://mine/a.png?sha256={'0' * 64}"
+    rows[0] |= {"image_url": url}
+    tables.write(tables.from_rows(rows, RECORDS), project / "data/scrape/lexica/records.parquet", RECORDS)
+    takedown(url, dry_run=False, today=DAY)
+    assert f"still holds it, delete it there: {url}" in capsys.readouterr().out
 
 
 def test_trained_adapters_are_named_and_stay(project, capsys):

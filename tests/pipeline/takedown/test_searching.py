@@ -75,6 +75,12 @@ def test_items_are_cut_out_wherever_they_lie():
     assert without_items(value, "civitai", TRACES)["a"][0] == {"id": 1}
 
 
+def test_the_prompt_of_a_page_that_goes_is_cut_out_too():
+    page = Traces(addresses={"https://lexica.art/prompt/0123456789abcdef", "https://lexica.art/prompt/7"})
+    value = {"prompts": [{"id": "0123456789abcdef", "prompt": "x"}, {"id": "7", "prompt": "y"}]}
+    assert without_items(value, "lexica", page) == {"prompts": [{"id": "7", "prompt": "y"}]}
+
+
 def test_what_is_no_archived_answer_is_none():
     assert archived("no json") is None
     assert archived('{"body": 3}') is None
