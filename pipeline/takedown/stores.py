@@ -57,7 +57,7 @@ def held(work: Path) -> Iterator[None]:
         InputError: somebody writes to one: a stage without DVC, or ``sur retry-failed``.
     """
     with ExitStack() as stack:
-        for path in sorted(work.rglob("lock")):
+        for path in [path for path in files(work) if path.name == "lock"]:
             try:
                 stack.enter_context(FileLock(path, timeout=0))
             except Timeout as error:
