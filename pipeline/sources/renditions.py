@@ -30,6 +30,16 @@ def address(image_url: str, width: int | None, height: int | None, *, side_px: i
     return parts._replace(path="/".join(steps)).geturl()
 
 
+def spellings(image_url: str) -> tuple[str, ...]:
+    """Every address at which a picture may be asked for: that of the picture itself first, then its renditions'."""
+    parts = urlsplit(image_url)
+    steps = parts.path.split("/")
+    if parts.netloc != CIVITAI_HOST or len(steps) != 5:
+        return (image_url,)
+    wanted = ["original=true", *(f"width={wide}" for wide in CIVITAI_WIDTHS_PX)]
+    return tuple(parts._replace(path="/".join([*steps[:3], each, steps[4]])).geturl() for each in wanted)
+
+
 def _wanted(width: int | None, height: int | None, side_px: int) -> str:
     """What a Civitai address asks for: the original where no smaller rendition is sure to be enough."""
     if not width or not height:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow.parquet as pq
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -43,12 +44,12 @@ def folder(root: Path) -> Path | None:
 
 
 def running(root: Path) -> list[str]:
-    """What DVC is busy with at the moment, by its lock on paths."""
+    """What DVC is busy with at the moment, by its lock on paths; what a killed process has left there is nothing."""
     try:
         locked = json.loads((root / ".dvc/tmp/rwlock").read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return []
-    return sorted(str(each.get("cmd", "dvc")) for each in _holders(locked))
+    return sorted(str(each.get("cmd", "dvc")) for each in _holders(locked) if psutil.pid_exists(each.get("pid", 0)))
 
 
 def _holders(locked: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

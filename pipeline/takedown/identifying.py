@@ -20,12 +20,13 @@ from pipeline.looks import Look
 from pipeline.picture_facts import FACTS, measure
 from pipeline.sources import renditions
 from pipeline.tables import IMAGE, KEY
-from pipeline.takedown.searching import PARQUET, kind
+from pipeline.takedown.searching import PARQUET, ROWS, kind
 from pipeline.takedown.traces import Traces
 from pipeline.takedown_list import look_entry
 from pipeline.work import ROW_KEY
 
 ADDRESS, DIGEST = re.compile(r"(?:https?|import)://\S+"), re.compile(r"[0-9a-f]{64}")
+BYTES_AT_ONCE = 16  # pictures in memory, where a chunk of an older form must be read for its digests
 SAMPLE_ID = re.compile(r"\w+:(?!//)\S+")
 NAMING = {KEY: "ids", "image_url": "addresses", "image_sha256": "pictures"}
 """Columns by which a row is known, and the traces that they give."""
@@ -44,7 +45,7 @@ class Sources:
     tables: Sequence[Path]
     """Every table with samples, of now and of earlier."""
     downloads: Sequence[Path] = ()
-    """Chunks of the work store of ``download``: pictures by address."""
+    """Chunks of the work store of ``download``: pictures by the address at which they were asked for."""
     facts: Sequence[Path] = ()
     """Chunks of the work store of ``clean``: what pictures look like."""
     captions: Sequence[Path] = ()
@@ -63,17 +64,18 @@ def identify(asked: str, sources: Sources, config: CleanParams, squares: ImagePa
     Raises:
         InputError: the question has no form that is known.
     """
-    traces, tables, side_px = question(asked), sources.tables, squares.side_px
-    came = [(url, _sha256(content)) for path in sources.downloads for url, content in _contents(path)]
-    pages = _follow(tables, came, traces, set(traces.addresses), side_px)
+    traces, tables = question(asked), sources.tables
+    came = [(renditions.spellings(url)[0], sha) for path in sources.downloads for url, sha in _came(path)]
+    pages = _follow(tables, came, traces, set(traces.addresses))
     seen = _looks(sources, traces)
     known = {digest: seen[digest] for digest in traces.pictures if digest in seen}
     copies = near_copies(known, seen, config)
     before = set(traces.ids)
     traces.pictures |= copies
-    pages |= _follow(tables, came, traces, set(), side_px)
+    pages |= _follow(tables, came, traces, set())
     traces.copies = traces.ids - before
-    traces.addresses |= pages - _pages_of_others(tables, traces)
+    traces.pages = pages - _pages_of_others(tables, traces) - traces.addresses
+    traces.addresses |= traces.pages
     traces.looks = {look_entry(look) for look in known.values()}
     _add_what_was_made([*tables, *sources.captions], traces)
     for content in _pictures(sources, traces.pictures).values():
@@ -96,36 +98,34 @@ def question(asked: str) -> Traces:
         InputError: it is neither an id nor an address nor a SHA-256.
     """
     if ADDRESS.fullmatch(asked):
-        return Traces(addresses={asked})
+        return Traces(addresses={asked, *renditions.spellings(asked)})
     if DIGEST.fullmatch(asked):
         return Traces(pictures={asked})
     if SAMPLE_ID.fullmatch(asked):
         return Traces(ids={asked})
-    raise InputError(f"{asked!r} is no sample id (source:id), no https address and no SHA-256 of a picture")
+    raise InputError(f"{asked!r} is no sample id (source:id), no address (https or import) and no SHA-256 of a picture")
 
 
-def _follow(
-    tables: Sequence[Path], came: Sequence[tuple[str, str]], traces: Traces, pages: set[str], side_px: int
-) -> set[str]:
+def _follow(tables: Sequence[Path], came: Sequence[tuple[str, str]], traces: Traces, pages: set[str]) -> set[str]:
     """Add rows that share an id, an address or a picture with what is known, until there are no more; their pages.
 
-    Addresses and digests of pictures that ``came`` tell of copies also where no table is left.
+    Addresses and digests of pictures that ``came`` tell of copies also where no table is left. Addresses are compared
+    by the picture itself: records have one rendition's, the store of pictures another's.
     """
     found, size = set(pages), -1
     while size != len(traces.ids) + len(traces.addresses) + len(traces.pictures):
         size = len(traces.ids) + len(traces.addresses) + len(traces.pictures)
         for url, picture in came:
             if url in traces.addresses or picture in traces.pictures:
-                traces.addresses.add(url)
+                traces.addresses.update(renditions.spellings(url))
                 traces.pictures.add(picture)
         for path in tables:
             for row in _rows(path, traces, pages):
                 for name, trace in NAMING.items():
                     if row.get(name):
                         getattr(traces, trace).add(row[name])
-                if row.get("image_url"):  # a smaller rendition may have been asked for
-                    wide, high = row.get("width"), row.get("height")
-                    traces.addresses.add(renditions.address(row["image_url"], wide, high, side_px=side_px))
+                if row.get("image_url"):
+                    traces.addresses.update(renditions.spellings(row["image_url"]))
                 found.update(filter(None, [row.get("page_url")]))
     return found
 
@@ -134,22 +134,41 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
-    for row in pq.read_table(path, columns=[ROW_KEY, "content"]).to_pylist():
-        yield row[ROW_KEY], row["content"]
+def _came(path: Path) -> Iterator[tuple[str, str]]:
+    """Address and SHA-256 of the pictures in a chunk, whose bytes are read only where it keeps no digests."""
+    with pq.ParquetFile(path) as source:
+        named = "sha256" in source.schema_arrow.names
+        for batch in source.iter_batches(
+            ROWS if named else BYTES_AT_ONCE, columns=[ROW_KEY, "sha256" if named else "content"]
+        ):
+            keys, values = (column.to_pylist() for column in batch.columns)
+            yield from zip(keys, values if named else map(_sha256, values), strict=True)
+
+
+def _stored(path: Path, digests: set[str]) -> Iterator[tuple[str, bytes]]:
+    """The wanted pictures of a chunk with their SHA-256; of one that has none the bytes are not read."""
+    rows = [row for row, (_, sha) in enumerate(_came(path)) if sha in digests]
+    if rows:
+        for picture in pq.read_table(path, columns=["content"]).column("content").take(rows).to_pylist():
+            yield _sha256(picture), picture
 
 
 def _rows(path: Path, traces: Traces, pages: set[str]) -> list[dict[str, Any]]:
     """The rows of a table that the traces mean, or that lie on one of these pages."""
     names = [name for name in (*NAMING, "page_url") if name in pq.read_schema(path).names]
-    sizes = [name for name in ("width", "height") if name in pq.read_schema(path).names]
-    table = pq.read_table(path, columns=[*names, *sizes])
+    table = pq.read_table(path, columns=names)
     wanted = {**{name: getattr(traces, trace) for name, trace in NAMING.items()}, "page_url": pages}
     mask = np.zeros(table.num_rows, dtype=np.bool_)
     for name in names:
-        mask |= pc.is_in(table.column(name), value_set=_strings(wanted[name])).to_numpy(zero_copy_only=False)
+        column = _whole(table.column(name)) if name == "image_url" else table.column(name)
+        mask |= pc.is_in(column, value_set=_strings(wanted[name])).to_numpy(zero_copy_only=False)
     rows: list[dict[str, Any]] = table.filter(pa.array(mask)).to_pylist()
     return rows
+
+
+def _whole(urls: pa.ChunkedArray) -> pa.Array:
+    """Addresses of pictures without what they want of them."""
+    return pa.array([url and renditions.spellings(url)[0] for url in urls.to_pylist()], pa.string())
 
 
 def _strings(values: Iterable[str]) -> pa.Array:
@@ -191,9 +210,10 @@ def _pictures(sources: Sources, digests: set[str]) -> dict[str, bytes]:
             within = [("image_sha256", "in", sorted(digests))]
             for row in pq.read_table(path, columns=["image_sha256", "image"], filters=within).to_pylist():
                 found[row["image_sha256"]] = row["image"]["bytes"]
-    for path in sources.downloads if digests - set(found) else ():
-        found.update((_sha256(content), content) for _, content in _contents(path))
-    return {digest: found[digest] for digest in digests & set(found)}
+    for path in sources.downloads:
+        if missing := digests - set(found):
+            found.update(_stored(path, missing))
+    return found
 
 
 def near_copies(known: dict[str, Look], seen: dict[str, Look], config: CleanParams) -> set[str]:

@@ -4,8 +4,6 @@ The order makes a kill harmless: the traces are written down first, then the ent
 go; the same command goes on with what was written down until the proof finds nothing.
 """
 
-import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
@@ -17,22 +15,16 @@ from pipeline.errors import InputError
 from pipeline.files import digest, read_json, write_json
 from pipeline.images import ImageParams
 from pipeline.params import load
-from pipeline.sources.local_pictures import SCHEME
-from pipeline.takedown import caches, stores
+from pipeline.sources import renditions
+from pipeline.takedown import caches, stores, telling
 from pipeline.takedown.identifying import Sources, identify, tables_among
 from pipeline.takedown.searching import PARQUET, files, holds, kind
 from pipeline.takedown.stores import Step
+from pipeline.takedown.telling import CACHED, EXPERIMENTS, REVIEWS
 from pipeline.takedown.traces import Traces
 from pipeline.takedown_list import add
 
-DATA, REVIEW_PICTURES, EXPERIMENTS = Path("data"), Path("review-pictures"), Path(".dvc/tmp/exps")
-SHOWN = 20
-CACHED = "DVC cache"
-LIMITS = """What this command cannot reach: DVC remotes (dvc gc --workspace --cloud removes what dvc.lock does not
-name), other clones, copies of the data set and of adapters that were given away, and git's history, which holds
-figures, verdicts on hashes and the takedown list. Contact sheets in the DVC cache went by the run that drew them: a
-sheet of which neither dvc.lock nor DVC's record of runs tells is found by no search. The LLM's vector of a caption that
-other samples have too stays theirs."""
+DATA, REVIEW_PICTURES = Path("data"), Path("review-pictures")
 
 
 @dataclass(frozen=True)
@@ -48,6 +40,7 @@ class Places:
         journals = self.work / stores.JOURNALS
         found = {
             str(DATA): files(self.root / DATA),
+            str(REVIEWS): files(self.root / REVIEWS),
             str(REVIEW_PICTURES): files(self.root / REVIEW_PICTURES),
             "the work store": [path for path in files(self.work) if journals not in path.parents],
             str(EXPERIMENTS): files(self.root / EXPERIMENTS),
@@ -64,25 +57,27 @@ def takedown(asked: str, *, dry_run: bool, today: date | None = None) -> None:
         today: the date to write down.
 
     Raises:
-        InputError: DVC is running, or something is left at the end.
+        InputError: DVC or a stage is running, or something is left at the end.
     """
     root = Path()
     if busy := caches.running(root):
         raise InputError(f"DVC is running ({busy[0]}): wait for it, or its outputs come back")
     places = Places(root, work.root(), caches.folder(root))
-    journal = places.work / stores.JOURNALS / f"{digest(asked)}.json"
-    traces = _traces(asked, places, journal)
-    plan = _plan(places, traces)
-    _tell(asked, traces, plan, dry_run=dry_run)
-    if dry_run:
-        return
-    write_json(journal, traces.as_json())
-    _note(asked, traces, today or datetime.now(UTC).date())
-    for step in plan:
-        step.act()
-    _prove(places, traces)
-    journal.unlink()
-    _tell_what_follows(traces, plan)
+    with stores.held(places.work):
+        journal = places.work / stores.JOURNALS / f"{digest(asked)}.json"
+        traces = _traces(asked, places, journal)
+        plan = _plan(places, traces)
+        telling.what_goes(asked, traces, plan, dry_run=dry_run)
+        telling.what_stays(traces, [path for path in places.searched()[str(REVIEWS)] if holds(path, traces)])
+        if dry_run:
+            return
+        write_json(journal, traces.as_json())
+        _note(asked, traces, today or datetime.now(UTC).date())
+        for step in plan:
+            step.act()
+        _prove(places, traces)
+        journal.unlink()
+        telling.what_follows(traces, plan)
 
 
 def _traces(asked: str, places: Places, journal: Path) -> Traces:
@@ -97,6 +92,8 @@ def _traces(asked: str, places: Places, journal: Path) -> Traces:
     if places.cache:
         known = caches.runs(places.root, places.cache)
         traces.adapters = caches.learned_from(tables, known, searched["the DVC cache"], traces)
+    if any(caches.in_training(path, traces) for path in tables):
+        traces.checkpoints = {str(path) for path in sorted((places.work / "train").glob("*")) if path.is_dir()}
     if journal.is_file():
         traces |= Traces.from_json(read_json(journal))
     return traces
@@ -155,7 +152,9 @@ def _discard(path: Path) -> None:
 
 def _note(asked: str, traces: Traces, today: date) -> None:
     more = f" with {len(traces.copies)} near copies" if traces.copies else ""
-    entries = [asked, *sorted(traces.ids | traces.addresses | traces.pictures), *sorted(traces.looks)]
+    # A page may show other pictures later (imports have one page for all): it is kept out where it was asked for.
+    addresses = {renditions.spellings(url)[0] for url in traces.addresses - traces.pages}
+    entries = [asked, *sorted(traces.ids | addresses | traces.pictures), *sorted(traces.looks)]
     add(entries, f"{asked} was removed{more}", on=today)
 
 
@@ -170,10 +169,10 @@ def _prove(places: Places, traces: Traces) -> None:
         found = [path for path in paths if path.name != "lock" and _still_holds(path, traces)]
         size = sum(path.stat().st_size for path in paths) / 1e6
         verdict = f"{len(found)} hold it" if found else "nothing left"
-        _print(f"searched {name}: {len(paths):,} files, {size:,.1f} MB: {verdict}")
+        telling.say(f"searched {name}: {len(paths):,} files, {size:,.1f} MB: {verdict}")
         left += found
     for path in left:
-        _print(f"  left: {path}: {_remedy(path)}")
+        telling.say(f"  left: {path}: {telling.remedy(path)}")
     if left:
         raise InputError(f"{len(left)} files still hold the sample, see above; then run the same command again")
 
@@ -184,54 +183,3 @@ def _still_holds(path: Path, traces: Traces) -> bool:
     if kind(path) == PARQUET and path.name.startswith("chunk-"):
         return stores.chunk_holds(path, traces)
     return holds(path, traces)
-
-
-def _remedy(path: Path) -> str:
-    if path.is_relative_to(EXPERIMENTS):
-        return f"a queued experiment's copy; dvc queue remove --all, then rm -r {EXPERIMENTS}"
-    return f"rm {path}"
-
-
-def _tell(asked: str, traces: Traces, plan: list[Step], *, dry_run: bool) -> None:
-    if not plan and not traces.copies:
-        _print(f"nothing here holds {asked}; the takedown list keeps it out from now on")
-        return
-    _print(f"{asked}: {_listing(traces.ids - traces.copies)}")
-    if traces.copies:
-        _print(f"near copies go too: {_listing(traces.copies)}")
-    word = "would go" if dry_run else "goes"
-    for step in plan:
-        if step.what != CACHED:
-            _print(f"  {word}: {step.path} ({step.what})")
-    if cached := [step.path for step in plan if step.what == CACHED]:
-        size = sum(path.stat().st_size for path in cached) / 1e6
-        _print(
-            f"  {word}: {len(cached)} objects of the DVC cache, {size:,.1f} MB; git commits that name them lose them"
-        )
-    for adapter in sorted(traces.adapters):
-        _print(f"  stays, was trained with it and cannot forget: {adapter}")
-
-
-def _listing(names: Iterable[str]) -> str:
-    shown = sorted(names)
-    more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
-    return f"{len(shown)} samples: {', '.join(shown[:SHOWN])}{more}"
-
-
-def _tell_what_follows(traces: Traces, plan: list[Step]) -> None:
-    records = sorted({step.path.parts[2] for step in plan if step.path.parts[:2] == ("data", "scrape")})
-    commit = f"dvc commit -f {' '.join(f'scrape@{name}' for name in records)} && " if records else ""
-    _print(f"now run: {commit}dvc repro")
-    if traces.adapters:
-        _print("(it trains anew; delete the older adapters named above, and withdraw those that were given away)")
-    if records:
-        _print(
-            "(the commit keeps the records as they are now; without it DVC would ask the sites for everything again)"
-        )
-    for address in sorted(url for url in traces.addresses if url.startswith(f"{SCHEME}://")):
-        _print(f"an import's folder is yours and still holds it, delete it there: {address}")
-    _print(LIMITS)
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")

@@ -2,12 +2,14 @@
 
 import gzip
 import hashlib
+import html
 import json
 import mmap
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urldefrag, urljoin
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +19,7 @@ from pipeline.takedown.traces import Traces
 
 PARQUET, ARROW, GZIP = b"PAR1", b"ARROW1", b"\x1f\x8b"
 ROWS = 256  # read at a time
+LINKED = re.compile(r"""\b(?:href|src)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 UNIQUE = 16  # signs from which on an id is taken for one that no other source gives
 
 
@@ -144,22 +147,49 @@ def source_of(path: Path) -> str:
 
 
 def answer_holds(answer: dict[str, Any], source: str, traces: Traces) -> bool:
-    """Whether an answer still has an item with one of the samples' own ids."""
+    """Whether an answer still has an item with one of the samples' own ids, or a page's link to one of them."""
     try:
         body = json.loads(answer["body"])
     except ValueError:
-        return False
+        return links_hold(answer["body"], answer, traces)
     return bool(without_items(body, source, traces) != body)
+
+
+def links_hold(page: str, answer: dict[str, Any], traces: Traces) -> bool:
+    """Whether a page, or a part of it, links to one of the addresses; links may be relative to the answer's address."""
+    links = (html.unescape("".join(found.groups(""))) for found in LINKED.finditer(page))
+    return any(_linked(str(answer.get("url", "")), link) in traces.addresses for link in links)
+
+
+def _linked(base: str, link: str) -> str:
+    try:
+        return urldefrag(urljoin(base, link)).url
+    except ValueError:  # what strangers write there need be no address
+        return ""
 
 
 def without_items(value: Any, source: str, traces: Traces) -> Any:
     """A JSON value without those items of its lists that are one of the samples, by id or address."""
     match value:
         case dict():
-            return {key: without_items(each, source, traces) for key, each in value.items()}
+            left = {key: without_items(each, source, traces) for key, each in value.items()}
+            return _without_orphans(left, value)
         case list():
             return [without_items(each, source, traces) for each in value if not _is_item(each, source, traces)]
     return value
+
+
+def _without_orphans(left: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """Lexica's infinite answers tell a picture's prompt beside the pictures: it goes with the last picture of it."""
+    if not isinstance(left.get("images"), list) or not isinstance(left.get("prompts"), list):
+        return left
+    gone = _prompts_of(before["images"]) - _prompts_of(left["images"])
+    kept = [each for each in left["prompts"] if not (isinstance(each, dict) and str(each.get("id")) in gone)]
+    return {**left, "prompts": kept}
+
+
+def _prompts_of(images: list[Any]) -> set[str]:
+    return {str(image["promptid"]) for image in images if isinstance(image, dict) and "promptid" in image}
 
 
 def _is_item(value: Any, source: str, traces: Traces) -> bool:

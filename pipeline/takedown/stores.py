@@ -3,7 +3,8 @@
 import gzip
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,21 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from pipeline import tables
+from pipeline.errors import InputError
 from pipeline.files import digest, read_json, write_bytes, write_json, write_text
 from pipeline.tables import KEY
 from pipeline.takedown.searching import (
     GZIP,
     PARQUET,
+    answer_holds,
     archived,
     files,
     holds,
     kind,
+    links_hold,
     row_holds,
     source_of,
     text_holds,
@@ -43,6 +47,23 @@ class Step:
     what: str
     """For people, for instance ``3 rows``."""
     act: Callable[[], None]
+
+
+@contextmanager
+def held(work: Path) -> Iterator[None]:
+    """The locks of all stores, so that nothing is added while things go.
+
+    Raises:
+        InputError: somebody writes to one: a stage without DVC, or ``sur retry-failed``.
+    """
+    with ExitStack() as stack:
+        for path in [path for path in files(work) if path.name == "lock"]:
+            try:
+                stack.enter_context(FileLock(path, timeout=0))
+            except Timeout as error:
+                message = f"{path.parent} is being written to (a stage, or sur retry-failed): wait for it to end"
+                raise InputError(message) from error
+        yield
 
 
 def steps(work: Path, traces: Traces) -> list[Step]:
@@ -82,20 +103,18 @@ def chunk_holds(path: Path, traces: Traces) -> bool:
 
 def _filter_chunk(path: Path, traces: Traces) -> None:
     """Write the chunk anew without the rows, under the name of what is left; then the old one goes."""
-    with FileLock(path.parent / "lock"):
-        table = pq.read_table(path)
-        left = table.filter(pa.array([not gone for gone in _mask(table, traces)]))
-        if left.num_rows:
-            name = f"chunk-{digest(left.column(ROW_KEY).to_pylist())}.parquet"
-            tables.write(left, path.with_name(name), left.schema)
-        path.unlink()
+    table = pq.read_table(path)
+    left = table.filter(pa.array([not gone for gone in _mask(table, traces)]))
+    if left.num_rows:
+        name = f"chunk-{digest(left.column(ROW_KEY).to_pylist())}.parquet"
+        tables.write(left, path.with_name(name), left.schema)
+    path.unlink()
 
 
 def _drop_lines(path: Path, traces: Traces) -> None:
     """Write a log anew without the lines that mean a sample; addresses that failed are told in one."""
-    with FileLock(path.parent / "lock"):
-        lines = path.read_text(encoding="utf-8").splitlines()
-        write_text(path, "".join(f"{line}\n" for line in lines if not text_holds(line, traces)))
+    lines = path.read_text(encoding="utf-8").splitlines()
+    write_text(path, "".join(f"{line}\n" for line in lines if not text_holds(line, traces)))
 
 
 def is_table(path: Path) -> bool:
@@ -124,11 +143,16 @@ def _cut(path: Path, traces: Traces) -> dict[str, Any] | None:
     try:
         body = json.loads(answer["body"])
     except ValueError:
-        left = LINK.sub(lambda link: "" if text_holds(link.group(), traces) else link.group(), answer["body"])
+        left = LINK.sub(lambda link: "" if _shows(link.group(), answer, traces) else link.group(), answer["body"])
     else:
         left = json.dumps(without_items(body, source_of(path), traces), ensure_ascii=False)
     cut = {**answer, "body": left}
-    return None if text_holds(json.dumps(cut, ensure_ascii=False), traces) else cut
+    still = text_holds(json.dumps(cut, ensure_ascii=False), traces) or answer_holds(cut, source_of(path), traces)
+    return None if still else cut
+
+
+def _shows(link: str, answer: dict[str, Any], traces: Traces) -> bool:
+    return text_holds(link, traces) or links_hold(link, answer, traces)
 
 
 def _rewrite(path: Path, traces: Traces) -> None:

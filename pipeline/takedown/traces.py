@@ -24,7 +24,9 @@ class Traces:
     copies: set[str] = field(default_factory=set)
     """Those ids whose pictures are near copies of what was asked for."""
     addresses: set[str] = field(default_factory=set)
-    """Of pictures, and of pages that show nothing else."""
+    """Of pictures, in every rendition, and of pages that show nothing else."""
+    pages: set[str] = field(default_factory=set)
+    """Those of the addresses that are pages': another picture may come to stand there."""
     pictures: set[str] = field(default_factory=set)
     """SHA-256 of pictures as they were downloaded."""
     made: set[str] = field(default_factory=set)
@@ -35,6 +37,8 @@ class Traces:
     """Entries of the takedown list by which copies are known later."""
     adapters: set[str] = field(default_factory=set)
     """Trained adapters that learned from one of the samples, in words."""
+    checkpoints: set[str] = field(default_factory=set)
+    """Folders with states of unfinished and finished trainings that may have learned from one of the samples."""
 
     def __ior__(self, other: Self) -> Self:
         """Add another's."""

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.sources.renditions import address
+from pipeline.sources.renditions import address, spellings
 
 CIVITAI = "https://image.civitai.com/xG1/uuid/{}/uuid.jpeg"
 ORIGINAL = CIVITAI.format("original=true")
@@ -44,3 +44,11 @@ def test_an_address_of_a_thumbnail_is_never_taken():
 )
 def test_other_addresses_stay_as_the_source_gives_them(url):
     assert address(url, 2048, 2048, side_px=64) == url
+
+
+def test_every_rendition_has_the_same_spellings_the_original_first():
+    whole = spellings(ORIGINAL)
+    assert whole[0] == ORIGINAL
+    assert {address(ORIGINAL, side, side, side_px=512) for side in (600, 900, 3000)} <= set(whole)
+    assert spellings(CIVITAI.format("width=450")) == spellings(CIVITAI.format("width=800")) == whole
+    assert spellings("https://image.lexica.art/a/b/c/d") == ("https://image.lexica.art/a/b/c/d",)

@@ -1,8 +1,11 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from pipeline.files import write_json
 from pipeline.takedown import caches
 from pipeline.takedown.caches import Run, related
 
@@ -54,6 +57,13 @@ def test_a_lock_file_that_is_empty_or_damaged_means_nobody_runs(tmp_path):
         assert caches.running(tmp_path) == []
     (tmp_path / ".dvc/tmp/rwlock").write_text('{"a": {"read": [{"pid": 1, "cmd": "dvc repro"}]}}')
     assert caches.running(tmp_path) == ["dvc repro"]
+
+
+def test_what_a_killed_dvc_has_left_in_its_lock_file_runs_no_more(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    write_json(tmp_path / ".dvc/tmp/rwlock", {"a": {"write": {"pid": gone.pid, "cmd": "dvc repro"}}})
+    assert caches.running(tmp_path) == []
 
 
 def test_what_is_no_shard_of_the_data_set_trained_nothing(tmp_path):

@@ -14,7 +14,7 @@ from pipeline.files import write_json
 from pipeline.picture_store import Failure, Picture, PictureStore
 from pipeline.sources import renditions
 from pipeline.sources.record import RECORDS
-from pipeline.takedown import caches, running, stores
+from pipeline.takedown import caches, running, stores, telling
 from pipeline.takedown.running import takedown
 from tests.pipeline.takedown import world
 
@@ -77,7 +77,7 @@ def test_everything_made_from_a_sample_goes_and_the_rest_stays(project, asked, c
     assert {world.digest(number) for number in (0, 4, 5)} <= left  # the work store still has them
     assert world.PAGE in left  # where sample 4 lies too
     out = capsys.readouterr().out
-    assert out.count("nothing left") == 5
+    assert out.count("nothing left") == 6
     assert "near copies go too: 1 samples: lexica:2" in out
     assert "now run: dvc commit -f scrape@lexica && dvc repro" in out
 
@@ -180,7 +180,7 @@ def test_a_picture_of_an_import_is_asked_for_by_its_address_and_its_folder_is_to
     rows[0] |= {"image_url": url}
     tables.write(tables.from_rows(rows, RECORDS), project / "data/scrape/lexica/records.parquet", RECORDS)
     takedown(url, dry_run=False, today=DAY)
-    assert f"still holds it, delete it there: {url}" in capsys.readouterr().out
+    assert f"stays, an import's folder is yours; delete it there: {url}" in capsys.readouterr().out
 
 
 def test_trained_adapters_are_named_and_stay(project, capsys):
@@ -190,11 +190,55 @@ def test_trained_adapters_are_named_and_stay(project, capsys):
     assert any("dvc.lock" in line for line in told)
 
 
+def test_checkpoints_of_trainings_are_named(project, capsys):
+    (project / "store/train/abc/step-000050").mkdir(parents=True)
+    takedown("lexica:1", dry_run=True)
+    assert f"may have learned from it: rm -r {project / 'store/train/abc'}" in capsys.readouterr().out
+    takedown("lexica:77", dry_run=True)
+    assert "rm -r" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("ask", [lambda: world.digest(0), lambda: world.RENDITION.replace("512", "450")])
+def test_renditions_and_records_meet_without_tables_of_pictures(project, ask):
+    for folder in ("data/download", "data/clean", "data/resize", ".dvc"):
+        shutil.rmtree(folder)
+    store = PictureStore(params.load(DownloadParams, "download").max_mb)
+    failed = [world.RENDITION.replace("512", "800"), world.RENDITION.replace("0.jpeg", "1.jpeg")]
+    store.note([Failure(url, "timeout", None, 4) for url in failed])
+    takedown(ask(), dry_run=False, today=DAY)
+    left = _cells(project)
+    assert not left & {"lexica:0", world.CIVITAI, world.RENDITION, world.digest(0)}
+    assert left >= {"lexica:1", world.digest(1)}
+    (log,) = (project / "store/download").rglob("*.jsonl")
+    assert [json.loads(line)["url"] for line in log.read_text().splitlines()] == failed[1:]
+    assert takedown_list.read().removed >= {"lexica:0", world.CIVITAI, world.digest(0)}
+
+
+def test_a_page_that_was_asked_for_is_kept_out(project):
+    takedown(world.PAGE, dry_run=False, today=DAY)
+    assert {name for name in takedown_list.read().removed if "/prompt/" in name} == {world.PAGE}
+
+
+def test_people_s_answers_are_searched_and_left_to_people(project, capsys):
+    export = Path("reviews/triplets/ann.json")
+    export.parent.mkdir(parents=True)
+    export.write_text('[{"data": {"sample_id": "lexica:1"}}]')
+    takedown("lexica:1", dry_run=True)
+    assert "stays: reviews/triplets/ann.json: people's answers" in capsys.readouterr().out
+    with pytest.raises(InputError, match="1 files still hold the sample"):
+        takedown("lexica:1", dry_run=False, today=DAY)
+    assert "left: reviews/triplets/ann.json: people's answers, which no" in capsys.readouterr().out
+    assert export.read_text() == '[{"data": {"sample_id": "lexica:1"}}]'
+    export.write_text("[]")
+    takedown("lexica:1", dry_run=False, today=DAY)
+    assert capsys.readouterr().out.count("nothing left") == 6
+
+
 def test_the_list_keeps_it_out_by_name_and_by_look(project):
     takedown("lexica:1", dry_run=False, today=DAY)
     found = takedown_list.read()
     assert found.removed >= {"lexica:1", "lexica:2", "lexica:3", world.digest(1), "https://image.lexica.art/2"}
-    assert world.PAGE not in found.names
+    assert not [name for name in found.names if "/prompt/" in name]  # pages may show other pictures later
     assert len(found.looks) == 1
     assert "# 2026-03-01: lexica:1 was removed with 1 near copies" in Path("takedown.txt").read_text()
 
@@ -226,7 +270,7 @@ def test_a_killed_takedown_can_be_run_again(project, monkeypatch, capsys, step):
         return [*plan[:step], stores.Step(Path("x"), "y", die), *plan[step:]]
 
     monkeypatch.setattr(running, "_plan", cut_off)
-    monkeypatch.setattr(running, "_tell", lambda *_, **__: None)
+    monkeypatch.setattr(telling, "say", lambda _: None)
     with pytest.raises(Killed):
         takedown("lexica:1", dry_run=False, today=DAY)
     monkeypatch.undo()
@@ -235,7 +279,7 @@ def test_a_killed_takedown_can_be_run_again(project, monkeypatch, capsys, step):
     takedown("lexica:1", dry_run=False, today=DAY)
     assert not _cells(project) & {*GONE, world.digest(1), world.digest(2)}
     out = capsys.readouterr().out
-    assert out.count("nothing left") == 5
+    assert out.count("nothing left") == 6
     assert out.count("cannot forget: data/train/adapter") == 2
     assert not list((project / "store/takedown").iterdir())
     assert Path("takedown.txt").read_text().count("lexica:1 was removed") == 1
@@ -272,10 +316,17 @@ def test_nothing_is_touched_while_dvc_runs(project):
         takedown("lexica:1", dry_run=True)
 
 
+def test_nothing_is_touched_while_a_stage_without_dvc_writes(project):
+    store = PictureStore(params.load(DownloadParams, "download").max_mb)
+    with store.locked(), pytest.raises(InputError, match="is being written to"):
+        takedown("lexica:1", dry_run=False, today=DAY)
+    assert takedown_list.read().names == set()
+
+
 def test_a_folder_without_dvc_has_no_cache(project, capsys):
     shutil.rmtree(".dvc")
     takedown("lexica:1", dry_run=False, today=DAY)
     assert not _cells(project) & set(GONE)
-    assert capsys.readouterr().out.count("nothing left") == 4
+    assert capsys.readouterr().out.count("nothing left") == 5
     assert caches.folder(Path()) is None
     assert work.root() == project / "store"

@@ -81,6 +81,32 @@ def test_the_prompt_of_a_page_that_goes_is_cut_out_too():
     assert without_items(value, "lexica", page) == {"prompts": [{"id": "7", "prompt": "y"}]}
 
 
+def test_a_prompt_goes_with_its_last_picture():
+    images = [{"id": "1", "promptid": "a"}, {"id": "2", "promptid": "b"}, {"id": "3", "promptid": "b"}, {"id": "4"}]
+    prompts = [{"id": "a", "prompt": "x"}, {"id": "b", "prompt": "y"}, {"id": "c", "prompt": "z"}, "odd"]
+    value = {"images": images, "prompts": prompts}
+    left = without_items(value, "lexica", TRACES)
+    assert left == {"images": images[1:], "prompts": prompts[1:]}
+    assert without_items(value, "lexica", Traces(ids={"lexica:3"}))["prompts"] == prompts
+    assert without_items(value, "lexica", Traces(ids={"lexica:2", "lexica:3"}))["prompts"] == [prompts[0], *prompts[2:]]
+
+
+@pytest.mark.parametrize(
+    ("page", "found"),
+    [
+        ('<a href="/image/12-jane-doe">x</a>', True),
+        ("<a class=x HREF = '../image/12-jane-doe#top'>x</a>", True),
+        ("<link href=/image/12-jane-doe>", True),
+        ('<a href="/image/12-jane-doe-2">x</a>', False),
+        ('<a href="https://other.org/image/12-jane-doe">x</a>', False),
+        ('<a href="http://[broken">/image/12-jane-doe</a>', False),
+    ],
+)
+def test_relative_links_of_a_page_are_seen(page, found):
+    traces = Traces(addresses={"https://a.org/image/12-jane-doe"})
+    assert answer_holds({"url": "https://a.org/prompts/doe", "body": page}, "a", traces) == found
+
+
 def test_what_is_no_archived_answer_is_none():
     assert archived("no json") is None
     assert archived('{"body": 3}') is None

@@ -1,7 +1,7 @@
 """A small project with real stores, real tables and a real DVC cache, for tests of the takedown.
 
 Of its six samples 1 is taken down: 2 is a near copy of its picture, 3 an exact one, 4 lies on the same page, 5 has the
-same caption, 0 has nothing to do with it.
+same caption, 0 has nothing to do with it; its picture was asked for as a smaller rendition.
 """
 
 import io
@@ -18,7 +18,7 @@ import pyarrow as pa
 from PIL import Image
 from ruamel.yaml import YAML
 
-from pipeline import captioning, params, samples, tables
+from pipeline import captioning, downloading, params, samples, tables
 from pipeline.captioning import BlipParams
 from pipeline.cleaning import CleanParams, HeldOut
 from pipeline.downloading import DOWNLOADS, DownloadParams
@@ -37,6 +37,8 @@ from tests.closure import ROOT
 from tests.pipeline.made_records import record
 
 CONTENTS = {}
+CIVITAI = "https://image.civitai.com/bucket/uuid/original=true/0.jpeg"
+RENDITION = "https://image.civitai.com/bucket/uuid/width=512/0.jpeg"
 PAGE = "https://lexica.art/prompt/shared"
 STAGES = ("scrape", "download", "clean", "caption", "resize", "embed", "latents", "train", "report")
 LAYER = tables.schema(column("sample_id", pa.string(), ""), column("vector", pa.list_(pa.float32(), 2), ""))
@@ -66,6 +68,8 @@ def digest(number):
 
 
 def _record(number):
+    if number == 0:
+        return record("0", image_url=CIVITAI, width=2000, height=2000)
     return record(str(number), page_url=PAGE) if number in (1, 4) else record(str(number))
 
 
@@ -110,7 +114,9 @@ def _pictures():
     tables.write_shards([tables.from_rows(rows, DOWNLOADS)], Path("data/download/parts"), DOWNLOADS, rows=4)
     Path("data/download/sheet.png").write_bytes(picture(0))
     store = PictureStore(params.load(DownloadParams, "download").max_mb)
-    store.keep(Picture(row["image_url"], row["image"]["bytes"], 200, 1) for row in rows)
+    urls = downloading.addresses(tables.from_rows(rows, DOWNLOADS), side_px=params.load(ImageParams, "image").side_px)
+    assert urls["lexica:0"] == RENDITION
+    store.keep(Picture(urls[row["sample_id"]], row["image"]["bytes"], 200, 1) for row in rows)
 
 
 def _cleaned_and_captioned(text):
