@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from typing import Self
 
 import pyarrow as pa
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline import samples, tables
-from pipeline.params import Section, Share
+from pipeline.params import Names, Section, Share
 from pipeline.picture_facts import FAULTS
 from pipeline.tables import column
 
@@ -39,10 +39,14 @@ SETTINGS = {
     "unsafe": "clean.max_nsfw_level",
     "takedown": "takedown.txt",
     "takedown_copy": "takedown.txt",
+    "other_language": "clean.min_ascii_share",
+    "refused_word": "clean.refused_words",
     "evaluation_prompt": "sample.prompts",
     "near_duplicate": "clean.phash_distance",
 }
 """The setting behind a reason to drop, named when nothing is left."""
+WORDING = ("other_language", "refused_word")
+"""What a prompt's words are dropped for."""
 REASONS = (
     "takedown",
     "takedown_copy",
@@ -51,6 +55,7 @@ REASONS = (
     "too_long",
     "unsafe",
     "no_prompt",
+    *WORDING,
     "evaluation_prompt",
     "exact_duplicate",
     "near_duplicate",
@@ -70,6 +75,13 @@ class CleanParams(Section):
     max_nsfw_level: int = Field(ge=1, le=31)
     """Highest rating that is kept: PG 1, PG13 2, R 4, X 8, XXX 16. Sources that do not rate give 0, which is kept."""
 
+    min_ascii_share: Share
+    """Least share of ASCII among a prompt's letters: BLIP, CLIP and the LLM read English. Of a sample of real prompts
+    0.1 % are in other scripts."""
+
+    refused_words: Names
+    """Prompts with one of these words are dropped, whatever their case: for sources that rate no picture."""
+
     phash_distance: int = Field(ge=0, le=32)
     """Near duplicates: largest Hamming distance of two 64-bit perceptual hashes; 4 to 8 is usual. Above 12
     the search for them takes long on large sets (100,000 pictures: 0.9 s at 8, 9 s at 12)."""
@@ -87,11 +99,39 @@ class CleanParams(Section):
     seed: int = Field(ge=0)
     """Another seed is another split."""
 
+    @field_validator("refused_words")
+    @classmethod
+    def _words_to_find(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        if empty := [word for word in words if not _words(word)]:
+            raise ValueError(f"{empty[0]!r} holds no letter or digit")
+        return words
+
     @model_validator(mode="after")
     def _something_to_train_on(self) -> Self:
         if self.val_share + self.test_share >= 1.0:
             raise ValueError("val_share and test_share leave nothing for train: their sum must be below 1")
         return self
+
+
+class Wording:
+    """What the words of a prompt are dropped for, see :class:`CleanParams`.
+
+    Args:
+        min_ascii_share: least share of ASCII among the letters; a prompt without letters has all of it.
+        refused: whole words, or several in a row, that no prompt may hold.
+    """
+
+    def __init__(self, min_ascii_share: float, refused: Iterable[str]) -> None:
+        self._least = min_ascii_share
+        self._refused = [f" {' '.join(words)} " for words in map(_words, refused) if words]
+
+    def fault(self, prompt: str) -> str | None:
+        """The first of ``WORDING`` that holds, or None."""
+        letters = [letter for letter in prompt if letter.isalpha()]
+        if letters and sum(map(str.isascii, letters)) < self._least * len(letters):
+            return "other_language"
+        text = f" {' '.join(_words(prompt))} " if self._refused else ""
+        return "refused_word" if any(word in text for word in self._refused) else None
 
 
 class HeldOut:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.cleaning import REASONS, CleanParams, HeldOut, prompt_key
+from pipeline.cleaning import REASONS, WORDING, CleanParams, HeldOut, Wording, prompt_key
 from pipeline.grouping import Pairs, Rows, alike, components, first_equal, near_pairs
 from pipeline.looks import THUMBNAIL_BYTES, Look
 from pipeline.picture_facts import FAULTS
@@ -27,6 +27,7 @@ EVIDENCE = np.dtype(
         ("prompt", "S16"),  # digest of the normalised prompt in lower case; empty where there is no prompt
         ("taken_down", "?"),  # the takedown list names this row
         ("held_out", "?"),  # the prompt is, or has inside, one of the evaluation's
+        *((fault, "?") for fault in WORDING),
         ("nsfw_level", "i4"),
         ("fault", "i1"),  # number in FAULTS, or FINE
         ("width", "i4"),
@@ -36,7 +37,7 @@ EVIDENCE = np.dtype(
         ("look", "S16"),  # digest of hash and thumbnail
     ]
 )
-"""What decides about one downloaded row: 259 bytes, all that cleaning holds of every row at once beside its id."""
+"""What decides about one downloaded row: 261 bytes, all that cleaning holds of every row at once beside its id."""
 FINE = -1
 KEPT = -1
 Evidence = NDArray[Any]
@@ -53,7 +54,9 @@ class Judgement:
     """For each row the first row of its group; the group is called by that row's ``sample_id``."""
 
 
-def evidence_of(rows: pa.Table, facts: pa.Table, *, taken_down: AbstractSet[str], held_out: HeldOut) -> Evidence:
+def evidence_of(
+    rows: pa.Table, facts: pa.Table, *, taken_down: AbstractSet[str], held_out: HeldOut, wording: Wording
+) -> Evidence:
     """The evidence about some rows.
 
     Args:
@@ -61,6 +64,7 @@ def evidence_of(rows: pa.Table, facts: pa.Table, *, taken_down: AbstractSet[str]
         facts: rows of picture_facts.FACTS, in the same order.
         taken_down: names of the takedown list.
         held_out: prompts that must not be learned.
+        wording: what the words of a prompt are dropped for.
     """
     found = np.zeros(rows.num_rows, EVIDENCE)
     prompts = rows.column("complex_prompt").to_pylist()
@@ -69,6 +73,8 @@ def evidence_of(rows: pa.Table, facts: pa.Table, *, taken_down: AbstractSet[str]
     faults = facts.column("fault").to_pylist()
     found["picture"] = [short_digest(digest.encode()) for digest in rows.column("image_sha256").to_pylist()]
     found["prompt"] = [short_digest(prompt_key(prompt).encode()) for prompt in prompts]
+    for fault in WORDING:
+        found[fault] = [wording.fault(prompt) == fault for prompt in prompts]
     found["held_out"] = [held_out.holds(prompt) for prompt in prompts]
     found["taken_down"] = [not taken_down.isdisjoint(names) for names in names_of(rows)]
     found["fault"] = [FINE if fault is None else FAULTS.index(fault) for fault in faults]
@@ -138,6 +144,7 @@ def _faults(
         ("too_long", longer > config.max_aspect * shorter),
         ("unsafe", levels > config.max_nsfw_level),
         ("no_prompt", evidence["prompt"] == b""),
+        *((fault, evidence[fault]) for fault in WORDING),
         ("evaluation_prompt", evidence["held_out"]),
     ]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import deciding, engine, images, picture_facts, samples, tables
-from pipeline.cleaning import HeldOut
+from pipeline.cleaning import HeldOut, Wording
 from pipeline.deciding import Evidence
 from pipeline.downloading import DOWNLOADS_WITHOUT_IMAGE
 from pipeline.picture_facts import FACTS, measure
@@ -31,13 +31,14 @@ class Examined:
     """Entries of the takedown list that mean one of them."""
 
 
-def examine(parts: Path, *, taken_down: AbstractSet[str], held_out: HeldOut) -> Examined:
+def examine(parts: Path, *, taken_down: AbstractSet[str], held_out: HeldOut, wording: Wording) -> Examined:
     """Measure what the work store does not know yet, and gather what decides.
 
     Args:
         parts: shards of DOWNLOADS.
         taken_down: names of the takedown list.
         held_out: prompts that must not be learned.
+        wording: what the words of a prompt are dropped for.
     """
     paths = tables.shards(parts)
     evidence = np.zeros(sum(tables.count(path) for path in paths), deciding.EVIDENCE)
@@ -47,7 +48,7 @@ def examine(parts: Path, *, taken_down: AbstractSet[str], held_out: HeldOut) -> 
         rows = tables.read(path, EXAMINED)
         facts = _measured(path, rows, store)
         evidence[start : start + rows.num_rows] = deciding.evidence_of(
-            rows, facts, taken_down=taken_down, held_out=held_out
+            rows, facts, taken_down=taken_down, held_out=held_out, wording=wording
         )
         known.update(name for row in deciding.names_of(rows) for name in row if name in taken_down)
         names += rows.column(KEY).chunks

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import cleaning, cli, deciding, params, plots, prompts, samples, tables
-from pipeline.cleaning import CLEANED, REASONS, CleanParams, HeldOut
+from pipeline.cleaning import CLEANED, REASONS, CleanParams, HeldOut, Wording
 from pipeline.deciding import KEPT, Judgement
 from pipeline.downloading import DOWNLOADS_WITHOUT_IMAGE
 from pipeline.errors import EmptyResultError
@@ -54,7 +54,8 @@ def clean(parts: Path, target: Path, config: CleanParams, *, taken_down: Takedow
         taken_down: the takedown list.
         held_out: prompts that must not be learned.
     """
-    examined = examine(parts, taken_down=taken_down.names, held_out=held_out)
+    wording = Wording(config.min_ascii_share, config.refused_words)
+    examined = examine(parts, taken_down=taken_down.names, held_out=held_out, wording=wording)
     names, judgement = examined.names, deciding.judge(examined.evidence, config, removed=taken_down.looks)
     counted = np.unique(judgement.reasons[judgement.reasons != KEPT], return_counts=True)
     reasons = Counter({REASONS[number]: int(count) for number, count in zip(*counted, strict=True)})

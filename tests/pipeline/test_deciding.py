@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import deciding, params, tables
-from pipeline.cleaning import REASONS, CleanParams, HeldOut
+from pipeline.cleaning import REASONS, CleanParams, HeldOut, Wording
 from pipeline.deciding import EVIDENCE, FINE, KEPT, NAMES, evidence_of, judge
 from pipeline.grouping import split_of
 from pipeline.looks import THUMBNAIL_BYTES, Look
@@ -68,6 +68,8 @@ def reasons(*rows, **options):
         ({"nsfw_level": 2}, "unsafe"),
         ({"nsfw_level": 0}, None),
         ({"prompt": ""}, "no_prompt"),
+        ({"other_language": True}, "other_language"),
+        ({"refused_word": True, "held_out": True}, "refused_word"),
         ({"held_out": True}, "evaluation_prompt"),
         ({"held_out": True, "width": 3, "nsfw_level": 9}, "too_small"),
     ],
@@ -227,7 +229,10 @@ def test_evidence_is_read_from_rows_and_facts():
         ],
         FACTS,
     )
-    found = evidence_of(rows, facts, taken_down={"https://p/b"}, held_out=HeldOut(["two stars"]))
+    held_out, wording = HeldOut(["two stars"]), Wording(0.5, ["STARS"])
+    found = evidence_of(rows, facts, taken_down={"https://p/b"}, held_out=held_out, wording=wording)
+    assert found["refused_word"].tolist() == [True, False]
+    assert found["other_language"].tolist() == [False, False]
     assert found["held_out"].tolist() == [True, False]
     assert found["taken_down"].tolist() == [False, True]
     assert found["fault"].tolist() == [FINE, FAULTS.index("no_image")]
