@@ -31,6 +31,9 @@ def _ask(url):
     return found[0].decode()
 
 
+_ask.page = _ask  # no page of the miniature's sites keeps its words from training
+
+
 def _walked(walk):
     return {item.source_id: item for item in walk}
 
