@@ -132,7 +132,7 @@ class PictureStore:
         """One row of LEDGER for each address, by address."""
         urls = sorted(set(urls))
         lost = set(self._rows.missing(urls))
-        known = tables.schema(*(field for field in self._rows.schema if field.name != "content"))
+        known = tables.select(self._rows.schema, set(self._rows.schema.names) - {"content"})
         came = self._rows.take([url for url in urls if url not in lost], known).to_pylist()
         rows = [_came(row) for row in came] + [_failed(failure) for failure in self.failures(urls).values()]
         return tables.from_rows(sorted(rows, key=lambda row: str(row["url"])), LEDGER)

@@ -11,12 +11,12 @@ from urllib.parse import parse_qs, urlencode
 
 from pydantic import Field
 
-from pipeline.sources.prompt_syntax import plain
+from pipeline.sources.prompt_syntax import both
 from pipeline.sources.record import (
+    ALL_LEVELS,
     INT64,
     PG,
     UNRATED,
-    XXX,
     Fetch,
     R,
     Record,
@@ -30,6 +30,7 @@ from pipeline.sources.record import (
     as_mapping,
     as_text,
     author_hash,
+    capped,
 )
 from pipeline.sources.walking import Guard, SiteParams, items, json_object
 
@@ -41,7 +42,6 @@ ACCESS_BASIS = "public API for automated access (civitai.com terms of service 11
 LICENCE = "not stated by the uploader"
 LICENCE_URL = "https://civitai.com/content/tos"
 LEGACY_LEVELS = {"None": 1, "Soft": 2, "Mature": 4, "X": 8}
-ALL_LEVELS = 31
 VIDEO_ENDINGS = (".mp4", ".webm", ".mov", ".gifv")
 PERSONAL = ("username", "userId", "user")
 
@@ -110,10 +110,7 @@ def _record(image: Mapping[str, Any], *, salt: str) -> Record:
     source_id = as_id(image.get("id"))
     _require_picture(image)
     meta = flat_meta(image.get("meta"))
-    prompt = as_text(meta.get("prompt")) or ""
-    words = plain(prompt)
-    if not words:
-        raise Unusable("no_prompt")
+    prompt, words = both(meta.get("prompt"))
     return Record(
         source=NAME,
         source_id=source_id,
@@ -163,7 +160,7 @@ def _nsfw_level(image: Mapping[str, Any]) -> int:
     """``browsingLevel`` where it is given, else the older ``nsfwLevel``, else ``nsfw``; beyond the scale is the top."""
     level = as_int(image.get("browsingLevel")) or as_int(image.get("nsfwLevel"))
     if level is not None and level > 0:
-        return level if level <= ALL_LEVELS else XXX
+        return capped(level)
     flag = image.get("nsfw")
     for named in (image.get("nsfwLevel"), flag):
         if isinstance(named, str) and named in LEGACY_LEVELS:

@@ -13,7 +13,7 @@ from pydantic import Field
 from pipeline.params import Names
 from pipeline.sources import lexica_infinite
 from pipeline.sources.lexica_infinite import LICENCE, LICENCE_URL, NAME, InfinitePrompts
-from pipeline.sources.prompt_syntax import plain
+from pipeline.sources.prompt_syntax import both
 from pipeline.sources.record import (
     INT64,
     PG,
@@ -82,10 +82,7 @@ def _record(image: Mapping[str, Any]) -> Record:
     source_id = as_id(image.get("id"))
     if image.get("grid"):
         raise Unusable("grid")
-    prompt = as_text(image.get("prompt")) or ""
-    words = plain(prompt)
-    if not words:
-        raise Unusable("no_prompt")
+    prompt, words = both(image.get("prompt"))
     return Record(
         source=NAME,
         source_id=source_id,

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 
 from pipeline.params import Section
-from pipeline.sources.prompt_syntax import plain
+from pipeline.sources.prompt_syntax import both
 from pipeline.sources.record import (
     INT64,
     UNRATED,
@@ -105,10 +105,7 @@ def _record(
         raise Unusable("grid")
     if told.get("is_private"):
         raise Unusable("private")
-    prompt = as_text(told.get("prompt")) or ""
-    words = plain(prompt)
-    if not words:
-        raise Unusable("no_prompt")
+    prompt, words = both(told.get("prompt"))
     whole = {"image": image, "prompt": {key: value for key, value in told.items() if key != "images"}}
     return Record(
         source=NAME,

@@ -16,11 +16,26 @@ Nested brackets and escapes are why this is no regular expression. The grammar, 
 
 import unicodedata
 
+from pipeline.sources.record import Unusable, as_text
+
 _CLOSING = {"(": ")", "[": "]"}
 _COMPOSED = " AND "
 _CHUNKS = {"BREAK", "AND"}
 _MASK = str.maketrans({":": "\ue000", "|": "\ue001"})  # private-use signs: separators that are text, not syntax
 _UNMASK = str.maketrans({"\ue000": ":", "\ue001": "|"})
+
+
+def both(value: object) -> tuple[str, str]:
+    """A prompt as a source has it, and the same as plain text.
+
+    Raises:
+        Unusable: it is no text, or no words are left of it (``no_prompt``).
+    """
+    prompt = as_text(value) or ""
+    words = plain(prompt)
+    if not words:
+        raise Unusable("no_prompt")
+    return prompt, words
 
 
 def plain(prompt: str) -> str:

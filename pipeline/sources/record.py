@@ -40,6 +40,7 @@ RECORDS = tables.schema(
 )
 
 UNRATED, PG, R, XXX = 0, 1, 4, 16
+ALL_LEVELS = 2 * XXX - 1  # every rating of the mask
 INT32, INT64 = 2**31, 2**63
 MAX_ID = 200
 
@@ -109,6 +110,11 @@ class Unusable(ValueError):  # noqa: N818 - a finding about data, not a fault of
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+def capped(level: int) -> int:
+    """A rating of the mask; one beyond the scale is the top of it."""
+    return level if level <= ALL_LEVELS else XXX
 
 
 def author_hash(name: object, salt: str) -> str | None:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 # Steps of Civitai's ladder that may be asked for: below 512 are thumbnails, above 1600 the host no longer keeps to it.
 CIVITAI_WIDTHS_PX = (512, 800, 1200, 1600)
 CIVITAI_HOST = "image.civitai.com"
+ORIGINAL = "original=true"
 
 
 def address(image_url: str, width: int | None, height: int | None, *, side_px: int) -> str:
@@ -22,29 +23,30 @@ def address(image_url: str, width: int | None, height: int | None, *, side_px: i
         height: as ``width``.
         side_px: ``image.side_px``, the least length of the shorter side.
     """
-    parts = urlsplit(image_url)
-    steps = parts.path.split("/")  # "", bucket, uuid, what is wanted of it, file name
-    if parts.netloc != CIVITAI_HOST or len(steps) != 5:
-        return image_url
-    steps[3] = _wanted(width, height, side_px)
-    return parts._replace(path="/".join(steps)).geturl()
+    return _rendition(image_url, _wanted(width, height, side_px))
 
 
 def spellings(image_url: str) -> tuple[str, ...]:
     """Every address at which a picture may be asked for: that of the picture itself first, then its renditions'."""
+    wanted = (ORIGINAL, *(f"width={wide}" for wide in CIVITAI_WIDTHS_PX))
+    return tuple(dict.fromkeys(_rendition(image_url, each) for each in wanted))
+
+
+def _rendition(image_url: str, wanted: str) -> str:
+    """The address with what is wanted of the picture; the one that is given where the host has no renditions."""
     parts = urlsplit(image_url)
-    steps = parts.path.split("/")
+    steps = parts.path.split("/")  # "", bucket, uuid, what is wanted of it, file name
     if parts.netloc != CIVITAI_HOST or len(steps) != 5:
-        return (image_url,)
-    wanted = ["original=true", *(f"width={wide}" for wide in CIVITAI_WIDTHS_PX)]
-    return tuple(parts._replace(path="/".join([*steps[:3], each, steps[4]])).geturl() for each in wanted)
+        return image_url
+    steps[3] = wanted
+    return parts._replace(path="/".join(steps)).geturl()
 
 
 def _wanted(width: int | None, height: int | None, side_px: int) -> str:
     """What a Civitai address asks for: the original where no smaller rendition is sure to be enough."""
     if not width or not height:
-        return "original=true"
+        return ORIGINAL
     for wide in CIVITAI_WIDTHS_PX:
         if wide <= width and min(wide, math.floor(wide * height / width)) >= side_px:
             return f"width={wide}"
-    return "original=true"
+    return ORIGINAL

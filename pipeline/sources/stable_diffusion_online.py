@@ -16,7 +16,7 @@ from pipeline.http_requests import PACKAGE
 from pipeline.params import Names
 from pipeline.robots import Rules, says_there_is_none
 from pipeline.sources.pages import Page, read
-from pipeline.sources.prompt_syntax import plain
+from pipeline.sources.prompt_syntax import both
 from pipeline.sources.record import (
     UNRATED,
     Ask,
@@ -119,10 +119,7 @@ def parse(text: str, url: str) -> Record:
     """
     page = read(text)
     told = _editor_link(page)
-    prompt = told.get("prompt") or page.labelled("Prompt:")
-    words = plain(prompt)
-    if not words:
-        raise Unusable("no_prompt")
+    prompt, words = both(told.get("prompt") or page.labelled("Prompt:"))
     image_url = as_address(told.get("imageUrl") or next(iter(page.pictures), None))
     width, height = _size(page.labelled("Size:"))
     return Record(

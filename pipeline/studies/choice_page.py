@@ -9,7 +9,7 @@ from pipeline.metrics.evaluation import rounded
 from pipeline.plots import BLUE, GREY, figure
 from pipeline.report.words import percent, points
 from pipeline.studies.choosing import Repeats, Trial, closed, repeats, sentences, trials
-from pipeline.studies.rendering import loss, settings, table
+from pipeline.studies.rendering import loss, page, table
 from pipeline.studies.sentences import Findings
 
 if TYPE_CHECKING:
@@ -49,13 +49,12 @@ def as_markdown(found: Findings, chart: str | None) -> str:
         found: the study.
         chart: file name of the chart beside the page, if there is one.
     """
-    study = found.study
-    parts = [
-        f"# {study.title}",
-        f"`sur study {study.name}` made this page. One setting at a time was changed; each row was trained and "
-        "nothing was drawn, so the evaluation prompts had no part in it.",
-        "\n".join(f"- {sentence}" for sentence in sentences(found)),
-        *([f"![{study.title}]({chart})"] if chart else []),
+    made = (
+        f"`sur study {found.study.name}` made this page. One setting at a time was changed; each row was trained and "
+        "nothing was drawn, so the evaluation prompts had no part in it. In force are the values that params.yaml had "
+        "when the page was made."
+    )
+    shown = [
         "## Each value",
         "Gap closed: (base − adapted) / (base − complex) of the denoising loss on the validation split, where base and "
         "complex are the base model's losses given the simple and the complex prompts. Points: beside the value in "
@@ -63,11 +62,8 @@ def as_markdown(found: Findings, chart: str | None) -> str:
         _values_table(found),
         "## Trainings with the values in force",
         _repeats_table(found),
-        "## Settings of each row",
-        "All other settings are those of params.yaml.",
-        "\n".join(settings(outcome) for outcome in found.outcomes),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return page(found, made, sentences(found), chart, shown)
 
 
 def _values_table(found: Findings) -> str:

@@ -59,19 +59,30 @@ def as_markdown(found: Findings, chart: str | None) -> str:
         found: the study.
         chart: file name of the chart beside the page, if there is one.
     """
-    study = found.study
+    shown = ["## Each row against the base model", _note(found), _rows_table(found), *_contrasts_section(found)]
+    return page(found, f"`sur study {found.study.name}` made this page.", sentences(found), chart, shown)
+
+
+def page(found: Findings, made: str, said: Sequence[str], chart: str | None, shown: Sequence[str]) -> str:
+    """What every study's page has around its own sections.
+
+    Args:
+        found: the study.
+        made: how the page came about.
+        said: what the figures say.
+        chart: file name of the chart beside the page, if there is one.
+        shown: the study's own sections.
+    """
+    title = found.study.title
     parts = [
-        f"# {study.title}",
-        f"`sur study {study.name}` made this page.",
-        "\n".join(f"- {sentence}" for sentence in sentences(found)),
-        *([f"![{study.title}]({chart})"] if chart else []),
-        "## Each row against the base model",
-        _note(found),
-        _rows_table(found),
-        *_contrasts_section(found),
+        f"# {title}",
+        made,
+        "\n".join(f"- {sentence}" for sentence in said),
+        *([f"![{title}]({chart})"] if chart else []),
+        *shown,
         "## Settings of each row",
         "All other settings are those of params.yaml.",
-        "\n".join(settings(outcome) for outcome in found.outcomes),
+        "\n".join(_settings(outcome) for outcome in found.outcomes),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -172,7 +183,7 @@ def _contrasts_section(found: Findings) -> list[str]:
     return ["## Rows against each other", note, table(head, rows)]
 
 
-def settings(outcome: Outcome) -> str:
+def _settings(outcome: Outcome) -> str:
     """What a row changes, as a list's item."""
     changes = ", ".join(f"{key}: {written(value)}" for key, value in outcome.row.overrides.items())
     return (

@@ -13,7 +13,7 @@ from pipeline.errors import InputError
 from pipeline.params import Positive, Section
 from pipeline.sources.imports.values import as_rating, as_time, plain_values, printable
 from pipeline.sources.local_pictures import SENTENCES, address, file_content, locate
-from pipeline.sources.prompt_syntax import plain
+from pipeline.sources.prompt_syntax import both
 from pipeline.sources.record import (
     INT64,
     Record,
@@ -137,10 +137,7 @@ def records(name: str, config: ImportParams, found: Iterable[Found], salt: str) 
 
 def _record(name: str, config: ImportParams, entry: Entry, salt: str, seen: set[str]) -> Record:
     told, source_id = entry.told, entry.source_id()
-    prompt = as_text(told.get("prompt")) or ""
-    words = plain(prompt)
-    if not words:
-        raise Unusable("no_prompt")
+    prompt, words = both(told.get("prompt"))
     if source_id in seen:
         raise Unusable("repeated_id")
     image_url = entry.picture()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from pipeline.sources.record import MAX_ID, PG, UNRATED, XXX, R, Unusable, as_id, as_int, as_text, without_surrogates
+from pipeline.sources.record import MAX_ID, PG, UNRATED, R, Unusable, as_id, as_int, as_text, capped, without_surrogates
 
 AMBIGUOUS = ("--", "-/", "/-")  # beside these a slash that is written as -- could not be told from hyphens
 
@@ -42,7 +42,7 @@ def as_rating(value: object) -> int:
     level = as_int(value)
     if level is None or level <= 0:
         return UNRATED
-    return level if level < 2 * XXX else XXX
+    return capped(level)
 
 
 def as_time(value: object) -> str | None:
