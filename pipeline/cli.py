@@ -73,6 +73,11 @@ def say(text: str) -> None:
     tqdm.write(text, file=sys.stderr)
 
 
+def counting(total: int, label: str, *, unit: str = "row") -> "tqdm[None]":
+    """A bar that is moved by hand, with rate and remaining time; silent where there is no terminal."""
+    return tqdm(total=total, desc=label, unit=unit, disable=None, dynamic_ncols=True, file=sys.stderr)
+
+
 def progress(items: Iterable[Item], label: str, *, total: int | None = None, unit: str = "it") -> "tqdm[Item]":
     """Iterate with a bar that shows rate and remaining time; silent where there is no terminal."""
     return tqdm(items, desc=label, total=total, unit=unit, disable=None, dynamic_ncols=True, file=sys.stderr)

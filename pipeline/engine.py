@@ -1,16 +1,13 @@
-"""Running a model stage: an operator over Arrow tables, built once a worker, its results kept in a work store."""
+"""Where a model stage runs: section compute of params.yaml, the torch device, and the engine."""
 
-from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
-import pyarrow as pa
 from pydantic import Field
 
-from pipeline import cli
+from pipeline.operating import LARGEST_BATCH, Batches, BatchSize, Operator, Runner, local
 from pipeline.params import Section
-from pipeline.work import ROW_KEY, ResultStore
 
-Operator = Callable[[pa.Table], pa.Table]
+Rows = Annotated[int, Field(ge=1)] | Literal["auto"]
 
 
 class ComputeParams(Section):
@@ -21,8 +18,10 @@ class ComputeParams(Section):
     threads: int = Field(ge=1)
     download_workers: int = Field(ge=1, le=64)
     """Connections to one picture host at a time; each host has its own."""
-    caption_batch: int = Field(ge=1)
-    clip_batch: int = Field(ge=1)
+    caption_batch: Rows
+    """Pictures a call of BLIP; ``auto`` halves from 512 until they fit the GPU's memory."""
+    clip_batch: Rows
+    """Pictures, each with its prompts, a call of CLIP; ``auto`` as above."""
     llm_batch: int = Field(ge=1)
     vae_batch: int = Field(ge=1)
     sample_batch: int = Field(ge=1)
@@ -40,47 +39,18 @@ def device(config: ComputeParams) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def run(
-    build: Callable[[], Operator],
-    load: Callable[[Sequence[str]], pa.Table],
-    keys: Sequence[str],
-    store: ResultStore,
-    *,
-    batch: int,
-    label: str,
-) -> pa.Table:
-    """Compute what the store lacks, batch by batch, and give all rows in the order of ``keys``.
-
-    Args:
-        build: makes the operator (loads weights); called only when there is work.
-        load: reads the input rows of some keys, in their order, with a column ``key``.
-        keys: what is wanted; a key names the content that its row is made from.
-        store: where finished rows are kept; a killed run goes on after its last batch.
-        batch: rows a call.
-        label: of the progress bar.
-    """
-    with store.locked():
-        waiting = store.missing(keys)
-        if waiting:
-            operator = build()
-            with cli.progress(range(0, len(waiting), batch), label, unit="batch") as starts:
-                for start in starts:
-                    store.add(operator(load(waiting[start : start + batch])))
-    return store.take(keys)
+def runner(config: ComputeParams) -> Runner:
+    """What runs a stage's work: this process, or a pool of workers elsewhere."""
+    match config.engine:
+        case "local":
+            return local
 
 
-def in_full(operator: Operator, batch: int) -> Operator:
-    """The operator, always called with exactly ``batch`` rows, the last one repeated.
-
-    Matrix products round by their size: a short batch would give a row other last bits than a full one, and bytes would
-    depend on what a killed run left to do.
-    """
-
-    def filled(rows: pa.Table) -> pa.Table:
-        fill = [rows.num_rows - 1] * (batch - rows.num_rows)
-        return operator(rows.take([*range(rows.num_rows), *fill])).slice(0, rows.num_rows)
-
-    return filled
+def unit(batch: Rows) -> int:
+    """Rows that are computed and kept together, for a batch size that may be searched for."""
+    return batch if isinstance(batch, int) else LARGEST_BATCH
 
 
-__all__ = ["ROW_KEY", "ComputeParams", "Operator", "device", "in_full", "run"]
+def batches(operator: Operator, batch: Rows, where: str, setting: str) -> Batches:
+    """The operator, always called with full batches; ``setting`` is the batch size's key in section compute."""
+    return Batches(operator, BatchSize(batch, where, f"compute.{setting}"))

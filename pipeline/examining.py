@@ -1,17 +1,18 @@
 """Looking at all downloaded rows, a shard at a time: what :mod:`pipeline.deciding` decides by."""
 
-from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline import deciding, engine, images, picture_facts, samples, tables
+from pipeline import deciding, images, operating, picture_facts, samples, tables
 from pipeline.cleaning import HeldOut, Wording
 from pipeline.deciding import Evidence
 from pipeline.downloading import DOWNLOADS_WITHOUT_IMAGE
+from pipeline.operating import Work
 from pipeline.picture_facts import FACTS, measure
 from pipeline.tables import KEY
 from pipeline.work import ROW_KEY, ResultStore
@@ -59,12 +60,7 @@ def examine(parts: Path, *, taken_down: AbstractSet[str], held_out: HeldOut, wor
 def _measured(path: Path, rows: pa.Table, store: ResultStore) -> pa.Table:
     """The facts of each row's picture, in the order of the rows; equal bytes are measured once."""
     keys = rows.column("image_sha256").to_pylist()
-    places = {key: index for index, key in reversed(list(enumerate(keys)))}
-
-    def load(wanted: Sequence[str]) -> pa.Table:
-        chosen = rows.take([places[key] for key in wanted]).select([KEY])
-        chosen = chosen.append_column("part", pa.array([path.name] * len(wanted), pa.string()))
-        pictures = samples.read_images(path.parent, chosen)
-        return pa.table({ROW_KEY: list(wanted), "image": [pictures[name] for name in chosen.column(KEY).to_pylist()]})
-
-    return engine.run(lambda: measure, load, keys, store, batch=BATCH, label=f"clean {path.stem}")
+    wanted = pa.table({ROW_KEY: keys, KEY: rows.column(KEY), "part": [path.name] * len(keys)})
+    work = Work(f"clean {path.stem}", lambda: measure, partial(samples.add_images, path.parent), BATCH)
+    operating.local(work, wanted, store)
+    return store.take(keys)

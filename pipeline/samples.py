@@ -78,6 +78,12 @@ def require_rows(table: pa.Table, what: str) -> pa.Table:
     return table
 
 
+def add_images(parts: Path, rows: pa.Table) -> pa.Table:
+    """The rows with a column ``image``: each sample's encoded picture. Arguments and errors as :func:`read_images`."""
+    found = read_images(parts, rows)
+    return rows.append_column("image", pa.array([found[name] for name in rows.column(KEY).to_pylist()], pa.binary()))
+
+
 def read_images(parts: Path, wanted: pa.Table) -> dict[str, bytes]:
     """The encoded pictures of the wanted samples, read from the shards that hold them.
 

@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -80,6 +81,21 @@ def _short(key: str) -> bytes:
     return hashlib.blake2b(key.encode(), digest_size=15).digest() + b"."
 
 
+@dataclass(frozen=True)
+class ChunkWriter:
+    """Writes chunks of a store without knowing what else is there, so that it can be sent to another process."""
+
+    folder: Path
+    schema: pa.Schema
+
+    def __call__(self, rows: pa.Table) -> str:
+        """Keep finished rows, whole or not at all; the same rows twice are one chunk. Gives the chunk's file name."""
+        rows = tables.check(rows, self.schema)
+        name = f"chunk-{digest(rows.column(ROW_KEY).to_pylist())}.parquet"
+        tables.write(rows, self.folder / name, self.schema)
+        return name
+
+
 class ResultStore:
     """Rows of one stage under one set of result-changing settings.
 
@@ -125,12 +141,18 @@ class ResultStore:
         """Those keys, each once and in their order, whose rows are not there yet."""
         return [key for key in dict.fromkeys(keys) if key not in self._places]
 
+    @property
+    def writer(self) -> ChunkWriter:
+        """What writes finished rows here or in another process; :meth:`note` takes them in."""
+        return ChunkWriter(self.folder, self.schema)
+
+    def note(self, written: str) -> None:
+        """Take in a chunk that the writer wrote."""
+        self._index(self.folder / written)
+
     def add(self, rows: pa.Table) -> None:
         """Keep finished rows, whole or not at all."""
-        rows = tables.check(rows, self.schema)
-        chunk = self.folder / f"chunk-{digest(rows.column(ROW_KEY).to_pylist())}.parquet"
-        tables.write(rows, chunk, self.schema)
-        self._index(chunk)
+        self.note(self.writer(rows))
 
     def take(self, keys: Sequence[str], columns: pa.Schema | None = None) -> pa.Table:
         """The rows of these keys, in this order.

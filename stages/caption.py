@@ -9,14 +9,16 @@ Writes    data/caption/captions.parquet    samples.CAPTIONS, sorted by sample_id
 Params    blip
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline import captioning, cli, engine, images, samples, sheets, tables
+from pipeline import captioning, cli, engine, images, operating, samples, sheets, tables
 from pipeline.captioning import BlipParams, Captioner
 from pipeline.engine import ComputeParams
+from pipeline.operating import Operator, Runner, Work
 from pipeline.params import load
 from pipeline.samples import CAPTIONS, SAMPLES
 from pipeline.tables import KEY
@@ -35,13 +37,26 @@ def main() -> None:
         PARTS,
         TARGET,
         config,
-        build=lambda: engine.in_full(Captioner(config, engine.device(compute)), compute.caption_batch),
-        batch=compute.caption_batch,
+        build=lambda: _captioner(config, compute),
+        unit=engine.unit(compute.caption_batch),
+        run=engine.runner(compute),
     )
 
 
+def _captioner(config: BlipParams, compute: ComputeParams) -> Operator:
+    device = engine.device(compute)
+    return engine.batches(Captioner(config, device), compute.caption_batch, device, "caption_batch")
+
+
 def caption(
-    source: Path, parts: Path, target: Path, config: BlipParams, *, build: Callable[[], engine.Operator], batch: int
+    source: Path,
+    parts: Path,
+    target: Path,
+    config: BlipParams,
+    *,
+    build: Callable[[], Operator],
+    unit: int,
+    run: Runner = operating.local,
 ) -> None:
     """Write a caption for each picture; captions that say nothing or repeat themselves are dropped and counted.
 
@@ -51,15 +66,18 @@ def caption(
         target: the stage's folder.
         config: decides the results, with the picture's bytes.
         build: makes the operator that captions.
-        batch: pictures a call.
+        unit: pictures that are captioned and kept together.
+        run: where.
 
     Raises:
         EmptyResultError: no caption is left.
     """
     rows = tables.read(source, SAMPLES)
     store = ResultStore("caption", config.model_dump(), captioning.RESULT, code=(captioning, images))
-    keys = rows.column("image_sha256").to_pylist()
-    said = engine.run(build, _pictures(rows, parts), keys, store, batch=batch, label="caption")
+    keys = rows.column("image_sha256")
+    wanted = rows.select([KEY, "part"]).append_column(ROW_KEY, keys)
+    run(Work("caption", build, partial(samples.add_images, parts), unit), wanted, store)
+    said = store.take(keys.to_pylist())
     rows = rows.append_column("simple_prompt", said.column("simple_prompt"))
     faults = [captioning.fault(text) for text in said.column("simple_prompt").to_pylist()]
     dropped = samples.drop(rows.append_column("drop_reason", pa.array(faults, pa.string())), target / "dropped.parquet")
@@ -71,17 +89,6 @@ def caption(
     _sheet(kept, parts, target / "sheet.png")
     samples.write_report(target / "report.json", rows.num_rows, kept.num_rows, dropped, **_figures(kept))
     cli.say(f"caption: {kept.num_rows:,} captions, {dropped.total():,} dropped")
-
-
-def _pictures(rows: pa.Table, parts: Path) -> Callable[[Sequence[str]], pa.Table]:
-    place = {digest: row for row, digest in enumerate(rows.column("image_sha256").to_pylist())}
-
-    def load_pictures(keys: Sequence[str]) -> pa.Table:
-        wanted = rows.take(pa.array([place[key] for key in keys], pa.int64()))
-        found = samples.read_images(parts, wanted)
-        return pa.table({ROW_KEY: list(keys), "image": [found[name] for name in wanted.column(KEY).to_pylist()]})
-
-    return load_pictures
 
 
 def _sheet(kept: pa.Table, parts: Path, path: Path) -> None:

@@ -10,16 +10,18 @@ Writes    data/clip_filter/scores.parquet      samples.SCORES, every pair
 Params    clip
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from pipeline import cli, clip_score, engine, images, samples, sheets, tables
+from pipeline import cli, clip_score, engine, images, operating, samples, sheets, tables
 from pipeline.clip_score import ClipParams, ClipScorer
 from pipeline.engine import ComputeParams
 from pipeline.files import digest
+from pipeline.operating import Operator, Runner, Work
 from pipeline.params import load
 from pipeline.plots import BLUE, GREY, ORANGE, figure
 from pipeline.samples import CAPTIONS, SCORES
@@ -43,15 +45,27 @@ def main() -> None:
         PARTS,
         TARGET,
         config,
-        build=lambda: engine.in_full(
-            ClipScorer(config.model, config.revision, engine.device(compute)), compute.clip_batch
-        ),
-        batch=compute.clip_batch,
+        build=lambda: _scorer(config, compute),
+        unit=engine.unit(compute.clip_batch),
+        run=engine.runner(compute),
     )
 
 
+def _scorer(config: ClipParams, compute: ComputeParams) -> Operator:
+    device = engine.device(compute)
+    scorer = ClipScorer(config.model, config.revision, device)
+    return engine.batches(scorer, compute.clip_batch, device, "clip_batch")
+
+
 def clip_filter(
-    source: Path, parts: Path, target: Path, config: ClipParams, *, build: Callable[[], engine.Operator], batch: int
+    source: Path,
+    parts: Path,
+    target: Path,
+    config: ClipParams,
+    *,
+    build: Callable[[], Operator],
+    unit: int,
+    run: Runner = operating.local,
 ) -> None:
     """Write both scores of every pair and whether the rule keeps it; only the rule depends on the margin.
 
@@ -61,7 +75,8 @@ def clip_filter(
         target: the stage's folder.
         config: the model decides the scores, the margin the rule.
         build: makes the operator that scores.
-        batch: pairs a call.
+        unit: pairs that are scored and kept together.
+        run: where.
 
     Raises:
         EmptyResultError: the rule keeps no pair.
@@ -70,8 +85,9 @@ def clip_filter(
     named = {"model": config.model, "revision": config.revision}
     store = ResultStore("clip_filter", named, clip_score.RESULT, code=(clip_score, images))
     keys = [_key(row) for row in rows.select(["image_sha256", "simple_prompt", "complex_prompt"]).to_pylist()]
-    results = engine.run(build, _pairs(rows, keys, parts), keys, store, batch=batch, label="clip_filter")
-    scores = _judged(rows, results, config.margin)
+    wanted = rows.select([KEY, "part", "simple_prompt", "complex_prompt"]).append_column(ROW_KEY, pa.array(keys))
+    run(Work("clip_filter", build, partial(samples.add_images, parts), unit), wanted, store)
+    scores = _judged(rows, store.take(keys), config.margin)
     kept = scores.filter(scores.column("kept"))
     samples.require_rows(
         kept, f"clip_filter: none of {rows.num_rows:,} pairs reaches clip.margin, which is {config.margin}"
@@ -87,19 +103,6 @@ def clip_filter(
 
 def _key(row: dict[str, str]) -> str:
     return f"{row['image_sha256']}-{digest([row['simple_prompt'], row['complex_prompt']])}"
-
-
-def _pairs(rows: pa.Table, keys: Sequence[str], parts: Path) -> Callable[[Sequence[str]], pa.Table]:
-    place = {key: row for row, key in enumerate(keys)}
-
-    def load_pairs(waiting: Sequence[str]) -> pa.Table:
-        wanted = rows.take(pa.array([place[key] for key in waiting], pa.int64()))
-        found = samples.read_images(parts, wanted)
-        pictures = [found[name] for name in wanted.column(KEY).to_pylist()]
-        prompts = wanted.select(["simple_prompt", "complex_prompt"])
-        return prompts.append_column(ROW_KEY, pa.array(waiting)).append_column("image", pa.array(pictures))
-
-    return load_pairs
 
 
 def _judged(rows: pa.Table, results: pa.Table, margin: float) -> pa.Table:

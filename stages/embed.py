@@ -18,13 +18,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline import cli, engine, layer_encoder, llm, samples, tables
+from pipeline import cli, engine, layer_encoder, llm, operating, samples, tables
 from pipeline.engine import ComputeParams
 from pipeline.errors import ModelError
 from pipeline.files import write_text
 from pipeline.layer_encoder import load_encoder, result
 from pipeline.layer_files import LayerStatistics, layer_files, write_empty_states
 from pipeline.llm import LlmParams, LlmShape, check_layers, requested, shape
+from pipeline.operating import Operator, Runner, Work
 from pipeline.params import load
 from pipeline.plots import BLUE, ORANGE, figure
 from pipeline.tables import KEY, column
@@ -51,12 +52,20 @@ def main() -> None:
         config,
         sizes,
         build=lambda: load_encoder(config, layers, device=engine.device(compute), batch=batch),
-        batch=batch * BATCHES_A_CHUNK,
+        unit=batch * BATCHES_A_CHUNK,
+        run=engine.runner(compute),
     )
 
 
 def embed(
-    source: Path, target: Path, config: LlmParams, sizes: LlmShape, *, build: Callable[[], engine.Operator], batch: int
+    source: Path,
+    target: Path,
+    config: LlmParams,
+    sizes: LlmShape,
+    *,
+    build: Callable[[], Operator],
+    unit: int,
+    run: Runner = operating.local,
 ) -> None:
     """Write a file of vectors for each layer; finished prompts are kept in the work store by their text.
 
@@ -66,18 +75,20 @@ def embed(
         config: decides the results, with the prompt.
         sizes: layers and width of the LLM.
         build: makes the operator that embeds; called once, and only when there is work.
-        batch: prompts a call.
+        unit: prompts that are embedded and kept together.
+        run: where.
     """
     layers = requested(config, sizes.layers)
     decisive = config.model_dump(exclude={"layer", "layers"}) | {"layers": layers}
     store = ResultStore("embed", decisive, result(layers, sizes.width, config.store_dtype), code=(layer_encoder, llm))
     figures = [LayerStatistics(layer, sizes.width) for layer in layers]
-    build, prompts, tokens = cache(build), list[str](), 0
+    work = Work("embed", cache(build), operating.as_they_are, unit)
+    prompts, tokens = list[str](), 0
     with layer_files(target / "layers", layers, sizes.width, config.store_dtype, _facts(config)) as files:
         for shard in tables.shards(source):
             rows = tables.read(shard, PROMPTS)
             texts = rows.column("simple_prompt").to_pylist()
-            vectors = _by_length(build, texts, store, batch)
+            vectors = _by_length(work, texts, store, run)
             files.add(rows.column(KEY), vectors)
             for layer in figures:
                 layer.add(vectors.column(f"layer_{layer.layer}"))
@@ -94,17 +105,11 @@ def embed(
     cli.say(f"embed: {len(prompts):,} prompts, {len(layers)} layers of width {sizes.width:,}")
 
 
-def _by_length(
-    build: Callable[[], engine.Operator], prompts: Sequence[str], store: ResultStore, batch: int
-) -> pa.Table:
+def _by_length(work: Work, prompts: Sequence[str], store: ResultStore, run: Runner) -> pa.Table:
     """The vectors in the prompts' order; computed sorted by length, so that passes are full."""
     order = sorted(range(len(prompts)), key=lambda row: (len(prompts[row].split()), prompts[row]))
-    keys = [prompts[row] for row in order]
-    found = engine.run(
-        build, lambda waiting: pa.table({ROW_KEY: list(waiting)}), keys, store, batch=batch, label="embed"
-    )
-    place = {row: position for position, row in enumerate(order)}
-    return found.take(pa.array([place[row] for row in range(len(prompts))], pa.int64()))
+    run(work, pa.table({ROW_KEY: [prompts[row] for row in order]}), store)
+    return store.take(prompts)
 
 
 def _facts(config: LlmParams) -> dict[str, str]:

@@ -9,19 +9,20 @@ Params    diffusion
 
 import functools
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import torch
 
-from pipeline import cli, engine, images, samples, tables, vae
+from pipeline import cli, engine, images, operating, samples, tables, vae
 from pipeline import latents as encoding
 from pipeline.engine import ComputeParams
 from pipeline.files import atomic_file
 from pipeline.latents import RESULT, Encoder, latents_schema, to_table
 from pipeline.latents import read as read_latents
+from pipeline.operating import Work
 from pipeline.params import load
 from pipeline.samples import ROWS_PER_SHARD
 from pipeline.tables import IMAGE, KEY, column
@@ -87,16 +88,11 @@ def _encode(source: Path, store: ResultStore, codec: Callable[[], Codec], batch:
         shard = tables.read(path, PICTURES)
         pictures = [picture["bytes"] for picture in shard.column("image").to_pylist()]
         keys = [hashlib.sha256(content).hexdigest() for content in pictures]
-        by_key = dict(zip(keys, pictures, strict=True))
         if keys:
-            results = engine.run(
-                lambda: Encoder(codec(), batch), _reader(by_key), keys, store, batch=batch, label="latents"
-            )
-            yield to_table(shard.column(KEY).to_pylist(), results)
-
-
-def _reader(by_key: dict[str, bytes]) -> Callable[[Sequence[str]], pa.Table]:
-    return lambda keys: pa.table({ROW_KEY: list(keys), "image": pa.array([by_key[key] for key in keys], pa.binary())})
+            rows = pa.table({ROW_KEY: keys, "image": pa.array(pictures, pa.binary())})
+            work = Work("latents", lambda: Encoder(codec(), batch), operating.as_they_are, batch)
+            operating.local(work, rows, store)
+            yield to_table(shard.column(KEY).to_pylist(), store.take(keys))
 
 
 def _sheet(pictures: Path, part: Path, codec: Codec, path: Path) -> float:

@@ -19,12 +19,13 @@ from pathlib import Path
 import pyarrow as pa
 import torch
 
-from pipeline import cli, diffusion, engine, images, prompts, samples, sampling, tables, vae
+from pipeline import cli, diffusion, engine, images, operating, prompts, samples, sampling, tables, vae
 from pipeline.adapters import folder, sur
 from pipeline.engine import ComputeParams
 from pipeline.errors import EmptyResultError
 from pipeline.files import atomic_file, file_digest
 from pipeline.generated import GENERATED, MANIFEST
+from pipeline.operating import Operator, Work
 from pipeline.params import load
 from pipeline.prompts import Prompt
 from pipeline.sampling import RESULT, Painter, SampleParams, Sampler, Shot
@@ -61,7 +62,7 @@ def sample(
     config: SampleParams,
     base: DiffusionParams,
     *,
-    build: Callable[[], engine.Operator],
+    build: Callable[[], Operator],
     batch: int,
 ) -> None:
     """Write the pictures of all arms; what an earlier experiment made in the same way is taken from the work store.
@@ -107,20 +108,15 @@ def _store(config: SampleParams, base: DiffusionParams) -> ResultStore:
 
 
 def _maker(
-    adapter_digest: str, store: ResultStore, build: Callable[[], engine.Operator], batch: int
+    adapter_digest: str, store: ResultStore, build: Callable[[], Operator], batch: int
 ) -> Callable[[Sequence[Shot]], list[bytes]]:
     """Gives the PNGs of some shots, from the store or newly made."""
 
     def make(shots: Sequence[Shot]) -> list[bytes]:
         keys = sampling.work_keys(shots, adapter_digest)
-        by_key = dict(zip(keys, shots, strict=True))
-
-        def rows(wanted: Sequence[str]) -> pa.Table:
-            return sampling.work_table([by_key[key] for key in wanted], wanted)
-
-        made: list[bytes] = (
-            engine.run(build, rows, keys, store, batch=batch, label="sample").column("image").to_pylist()
-        )
+        work = Work("sample", build, operating.as_they_are, batch)
+        operating.local(work, sampling.work_table(shots, keys), store)
+        made: list[bytes] = store.take(keys).column("image").to_pylist()
         return made
 
     return make

@@ -22,6 +22,7 @@ NEUTRAL = frozenset(
         "http_requests",
         "lanes",
         "model_folders",
+        "operating",
         "pacing",
         "params",
         "picture_session",

@@ -4,7 +4,7 @@ from types import ModuleType
 import pyarrow as pa
 import pytest
 
-from pipeline import engine, tables, work
+from pipeline import tables, work
 from pipeline.tables import column
 from pipeline.work import ResultStore
 
@@ -62,71 +62,6 @@ def test_a_writer_that_waited_sees_what_the_other_wrote():
 
 def test_nothing_wanted_gives_an_empty_table():
     assert ResultStore("caption", {}, COLUMNS).take([]).num_rows == 0
-
-
-class Interrupted(Exception):
-    pass
-
-
-def doubled(calls, *, stop_after=99):
-    def build():
-        def operator(table):
-            if len(calls) == stop_after:
-                raise Interrupted
-            calls.append(table.num_rows)
-            values = [2 * int(key) for key in table.column("key").to_pylist()]
-            return tables.from_rows(
-                [{"key": str(value // 2), "value": value} for value in values],
-                pa.schema([column("key", pa.string(), ""), *COLUMNS]),
-            )
-
-        return operator
-
-    return build
-
-
-def load(keys):
-    return pa.table({"key": list(keys)})
-
-
-def test_a_killed_run_goes_on_where_it_was():
-    keys = [str(number) for number in range(10)]
-    calls: list[int] = []
-    with pytest.raises(Interrupted):
-        engine.run(doubled(calls, stop_after=2), load, keys, ResultStore("x", {}, COLUMNS), batch=3, label="x")
-    assert calls == [3, 3]
-    result = engine.run(doubled(calls), load, keys, ResultStore("x", {}, COLUMNS), batch=3, label="x")
-    assert calls == [3, 3, 3, 1]
-    assert result.column("value").to_pylist() == [2 * number for number in range(10)]
-
-
-def test_every_call_has_the_same_number_of_rows():
-    """Matrix products round by their size: a short last batch would give its rows other bits."""
-    sizes: list[int] = []
-    keys = [str(number) for number in range(7)]
-    store = ResultStore("x", {}, COLUMNS)
-    result = engine.run(lambda: engine.in_full(doubled(sizes)(), 5), load, keys, store, batch=5, label="x")
-    assert sizes == [5, 5]
-    assert result.column("value").to_pylist() == [2 * number for number in range(7)]
-
-
-def test_weights_are_not_loaded_when_all_is_there():
-    store = ResultStore("x", {}, COLUMNS)
-    engine.run(doubled([]), load, ["1"], store, batch=3, label="x")
-
-    def never():
-        raise AssertionError
-
-    assert engine.run(never, load, ["1", "1"], store, batch=3, label="x").num_rows == 2
-
-
-def test_the_device_is_the_named_one(monkeypatch):
-    config = engine.ComputeParams.model_construct(device="cpu", threads=1)
-    assert engine.device(config) == "cpu"
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    assert engine.device(config.model_copy(update={"device": "auto"})) == "cuda"
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    assert engine.device(config.model_copy(update={"device": "auto"})) == "cpu"
 
 
 def test_the_index_finds_every_key_also_after_many_chunks(monkeypatch):

@@ -35,7 +35,7 @@ class Blip:
 def run(tmp_path, blip, numbers=range(7), *, source="samples.parquet", config=PARAMS):
     clean = pairs.clean(tmp_path / source, numbers)
     parts = pairs.download(tmp_path / "parts", range(12))
-    caption(clean, parts, tmp_path / "out", config, build=lambda: blip, batch=3)
+    caption(clean, parts, tmp_path / "out", config, build=lambda: blip, unit=3)
     return tmp_path / "out"
 
 

@@ -33,7 +33,7 @@ def run(tmp_path, captions=None, *, clip=None, margin=0.0):
     parts = pairs.download(tmp_path / "parts", range(40))
     config = ClipParams(model="m", revision="r", margin=margin)
     clip = clip or Clip()
-    clip_filter(source, parts, tmp_path / "out", config, build=lambda: clip, batch=3)
+    clip_filter(source, parts, tmp_path / "out", config, build=lambda: clip, unit=3)
     return tmp_path / "out"
 
 

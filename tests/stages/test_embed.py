@@ -56,7 +56,7 @@ def model(tmp_path_factory):
 def run(tmp_path, model, texts=TEXTS, *, stop_after=None, **changes):
     config = params(**model, **changes)
     build = Counting(config, llm.requested(config, 4), stop_after=stop_after)
-    embed(surd(tmp_path / "parts", texts), tmp_path / "out", config, SIZES, build=build, batch=2)
+    embed(surd(tmp_path / "parts", texts), tmp_path / "out", config, SIZES, build=build, unit=2)
     return tmp_path / "out", build
 
 
