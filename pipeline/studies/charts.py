@@ -71,7 +71,7 @@ def _by_row(panel: "Axes", outcomes: Sequence[Outcome], skill: str, confidence: 
 def _by_layer(panel: "Axes", outcomes: Sequence[Outcome], skill: str, confidence: float) -> None:
     """Rows that belong to no layer stand to the right of the deepest."""
     deepest = max(outcome.row.layer or 0 for outcome in outcomes)
-    places = [outcome.row.layer or 1.2 * deepest for outcome in outcomes]
+    places = [outcome.row.layer or 1.3 * deepest for outcome in outcomes]
     for place, outcome in zip(places, outcomes, strict=True):
         centre, ends, colour = _figures(outcome.accuracy[skill], confidence)
         panel.plot([place] * len(ends), ends, color=colour, linewidth=2)
