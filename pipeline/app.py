@@ -7,8 +7,22 @@ from pathlib import Path
 
 import torch
 
-from pipeline import cli, diffusion, doctor, engine, files, images, retrying, sampling, settings, show, work
-from pipeline.adapters import folder
+from pipeline import (
+    cli,
+    diffusion,
+    doctor,
+    engine,
+    files,
+    images,
+    model_folders,
+    retrying,
+    sampling,
+    settings,
+    show,
+    work,
+)
+from pipeline.adapters import checkpoint, folder
+from pipeline.errors import InputError
 from pipeline.params import PARAMS, load
 from pipeline.studies import running
 from pipeline.studies.definitions import STUDIES
@@ -16,6 +30,8 @@ from pipeline.takedown.running import takedown
 from pipeline.vae import DiffusionParams
 
 ADAPTER = Path("data/train/adapter")
+AUTHORS_BASE, AUTHORS_REVISION = "stable-diffusion-v1-5/stable-diffusion-v1-5", "main"  # as profiles/paper.yaml
+AUTHORS_ETA = 0.1  # of their run.sh (ADR 0015)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -30,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             code = cli.guarded(lambda: retrying.retry_failed(final=parsed.all))
         case "takedown":
             code = cli.guarded(lambda: takedown(parsed.sample, dry_run=parsed.dry_run))
+        case "convert-official":
+            base = folder.Named(model=parsed.base, revision=parsed.base_revision)
+            code = cli.guarded(lambda: convert_official(parsed.file, parsed.out, base, parsed.eta))
         case "study":
             code = cli.guarded(lambda: _study(parsed))
         case _:
@@ -49,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--eta", type=float, help="the adapter's dial, 0 to 1 (default: as trained; 0 is the base model)")
     made.add_argument("--adapter", type=Path, default=ADAPTER, help=f"adapter folder (default {ADAPTER})")
     made.add_argument("--out", type=Path, default=Path("generated.png"), help="picture to write (default %(default)s)")
+    _add_conversion(commands)
     removed = commands.add_parser("takedown", help="remove a sample and everything made from it, and prove it")
     removed.add_argument("sample", help="its id, the address of its picture or page, or its picture's SHA-256")
     removed.add_argument("--dry-run", action="store_true", help="say what would go and touch nothing")
@@ -64,6 +84,24 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("--all", action="store_true", help="also for those that were gone, refused or not for training")
     commands.add_parser("doctor", help="what is missing on this machine")
     return parser
+
+
+def _add_conversion(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    made = commands.add_parser("convert-official", help="the SUR-adapter authors' .pt file as an adapter folder")
+    made.add_argument("file", type=Path, help="their .pt file: a state dict of 48 tensors; nothing in it is run")
+    made.add_argument("out", type=Path, help="the adapter folder to write; must not exist")
+    made.add_argument("--base", default=AUTHORS_BASE, help="the model it was trained for (default %(default)s)")
+    made.add_argument("--base-revision", default=AUTHORS_REVISION, help="of that model (default %(default)s)")
+    made.add_argument(
+        "--eta", type=_share, default=AUTHORS_ETA, help="what it was trained with, 0 to 1 (default %(default)s)"
+    )
+
+
+def _share(text: str) -> float:
+    number = float(text)
+    if not 0.0 <= number <= 1.0:
+        raise argparse.ArgumentTypeError(f"must be 0 to 1, got {text}")
+    return number
 
 
 def _count(text: str) -> int:
@@ -101,6 +139,23 @@ def generate(prompt: str, seed: int, eta: float | None, adapter_folder: Path, ou
     sheet = images.contact_sheet(pair, labels, columns=2, tile_px=max(256, *(picture.width for picture in pair)))
     files.write_bytes(out, sampling.png(sheet))
     _print(f"{out}: base on the left, adapted on the right")
+
+
+def convert_official(file: Path, out: Path, base: folder.Named, eta: float) -> None:
+    """Write the authors' weights as an adapter folder.
+
+    Raises:
+        InputError: ``out`` exists, or the file is not the authors' state dict.
+        ModelError: a base model's folder is not the named revision.
+    """
+    if out.exists():
+        raise InputError(f"{out} exists: name a folder that does not, it would be replaced")
+    model_folders.verify(base.model, base.revision)
+    found = checkpoint.read(file)
+    folder.save_official(out, found, base=base, eta=eta)
+    _print(f"{file}: {checkpoint.told(found)}")
+    _print(f"{out}: adapter for {base.model} at {base.revision}, eta {eta:g}, text states of width {found.width}")
+    _print(f"SHA-256 of {file}, for adapter.official_checkpoint: {found.sha256}")
 
 
 def _doctor() -> int:

@@ -1,7 +1,8 @@
 """Generating pictures in paired arms: the base model and the adapted one from the same first noise.
 
 A picture's seed is a pure function of prompt, index and ``sample.seed``; its noise comes from a CPU generator of its
-own. Each text is encoded alone, so that neither text nor picture depends on its neighbours.
+own. Each text is encoded alone, so that neither text nor picture depends on its neighbours; an official adapter gets
+the negative prompt and one text together, as in its authors' pipeline (ADR 0022).
 """
 
 import functools
@@ -16,7 +17,8 @@ from PIL import Image
 from pydantic import Field
 
 from pipeline import tables
-from pipeline.adapters.sur import Condition, SurAdapter
+from pipeline.adapters.official import Adapter, OfficialAdapter
+from pipeline.adapters.sur import Condition
 from pipeline.diffusion import Diffusion, SchedulerName
 from pipeline.files import digest
 from pipeline.params import Names, Section
@@ -58,7 +60,8 @@ class SampleParams(Section):
     negative_prompt: str
     """What guidance leads away from; empty is the unconditional text."""
     adapt_negative: bool
-    """Send the negative prompt through the adapter too, as the authors' pipeline does (ADR 0016)."""
+    """Send the negative prompt through the adapter too, as the authors' pipeline does (ADR 0016). Not read with an
+    official adapter (``adapter.compat``), which always takes both together."""
     reference_arms: tuple[Literal["complex"], ...] = Field(strict=False)
     """``[complex]`` adds the base model on the prompt's complex wording: what the adapter may hope for. Or ``[]``."""
     seed: int = Field(ge=0)
@@ -118,11 +121,12 @@ class Sampler:
     """
 
     def __init__(
-        self, diffusion: Diffusion, adapter: SurAdapter | None, config: Denoising, *, eta: float | None = None
+        self, diffusion: Diffusion, adapter: Adapter | None, config: Denoising, *, eta: float | None = None
     ) -> None:
         self.diffusion, self.adapter, self.config, self.eta = diffusion, adapter, config, eta
         self.pipeline = diffusion.pipeline(config.scheduler)
         self._states = functools.lru_cache(maxsize=256)(self._encode)
+        self._pair = functools.lru_cache(maxsize=256)(self._guided)
 
     @torch.no_grad()
     def pictures(self, texts: Sequence[str], seeds: Sequence[int], adapted: Sequence[bool]) -> list[Image.Image]:
@@ -133,10 +137,9 @@ class Sampler:
             seeds: of the first noise, one a picture.
             adapted: whether a prompt's states go through the adapter.
         """
-        negative = self.config.negative_prompt
-        negatives = [self._states(negative, through and self.config.adapt_negative) for through in adapted]
+        negatives, prompts = zip(*(self._pair(*each) for each in zip(texts, adapted, strict=True)), strict=True)
         made = self.pipeline(
-            prompt_embeds=torch.cat([self._states(*each) for each in zip(texts, adapted, strict=True)]),
+            prompt_embeds=torch.cat(prompts),
             negative_prompt_embeds=torch.cat(negatives),
             generator=[torch.Generator().manual_seed(seed) for seed in seeds],
             num_inference_steps=self.config.steps,
@@ -145,10 +148,27 @@ class Sampler:
         pictures: list[Image.Image] = made.images
         return pictures
 
+    def _guided(self, text: str, adapted: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        """What guidance leads away from and what it leads to, (1, tokens, width) each in the model's number format."""
+        negative = self.config.negative_prompt
+        if adapted and isinstance(self.adapter, OfficialAdapter):
+            return self._officially(self._states(negative, False), self._states(text, False))
+        return self._states(negative, adapted and self.config.adapt_negative), self._states(text, adapted)
+
+    def _officially(self, negative: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both together through the adapter, which mixes them; without guidance the prompt goes alone."""
+        if self.config.guidance_scale <= 1.0:
+            return negative, self._adapt(x)
+        both = self._adapt(torch.cat([negative, x]))
+        return both[:1], both[1:]
+
     def _encode(self, text: str, adapted: bool) -> torch.Tensor:
         """Text states (1, tokens, width) in the model's number format."""
         x = self.diffusion.text_states([text])
-        if not adapted or self.adapter is None:
+        return self._adapt(x) if adapted else x
+
+    def _adapt(self, x: torch.Tensor) -> torch.Tensor:
+        if self.adapter is None:
             return x
         made: Condition = self.adapter(x.float(), eta=self.eta)
         return made.condition.to(x.dtype)
@@ -192,7 +212,7 @@ def work_table(shots: Sequence[Shot], keys: Sequence[str]) -> pa.Table:
 
 
 def generate(
-    prompt: str, seed: int, *, diffusion: Diffusion, adapter: SurAdapter, config: Denoising, eta: float | None = None
+    prompt: str, seed: int, *, diffusion: Diffusion, adapter: Adapter, config: Denoising, eta: float | None = None
 ) -> tuple[Image.Image, Image.Image]:
     """One prompt drawn by the base model and by the adapted one, from the same noise.
 

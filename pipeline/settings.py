@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipeline import llm, model_folders, prompts
+from pipeline.adapters import checkpoint
 from pipeline.adapters.sur import AdapterParams
 from pipeline.captioning import BlipParams
 from pipeline.cleaning import CleanParams
@@ -100,13 +101,33 @@ def _layers(settings: Settings, path: Path) -> Iterator[Note]:
 
 
 def _heads(settings: Settings, path: Path) -> Iterator[Note]:
-    """The adapter's heads must share the text states' width; read without loading the model."""
+    """The adapter's heads must share the text states' width."""
+    width = _text_width(settings)
+    if width is not None and settings.adapter.h3 == "transformer" and width % settings.adapter.heads:
+        raise wrong("adapter.heads", f"must divide the text width {width}, got {settings.adapter.heads}", path)
+    yield from ()
+
+
+def _text_width(settings: Settings) -> int | None:
+    """Of a local model's text states, read without loading the model."""
     folder = Path(settings.diffusion.model).expanduser() / "text_encoder"
     if model_folders.is_folder(settings.diffusion.model) and folder.is_dir():
-        width = (read_config(str(folder), "") or {})["hidden_size"]
-        if settings.adapter.h3 == "transformer" and width % settings.adapter.heads:
-            raise wrong("adapter.heads", f"must divide the text width {width}, got {settings.adapter.heads}", path)
-    yield from ()
+        return int((read_config(str(folder), "") or {})["hidden_size"])
+    return None
+
+
+def _official(settings: Settings, path: Path) -> Iterator[Note]:
+    """The authors' weights, where they are asked for, must be theirs and fit the text states."""
+    chosen, width = settings.adapter.official_checkpoint, _text_width(settings)
+    if chosen is not None:
+        key = "adapter.official_checkpoint"
+        try:
+            found = checkpoint.read(Path(chosen.path).expanduser(), sha256=chosen.sha256)
+        except SurError as error:
+            raise wrong(key, f"is not usable: {error}", path) from error
+        if width not in (None, found.width):
+            raise wrong(key, f"is for text states of width {found.width}, diffusion.model gives {width}", path)
+        yield "adapter.official_checkpoint does not tell its base model: it is taken to be diffusion.model"
 
 
 def _prompts(settings: Settings, path: Path) -> Iterator[Note]:
@@ -167,7 +188,8 @@ def _renditions(settings: Settings, path: Path) -> Iterator[Note]:
 
 
 def _recipe(settings: Settings, _: Path) -> Iterator[Note]:
-    Recipe(settings.adapter, settings.loss, settings.train)
+    if settings.adapter.official_checkpoint is None:  # else nothing is trained
+        Recipe(settings.adapter, settings.loss, settings.train)
     yield from ()
 
 
@@ -175,6 +197,7 @@ CHECKS: tuple[Check, ...] = (
     *(_model(section) for section in ("blip", "clip", "llm", "diffusion")),
     _layers,
     _heads,
+    _official,
     _side,
     _renditions,
     _recipe,

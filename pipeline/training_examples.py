@@ -91,6 +91,13 @@ def read_examples(
     )
 
 
+def different_prompts(pictures: Path, split: str) -> list[str]:
+    """The simple prompts of a split, each once, in the order of ``sample_id``."""
+    rows = tables.read_shards(pictures, TEXTS)
+    rows = rows.filter(pc.equal(rows.column("split"), split)).sort_by(KEY)
+    return list(dict.fromkeys(rows.column("simple_prompt").to_pylist()))
+
+
 def _read_moments(folder: Path, ids: Sequence[str], mirrored: bool) -> torch.Tensor:
     """Shard by shard into one array of its final size."""
     places = {sample_id: row for row, sample_id in enumerate(ids)}

@@ -65,6 +65,10 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse contradictions between sections."""
+        if self.adapter.compat == "official":
+            raise SettingError(
+                "adapter.compat: official is for inference: the authors' weights are not trained further"
+            )
         if self.adapter.h3 == "linear" and self.loss.student == "h3":
             raise SettingError(
                 "loss.student: h3 distils the Transformer, which adapter.h3: linear leaves out: take query"

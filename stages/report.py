@@ -9,7 +9,7 @@ Writes    data/report/report.html                          everything within one
           data/report/report.md
           data/report/plots/{differences,funnel,losses}.png
           data/report/report.json
-Params    blip, clip, llm, diffusion: model and revision; llm.layer; adapter: kind and eta; loss weights
+Params    blip, clip, llm, diffusion: model and revision; llm.layer; adapter: kind, compat and eta; loss weights
 """
 
 from collections.abc import Sequence
@@ -53,9 +53,10 @@ class Layer(BaseModel):
 
 
 class Dial(BaseModel):
-    """The adapter's kind and strength."""
+    """The adapter's kind, whose weights it has, and its strength."""
 
     kind: str
+    compat: str
     eta: float
 
 
@@ -86,10 +87,17 @@ def main() -> None:
     setting = Setting(
         models=[(role, named.model, named.revision) for role, named in roles.items()],
         diffusion_model=diffusion.model,
-        title=f"Adapter {dial.kind}, eta {dial.eta:g}: {diffusion.model} with layer {layer} of {llm.model}",
+        title=_title(dial, diffusion.model, f"layer {layer} of {llm.model}"),
         loss_weights=(weights.llm_weight, weights.alignment_weight),
     )
     report(DATA, TARGET, setting, pictures=PICTURES)
+
+
+def _title(dial: Dial, model: str, language: str) -> str:
+    """The LLM of the authors' weights is not known."""
+    if dial.compat == "official":
+        return f"Adapter {dial.kind}, the authors' weights, eta {dial.eta:g}: {model}"
+    return f"Adapter {dial.kind}, eta {dial.eta:g}: {model} with {language}"
 
 
 def report(data: Path, target: Path, setting: Setting, *, pictures: Sequence[Picture]) -> None:

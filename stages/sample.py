@@ -20,7 +20,7 @@ import pyarrow as pa
 import torch
 
 from pipeline import cli, diffusion, engine, images, operating, prompts, samples, sampling, tables, vae
-from pipeline.adapters import folder, sur
+from pipeline.adapters import folder, official, sur
 from pipeline.engine import ComputeParams
 from pipeline.errors import EmptyResultError
 from pipeline.files import atomic_file, file_digest
@@ -104,7 +104,7 @@ def sample(
 def _store(config: SampleParams, base: DiffusionParams) -> ResultStore:
     """Named by what decides any picture beside its text and seed; which prompts and how many of them does not."""
     settings = {"denoising": dataclasses.asdict(config.denoising), "base": base.model_dump()}
-    return ResultStore("sample", settings, RESULT, code=(sampling, diffusion, vae, sur))
+    return ResultStore("sample", settings, RESULT, code=(sampling, diffusion, vae, sur, official))
 
 
 def _maker(

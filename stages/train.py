@@ -1,7 +1,8 @@
 """Stage ``train``: train the adapter between the frozen text encoder and the frozen U-Net.
 
 Runs under ``accelerate launch -m stages.train`` or as plain ``python -m stages.train``. A killed run goes on from its
-newest checkpoint in the work store and ends at the same bits.
+newest checkpoint in the work store and ends at the same bits. With ``adapter.compat: official`` nothing is trained: the
+authors' weights become the adapter (ADR 0022).
 
 Reads     data/resize/parts                  prompts and splits
           data/latents/parts                 moments of the pictures
@@ -22,8 +23,9 @@ from typing import Any
 from filelock import FileLock
 
 from pipeline import cli, diffusion, engine, files, images, llm, samples, tables, work
-from pipeline.adapters import folder
-from pipeline.adapters.sur import AdapterParams, SurAdapter
+from pipeline.adapters import checkpoint, folder
+from pipeline.adapters.official import Adapter
+from pipeline.adapters.sur import AdapterParams, OfficialCheckpoint
 from pipeline.diffusion import Diffusion
 from pipeline.engine import ComputeParams
 from pipeline.llm import LlmParams
@@ -32,7 +34,7 @@ from pipeline.params import load
 from pipeline.sampling import Denoising, Sampler
 from pipeline.seeds import seed_of
 from pipeline.training import Report, Trained, Trainer
-from pipeline.training_examples import Examples, read_examples, require_examples
+from pipeline.training_examples import Examples, different_prompts, read_examples, require_examples
 from pipeline.training_log import live_log
 from pipeline.training_recipe import DTYPES, Recipe, TrainParams, accelerator, fingerprint
 from pipeline.vae import DiffusionParams
@@ -46,21 +48,25 @@ DRAWN = Denoising(steps=20, guidance_scale=5.0, scheduler="ddim")
 
 
 def main() -> None:
-    """Train with the settings in force."""
-    recipe = Recipe(load(AdapterParams, "adapter"), load(LossParams, "loss"), load(TrainParams, "train"))
+    """Train, or convert, with the settings in force."""
+    adapter, loss, training = load(AdapterParams, "adapter"), load(LossParams, "loss"), load(TrainParams, "train")
     base, vectors, compute = load(DiffusionParams, "diffusion"), load(LlmParams, "llm"), load(ComputeParams, "compute")
+    named = folder.Named(model=base.model, revision=base.revision)
     layer = LAYERS / f"layer_{vectors.layer}.parquet"
-    processes = accelerator(recipe.train.precision, engine.device(compute))
-    model = diffusion.load(
-        base.model, base.revision, device=str(processes.device), dtype=DTYPES[recipe.train.precision]
-    )
+    processes = accelerator(training.precision, engine.device(compute))
+    model = diffusion.load(base.model, base.revision, device=str(processes.device), dtype=DTYPES[training.precision])
+    if adapter.official_checkpoint is not None:
+        if processes.is_main_process:
+            shown = training.sample_prompts
+            convert(PICTURES, TARGET, adapter.official_checkpoint, adapter.eta, base=named, model=model, shown=shown)
+        return
     train(
         PICTURES,
         LATENTS,
         layer,
         TARGET,
-        recipe,
-        base=folder.Named(model=base.model, revision=base.revision),
+        Recipe(adapter, loss, training),
+        base=named,
         language=folder.LlmNamed(model=vectors.model, revision=vectors.revision, layer=vectors.layer),
         model=model,
         accelerator=processes,
@@ -121,6 +127,42 @@ def train(
         _report(target / "report.json", trainer, trained)
 
 
+def convert(
+    pictures: Path,
+    target: Path,
+    source: OfficialCheckpoint,
+    eta: float,
+    *,
+    base: folder.Named,
+    model: Diffusion,
+    shown: int,
+) -> None:
+    """Write what a training leaves, with the weights of the authors' file and an empty log.
+
+    Args:
+        pictures: shards of the data set, for the prompts that are drawn.
+        target: the stage's folder.
+        source: the authors' file.
+        eta: the share of c_LLM.
+        base: name of the base model.
+        model: the base model, loaded.
+        shown: prompts of split val that are drawn.
+
+    Raises:
+        InputError: the file is missing, another one, or not the authors' state dict.
+        ModelError: it is for text states of another width than the model's.
+    """
+    found = checkpoint.read(Path(source.path).expanduser(), sha256=source.sha256)
+    folder.save_official(target / "adapter", found, base=base, eta=eta)
+    adapter = folder.load(target / "adapter", base=base, width=model.text_width, device=model.device)
+    with live_log(target / "log"):
+        pass  # no step was made; the stages after this one read the log all the same
+    _draw(model, adapter, different_prompts(pictures, "val")[:shown], target / "samples.png")
+    weights = {"read": found.parameters, "left_out": found.dead}
+    samples.write_report(target / "report.json", 0, 0, steps=0, parameters=weights, official_sha256=found.sha256)
+    cli.say(f"train: nothing was trained, {source.path} was converted: {checkpoint.told(found)}")
+
+
 def _examples(pictures: Path, moments: Path, layer: Path, config: TrainParams) -> tuple[Examples, Examples]:
     """Splits train and val."""
 
@@ -143,7 +185,7 @@ def _log(folder_: Path, run: Path, accelerator: Any) -> Iterator[Report]:
         yield report
 
 
-def _draw(model: Diffusion, adapter: SurAdapter, texts: Sequence[str], path: Path) -> None:
+def _draw(model: Diffusion, adapter: Adapter, texts: Sequence[str], path: Path) -> None:
     """Prompts of split val, base beside adapted, same noise; an empty sheet where there are none."""
     sampler = Sampler(model, adapter, DRAWN)
     shown = [(text, through) for text in texts for through in (False, True)]

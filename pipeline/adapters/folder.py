@@ -3,51 +3,23 @@
 import importlib.metadata
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from pipeline.adapters.sur import AdapterParams, SurAdapter
+from pipeline.adapters import card
+from pipeline.adapters.checkpoint import Checkpoint
+from pipeline.adapters.config import AdapterConfig, LlmNamed, Named, OfficialConfig, name_of
+from pipeline.adapters.official import Adapter, OfficialAdapter
+from pipeline.adapters.sur import SurAdapter
 from pipeline.errors import ModelError
 from pipeline.files import atomic_folder, file_digest, write_json, write_text
 from pipeline.model_folders import is_folder
-from pipeline.params import Section
 
 WEIGHTS, CONFIG, CARD = "adapter.safetensors", "config.json", "README.md"
-PACKAGE = "sur-workflow"
-
-
-class Named(Section):
-    """A model by name and revision; a folder's revision is the digest of its content."""
-
-    model: str
-    revision: str
-
-
-class LlmNamed(Named):
-    """The LLM and the layer whose vectors were distilled (layers count from 1)."""
-
-    layer: int
-
-
-class AdapterConfig(Section):
-    """``config.json`` of an adapter folder."""
-
-    format: Literal[1]
-    adapter: AdapterParams
-    """Kind, eta, mixing and the rest of section ``adapter``, as trained."""
-    base: Named
-    llm: LlmNamed
-    width: int
-    llm_width: int
-    w0_seed: int
-    llm_scale: Literal["raw", "standardise"]
-    steps: int
-    weights_sha256: str
-    package_version: str
 
 
 def save(
@@ -66,28 +38,61 @@ def save(
     """
     with atomic_folder(folder) as temporary:
         weights = {name: value.detach().float().cpu().contiguous() for name, value in adapter.state_dict().items()}
-        save_file(weights, temporary / WEIGHTS, metadata={"format": "pt"})
-        config = AdapterConfig.model_validate(
-            {
-                "format": 1,
-                "adapter": adapter.config.model_dump(),
-                "base": base.model_dump(),
-                "llm": llm.model_dump(),
-                "width": adapter.width,
-                "llm_width": adapter.llm_width,
-                "w0_seed": w0_seed,
-                "llm_scale": llm_scale,
-                "steps": steps,
-                "weights_sha256": file_digest(temporary / WEIGHTS),
-                "package_version": importlib.metadata.version(PACKAGE),
-            }
-        )
+        about = {
+            "adapter": adapter.config.model_dump(),
+            "base": base.model_dump(),
+            "llm": llm.model_dump(),
+            "width": adapter.width,
+            "llm_width": adapter.llm_width,
+            "w0_seed": w0_seed,
+            "llm_scale": llm_scale,
+            "steps": steps,
+        }
+        config = AdapterConfig.model_validate(about | _stamp(temporary, weights))
         write_json(temporary / CONFIG, config.model_dump())
-        write_text(temporary / CARD, _card(config))
+        write_text(temporary / CARD, card.trained(config))
     return config
 
 
-def read_config(folder: Path) -> AdapterConfig:
+def save_official(folder: Path, found: Checkpoint, *, base: Named, eta: float) -> OfficialConfig:
+    """Write a folder with the authors' weights, whole or not at all (ADR 0022).
+
+    Args:
+        folder: replaced if it exists.
+        found: what their file holds.
+        base: the model that they were trained for; the file does not tell.
+        eta: the share of c_LLM that they were trained with; the file does not tell.
+    """
+    unknown = dict.fromkeys(("llm", "llm_width", "w0_seed", "llm_scale", "steps"))
+    with atomic_folder(folder) as temporary:
+        about = {
+            "adapter": {
+                "kind": "sur",
+                "compat": "official",
+                "eta": eta,
+                "feed_forward_width": found.feed_forward_width,
+            },
+            "base": base.model_dump(),
+            "width": found.width,
+            "official_sha256": found.sha256,
+        }
+        config = OfficialConfig.model_validate(about | unknown | _stamp(temporary, found.weights))
+        write_json(temporary / CONFIG, config.model_dump())
+        write_text(temporary / CARD, card.official(config))
+    return config
+
+
+def _stamp(folder: Path, weights: dict[str, torch.Tensor]) -> dict[str, Any]:
+    """Write the weights; give what every config.json says of them."""
+    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+    return {
+        "format": 1,
+        "weights_sha256": file_digest(folder / WEIGHTS),
+        "package_version": importlib.metadata.version(card.PACKAGE),
+    }
+
+
+def read_config(folder: Path) -> AdapterConfig | OfficialConfig:
     """Read ``config.json``.
 
     Raises:
@@ -95,18 +100,25 @@ def read_config(folder: Path) -> AdapterConfig:
     """
     try:
         content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        return AdapterConfig.model_validate(content)
+        return (OfficialConfig if _is_official(content) else AdapterConfig).model_validate(content)
     except OSError as error:
         raise ModelError(f"{folder} is no adapter folder: it has no readable {CONFIG}") from error
     except (ValidationError, ValueError) as error:
         raise ModelError(f"{folder / CONFIG} is damaged or of another format: {_reason(error)}") from error
 
 
-def load(folder: Path, *, base: Named, width: int, device: str = "cpu") -> SurAdapter:
-    """Load a trained adapter in eval mode for a base model.
+def _is_official(content: Any) -> bool:
+    match content:
+        case {"adapter": {"compat": "official"}}:
+            return True
+    return False
+
+
+def load(folder: Path, *, base: Named, width: int, device: str = "cpu") -> Adapter:
+    """Load an adapter in eval mode for a base model.
 
     Args:
-        folder: as :func:`save` wrote it.
+        folder: as :func:`save` or :func:`save_official` wrote it.
         base: the model that it shall work with.
         width: features of that model's text states.
         device: where to put it; weights stay float32.
@@ -117,17 +129,25 @@ def load(folder: Path, *, base: Named, width: int, device: str = "cpu") -> SurAd
     config = read_config(folder)
     if not _same(config.base, base):
         raise ModelError(
-            f"adapter {folder} was trained for {_name(config.base)}, not for {_name(base)}: "
+            f"adapter {folder} was trained for {name_of(config.base)}, not for {name_of(base)}: "
             "it works with its own base model only"
         )
     if config.width != width:
         raise ModelError(f"adapter {folder} takes text states of width {config.width}, the model gives {width}")
-    adapter = SurAdapter(config.adapter, width=width, llm_width=config.llm_width, w0_seed=config.w0_seed)
+    adapter = _unfilled(config)
     _fill(adapter, folder / WEIGHTS, config.weights_sha256)
     return adapter.to(device).eval().requires_grad_(False)
 
 
-def _fill(adapter: SurAdapter, path: Path, sha256: str) -> None:
+def _unfilled(config: AdapterConfig | OfficialConfig) -> Adapter:
+    match config:
+        case OfficialConfig():
+            return OfficialAdapter(config.adapter, width=config.width)
+        case AdapterConfig():
+            return SurAdapter(config.adapter, width=config.width, llm_width=config.llm_width, w0_seed=config.w0_seed)
+
+
+def _fill(adapter: Adapter, path: Path, sha256: str) -> None:
     if not path.is_file():
         raise ModelError(f"{path} is missing: get the adapter folder again (dvc pull, or dvc repro train)")
     if file_digest(path) != sha256:
@@ -143,10 +163,6 @@ def _same(trained: Named, wanted: Named) -> bool:
     return trained.revision == wanted.revision and (is_folder(wanted.model) or trained.model == wanted.model)
 
 
-def _name(model: Named) -> str:
-    return f"{model.model} at {model.revision}"
-
-
 def _reason(error: Exception) -> str:
     lines: list[Any] = [line.strip() for line in str(error).splitlines() if line.strip()]
     return ": ".join(lines[:3])
@@ -160,39 +176,14 @@ def parameter_counts(module: torch.nn.Module) -> dict[str, int]:
     }
 
 
-def _card(config: AdapterConfig) -> str:
-    hub = f"base_model: {config.base.model}\n" if not is_folder(config.base.model) else ""
-    made = config.adapter
-    return f"""---
-library_name: diffusers
-tags: [text-to-image, sur-adapter]
-{hub}---
-
-# SUR-adapter for {config.base.model}
-
-Gives a frozen text-to-image model some of a language model's understanding of plain sentences (SUR-adapter,
-arXiv 2305.05189). It works with its own base model only and refuses every other.
-
-| | |
-|---|---|
-| base model | `{_name(config.base)}` |
-| language model | `{_name(config.llm)}`, layer {config.llm.layer} counted from 1, needed for training only |
-| eta | {made.eta} (a dial at run time: 0 is the untouched base model, bit for bit) |
-| mixing | {made.mixing} |
-| trained steps | {config.steps:,} |
-| made with | {PACKAGE} {config.package_version} |
-
-## Use
-
-```python
-from pathlib import Path
-from pipeline.adapters import folder
-
-base = folder.Named(model="{config.base.model}", revision="{config.base.revision}")
-adapter = folder.load(Path("."), base=base, width={config.width})
-condition = adapter(text_states).condition  # (batch, 77, {config.width}): give it as prompt_embeds
-```
-
-The frozen projection of the language model's vector (W0) and its statistics are saved with the weights.
-What it was trained on and how well it does: see the data set's card and the report of the workflow that made it.
-"""
+__all__ = [
+    "AdapterConfig",
+    "LlmNamed",
+    "Named",
+    "OfficialConfig",
+    "load",
+    "parameter_counts",
+    "read_config",
+    "save",
+    "save_official",
+]

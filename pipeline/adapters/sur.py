@@ -6,13 +6,23 @@ Symbols are the paper's: x = f_En(p_s) the text states, Q, K, V, c_LLM, c', eta.
 from typing import Literal, NamedTuple
 
 import torch
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from torch import nn
 
 from pipeline.params import Section
 
 GInit = Literal["zero", "kaiming", "xavier", "normal"]
 NORMAL_DEVIATION = 0.02
+AUTHORS = {"mixing": "paper", "h3": "transformer", "depth": 2, "heads": 8}
+
+
+class OfficialCheckpoint(Section):
+    """Settings ``adapter.official_checkpoint``."""
+
+    path: str = Field(min_length=1)
+    """The ``.pt`` file of the SUR-adapter's authors: a state dict of 48 tensors."""
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    """Of the file (``sha256sum``): another file is another result, which DVC sees by this key."""
 
 
 class AdapterParams(Section):
@@ -20,6 +30,12 @@ class AdapterParams(Section):
 
     kind: Literal["sur"]
     """Which adapter is trained."""
+    compat: Literal["none", "official"]
+    """``official``: nothing is trained, stage ``train`` converts the authors' weights, and what comes after draws and
+    measures with them as their code does (ADR 0022). It asks for the authors' ``mixing``, ``h3``, ``depth`` and
+    ``heads``; ``feed_forward``, ``dropout``, ``g_init``, ``seed`` and ``sample.adapt_negative`` are not read then."""
+    official_checkpoint: OfficialCheckpoint | None
+    """Which weights, with ``compat: official``; null else."""
     eta: float = Field(ge=0.0, le=1.0)
     """Share of c_LLM in Eq. 7. The paper's appendix says 1e-5, the authors' script 0.1 (ADR 0015)."""
     mixing: Literal["paper", "residual"]
@@ -38,6 +54,24 @@ class AdapterParams(Section):
     """How g starts (the paper's Fig. 6). ``zero``: weight and bias, so that c_LLM starts at 0 (ADR 0012)."""
     seed: int = Field(ge=0)
     """Seed of all trained parameters at the start."""
+
+    @field_validator("official_checkpoint")
+    @classmethod
+    def _there_where_read(cls, value: OfficialCheckpoint | None, info: ValidationInfo) -> OfficialCheckpoint | None:
+        match info.data.get("compat"):
+            case "official" if value is None:
+                raise ValueError("must be {path: ..., sha256: ...} of the authors' file with adapter.compat: official")
+            case "none" if value is not None:
+                raise ValueError("is read with adapter.compat: official only: set that, or null here")
+        return value
+
+    @field_validator(*AUTHORS)
+    @classmethod
+    def _as_the_authors(cls, value: str | int, info: ValidationInfo) -> str | int:
+        needed = AUTHORS[str(info.field_name)]
+        if info.data.get("compat") == "official" and value != needed:
+            raise ValueError(f"must be {needed} with adapter.compat: official, which is the authors' network")
+        return value
 
 
 class Condition(NamedTuple):

@@ -7,7 +7,10 @@ from pipeline import app, diffusion, doctor, sampling, settings
 from pipeline.adapters import folder
 from pipeline.errors import ModelError
 from pipeline.files import write_json
+from pipeline.params import load_all
 from tests.closure import ROOT
+from tests.pipeline import tiny_models
+from tests.pipeline.adapters import official_file
 
 
 def run(*arguments):
@@ -70,3 +73,47 @@ def test_generate_without_an_adapter_says_so(tmp_path, monkeypatch, capsys):
     assert "is no adapter folder" in capsys.readouterr().err
     with pytest.raises(ModelError):
         app.generate("two discs", 0, None, tmp_path, tmp_path / "x.png")
+
+
+def test_an_official_file_becomes_a_folder_that_generate_draws_with(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    sha256 = official_file.write(tmp_path / "theirs.pt")
+    base = ("--base", str(tiny_models.folder()), "--base-revision", tiny_models.revision())
+    assert run("convert-official", "theirs.pt", "out", *base, "--eta", "0.4") == 0
+    said = capsys.readouterr().out
+    assert "theirs.pt: 48 tensors, " in said
+    assert f"adapter for {tiny_models.folder()} at {tiny_models.revision()}, eta 0.4, text states of width 16" in said
+    assert sha256 in said
+    tiny_models.write_params(tmp_path / "params.yaml")
+    assert run("generate", "two discs", "--adapter", "out") == 0
+    assert tiny_models.is_picture(tmp_path / "generated.png")
+
+
+def test_a_conversion_is_for_the_papers_base_model_with_the_authors_eta(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    official_file.write(tmp_path / "theirs.pt")
+    assert run("convert-official", "theirs.pt", "out") == 0
+    paper = load_all(settings.Settings, ROOT / "profiles/paper.yaml")
+    config = folder.read_config(tmp_path / "out")
+    assert (config.base.model, config.base.revision) == (paper.diffusion.model, paper.diffusion.revision)
+    assert config.adapter.eta == paper.adapter.eta == 0.1
+
+
+def test_a_conversion_replaces_nothing_and_tells_mistakes_in_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "theirs.pt").write_bytes(b"text")
+    assert run("convert-official", "theirs.pt", "mine") == 1
+    assert run("convert-official", "theirs.pt", "out") == 1
+    base = str(tiny_models.folder())
+    assert run("convert-official", "theirs.pt", "out", "--base", base, "--base-revision", "abc") == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "error: mine exists: name a folder that does not, it would be replaced"
+    assert "theirs.pt is no PyTorch file of weights alone" in lines[1]
+    assert f"has revision {tiny_models.revision()}, not abc" in lines[2]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "theirs.pt"]
+
+
+def test_an_eta_that_is_no_share_is_refused(capsys):
+    assert run("convert-official", "theirs.pt", "out", "--eta", "1.5") == 2
+    assert "must be 0 to 1, got 1.5" in capsys.readouterr().err

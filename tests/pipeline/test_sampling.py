@@ -6,10 +6,13 @@ import torch
 from PIL import Image
 
 from pipeline import sampling
+from pipeline.adapters import checkpoint
+from pipeline.adapters.official import OfficialAdapter, OfficialParams
 from pipeline.adapters.sur import AdapterParams, SurAdapter
 from pipeline.prompts import Prompt
 from pipeline.sampling import Denoising, Painter, SampleParams, Sampler
 from tests.pipeline import tiny_models
+from tests.pipeline.adapters import official_file
 from tests.pipeline.adapters.test_sur import BASE as ADAPTER
 
 SAMPLE = {
@@ -142,3 +145,60 @@ def test_the_painter_fills_batches_and_gives_what_was_asked(model, adapter):
     assert some.column("key").to_pylist() == keys[:3]
     assert alone.column("image")[0] == some.column("image")[1]
     assert Image.open(io.BytesIO(alone.column("image")[0].as_py())).size == (tiny_models.SIDE,) * 2
+
+
+@pytest.fixture(scope="module")
+def official(tmp_path_factory):
+    path = tmp_path_factory.mktemp("official") / "adapter.pt"
+    official_file.write(path)
+    found = checkpoint.read(path)
+    params = OfficialParams(kind="sur", compat="official", eta=1.0, feed_forward_width=found.feed_forward_width)
+    made = OfficialAdapter(params, width=found.width)
+    made.load_state_dict(found.weights)
+    return made.eval().requires_grad_(False)
+
+
+def drawn_from(model, negative, prompt, guidance):
+    """One picture by diffusers from conditions that are given."""
+    [picture] = model.pipeline("ddim")(
+        prompt_embeds=prompt,
+        negative_prompt_embeds=negative,
+        num_inference_steps=3,
+        guidance_scale=guidance,
+        generator=torch.Generator().manual_seed(7),
+    ).images
+    return pixels([picture])
+
+
+@pytest.mark.parametrize("adapt_negative", [False, True])
+def test_an_official_adapter_gets_negative_and_prompt_together_as_in_its_authors_pipeline(
+    model, official, adapt_negative
+):
+    sampler = Sampler(model, official, Denoising(3, 7.5, "ddim", "bad", adapt_negative=adapt_negative))
+    ours = pixels(sampler.pictures(["two red squares"], [7], [True]))
+    both = torch.cat([model.text_states(["bad"]), model.text_states(["two red squares"])])
+    negative, prompt = official_file.theirs(official_file.state(), both, 1.0).float().chunk(2)
+    theirs = drawn_from(model, negative, prompt, 7.5)
+    assert np.abs(ours - theirs).max() <= 1  # rounding
+    alone = official(model.text_states(["two red squares"])).condition
+    assert np.abs(drawn_from(model, negative, alone, 7.5) - theirs).max() > 1
+
+
+def test_without_guidance_an_official_adapter_gets_the_prompt_alone(model, official):
+    ours = pixels(Sampler(model, official, Denoising(3, 1.0, "ddim")).pictures(["two"], [7], [True]))
+    alone = official(model.text_states(["two"])).condition
+    assert (ours == drawn_from(model, alone, alone, 1.0)).all()
+
+
+def test_a_picture_of_an_official_adapter_does_not_depend_on_the_batch_it_is_drawn_in(model, official):
+    sampler = Sampler(model, official, config().denoising)
+    texts, seeds, through = ["a", "two reds", "blue"], [1, 2, 3], [False, True, True]
+    together = pixels(sampler.pictures(texts, seeds, through))
+    for row in range(3):
+        alone = pixels(sampler.pictures(texts[row : row + 1], seeds[row : row + 1], through[row : row + 1]))
+        assert np.abs(together[row] - alone[0]).max() <= 1  # rounding
+
+
+def test_an_official_adapter_at_eta_zero_is_the_base_model_bit_for_bit(model, official):
+    pair = sampling.generate("two", 5, diffusion=model, adapter=official, config=config().denoising, eta=0.0)
+    assert pair[0].tobytes() == pair[1].tobytes()

@@ -1,5 +1,6 @@
 """The whole settings file, and what only shows against models and files."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pipeline.errors import SettingError
 from pipeline.params import load_all
 from pipeline.settings import Settings
 from tests.closure import ROOT
+from tests.pipeline.adapters import official_file
 
 
 @pytest.fixture
@@ -141,3 +143,46 @@ def test_cleaning_that_wants_more_than_download_asks_for_is_refused(project):
     edit(project, "min_side_px: 48", "min_side_px: 65")
     (line,) = faults(project)
     assert line.startswith("clean.min_side_px must be at most image.side_px (64)")
+
+
+TEXT_WIDTH = 128
+
+
+def choose_official(project, width, **changes):
+    """Ask for a file of the authors' form with text states of this width."""
+    found = {"path": "theirs.pt", "sha256": official_file.write(Path("theirs.pt"), official_file.state(width))}
+    said = json.dumps(found | changes)
+    edit(project, "compat: none\n  official_checkpoint: ", f"compat: official\n  official_checkpoint: {said}")
+
+
+def test_the_authors_weights_are_read_before_anything_runs(project):
+    choose_official(project, TEXT_WIDTH)
+    (note,) = settings.examine(project)
+    assert note == "adapter.official_checkpoint does not tell its base model: it is taken to be diffusion.model"
+
+
+def test_the_authors_weights_for_other_text_states_are_refused(project):
+    choose_official(project, 768)
+    (line,) = faults(project)
+    assert "adapter.official_checkpoint is for text states of width 768, diffusion.model gives 128 (params" in line
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"path": "none.pt"}, "none.pt is missing"), ({"sha256": "0" * 64}, "theirs.pt has SHA-256 ")],
+)
+def test_a_file_of_the_authors_that_cannot_be_used_is_refused(project, changes, message):
+    choose_official(project, TEXT_WIDTH, **changes)
+    (line,) = faults(project)
+    assert f"adapter.official_checkpoint is not usable: {message}" in line
+
+
+def test_the_authors_weights_without_a_file_are_refused_with_the_line(project):
+    edit(project, "compat: none", "compat: official")
+    (line,) = faults(project)
+    assert line.startswith("adapter.official_checkpoint must be {path: ..., sha256: ...} of the authors' file")
+    assert "(params.yaml, line " in line
+    edit(project, "mixing: paper", "mixing: residual")
+    assert any(
+        line.startswith("adapter.mixing must be paper with adapter.compat: official") for line in faults(project)
+    )

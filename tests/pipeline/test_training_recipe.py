@@ -3,6 +3,7 @@ import pytest
 from pipeline import training_recipe
 from pipeline.errors import SettingError
 from pipeline.training_recipe import accelerator, fingerprint, learning_rate
+from tests.pipeline.adapters.test_sur import OFFICIAL
 from tests.pipeline.training_setup import process, recipe
 
 
@@ -15,6 +16,11 @@ def test_the_learning_rate_warms_up_and_stays():
 def test_distilling_what_is_left_out_is_refused():
     with pytest.raises(SettingError, match=r"loss\.student: h3 .* adapter\.h3: linear"):
         recipe(adapter={"h3": "linear"}, loss={"student": "h3"})
+
+
+def test_the_authors_weights_are_not_trained():
+    with pytest.raises(SettingError, match=r"adapter\.compat: official is for inference"):
+        recipe(adapter=OFFICIAL)
 
 
 def test_a_run_is_named_by_settings_inputs_and_code(tmp_path, monkeypatch):

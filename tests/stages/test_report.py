@@ -55,3 +55,9 @@ def test_main_reads_models_and_settings(tmp_path: Path, monkeypatch: pytest.Monk
     assert text.startswith("# Adapter sur, eta ")
     assert "miniature/models/blip" in text
     assert len(json.loads(Path("data/report/report.json").read_text())["pictures_missing"]) == len(stage.PICTURES)
+
+
+def test_the_title_names_no_llm_where_the_weights_are_the_authors() -> None:
+    own, official = (stage.Dial(kind="sur", compat=compat, eta=0.1) for compat in ("none", "official"))
+    assert stage._title(own, "sd", "layer 40 of llama") == "Adapter sur, eta 0.1: sd with layer 40 of llama"
+    assert stage._title(official, "sd", "layer 40 of llama") == "Adapter sur, the authors' weights, eta 0.1: sd"

@@ -7,13 +7,14 @@ import pytest
 from PIL import Image
 
 from pipeline import sampling, tables
-from pipeline.adapters import folder
+from pipeline.adapters import checkpoint, folder
 from pipeline.adapters.folder import LlmNamed
 from pipeline.adapters.sur import AdapterParams, SurAdapter
 from pipeline.errors import EmptyResultError, ModelError
 from pipeline.generated import GENERATED, MANIFEST
 from stages import sample as stage
 from tests.pipeline import tiny_models
+from tests.pipeline.adapters import official_file
 from tests.pipeline.adapters.test_sur import BASE as ADAPTER
 from tests.pipeline.test_prompts import ENTRY
 from tests.pipeline.test_sampling import config, prompt
@@ -133,3 +134,15 @@ def test_the_stage_runs_with_the_settings_in_force(tmp_path, monkeypatch):
     tiny_models.write_params(Path("params.yaml"))
     stage.main()
     assert tables.read(Path("data/sample/manifest.parquet"), MANIFEST).num_rows == 3
+
+
+def test_the_authors_weights_are_sampled_like_any_adapter(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    official_file.write(Path("theirs.pt"))
+    folder.save_official(Path("data/train/adapter"), checkpoint.read(Path("theirs.pt")), base=named(), eta=0.3)
+    Path("prompts").mkdir()
+    Path("prompts/miniature.json").write_text(json.dumps([ENTRY]))
+    tiny_models.write_params(Path("params.yaml"))
+    stage.main()
+    assert tables.read(Path("data/sample/manifest.parquet"), MANIFEST).num_rows == 3
+    assert json.loads(Path("data/sample/report.json").read_text())["eta"] == 0.3

@@ -8,10 +8,12 @@ from safetensors.torch import load_file
 from pipeline import vae
 from pipeline.adapters import folder
 from pipeline.adapters.folder import LlmNamed, Named
-from pipeline.errors import InputError
+from pipeline.adapters.sur import OfficialCheckpoint
+from pipeline.errors import InputError, ModelError
 from stages import latents as latents_stage
 from stages import train as stage
 from tests.pipeline import tiny_models
+from tests.pipeline.adapters import official_file
 from tests.pipeline.training_setup import process, recipe
 from tests.stages.test_latents import config as diffusion_config
 
@@ -128,3 +130,55 @@ def test_the_stage_runs_with_the_settings_in_force(data, tmp_path, monkeypatch):
     monkeypatch.setattr(stage, "TARGET", tmp_path / "train")
     stage.main()
     assert (tmp_path / "train/adapter/adapter.safetensors").is_file()
+
+
+def convert(data, target, source, sha256, **changes):
+    chosen = OfficialCheckpoint(path=str(source), sha256=sha256)
+    stage.convert(
+        data / "resize/parts",
+        target,
+        chosen,
+        0.2,
+        **{"base": base(), "model": tiny_models.load(), "shown": 2, **changes},
+    )
+
+
+def test_the_authors_weights_take_the_place_of_a_training(data, tmp_path):
+    sha256 = official_file.write(tmp_path / "theirs.pt")
+    convert(data, tmp_path / "train", tmp_path / "theirs.pt", sha256)
+    adapter = folder.load(tmp_path / "train/adapter", base=base(), width=tiny_models.WIDTH)
+    assert torch.equal(adapter.g.weight, official_file.state()["fc.weight"])
+    assert adapter.config.eta == 0.2
+    report = json.loads((tmp_path / "train/report.json").read_text())
+    assert (report["steps"], report["official_sha256"]) == (0, sha256)
+    assert report["parameters"]["read"] > report["parameters"]["left_out"] > 0
+    assert (tmp_path / "train/log").is_dir()
+    assert not list((tmp_path / "train/log").rglob("*.tsv"))
+    assert tiny_models.is_picture(tmp_path / "train/samples.png")
+    convert(data, tmp_path / "again", tmp_path / "theirs.pt", sha256)
+    assert contents(tmp_path / "train") == contents(tmp_path / "again")
+
+
+def test_the_authors_weights_for_another_width_are_one_line(data, tmp_path):
+    sha256 = official_file.write(tmp_path / "theirs.pt", official_file.state(width=24))
+    with pytest.raises(ModelError, match="takes text states of width 24, the model gives 16"):
+        convert(data, tmp_path / "train", tmp_path / "theirs.pt", sha256)
+
+
+def test_the_stage_converts_where_the_settings_ask_for_it(data, tmp_path, monkeypatch):
+    (tmp_path / "data").symlink_to(data)
+    monkeypatch.chdir(tmp_path)
+    chosen = {"path": "theirs.pt", "sha256": official_file.write(tmp_path / "theirs.pt")}
+    tiny_models.write_params(
+        tmp_path / "params.yaml", adapter={"compat": "official", "official_checkpoint": chosen, "heads": 8}
+    )
+    process()
+    monkeypatch.setattr(stage, "TARGET", tmp_path / "train")
+    monkeypatch.setattr(stage, "train", None)
+    stage.main()
+    assert folder.read_config(tmp_path / "train/adapter").official_sha256 == chosen["sha256"]
+    running = SimpleNamespace(is_main_process=False, device="cpu")
+    monkeypatch.setattr(stage, "accelerator", lambda *_: running)
+    monkeypatch.setattr(stage, "TARGET", tmp_path / "other")
+    stage.main()
+    assert not (tmp_path / "other").exists()

@@ -4,9 +4,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipeline.adapters import folder
+from pipeline.adapters import checkpoint, folder
 from pipeline.adapters.folder import LlmNamed, Named
+from pipeline.adapters.official import OfficialAdapter
 from pipeline.errors import ModelError
+from tests.pipeline.adapters import official_file
 from tests.pipeline.adapters.test_sur import made, states
 
 HUB = Named(model="someone/model", revision="0123abc")
@@ -119,3 +121,73 @@ def test_a_damaged_config_is_told_in_one_line(trained, content):
 def test_parameters_are_counted_apart():
     adapter = made(h3="linear")
     assert folder.parameter_counts(adapter) == {"trained": 5 * (8 * 8 + 8), "frozen": 8 * 6 + 2 * 6}
+
+
+@pytest.fixture
+def converted(tmp_path):
+    source, path = tmp_path / "theirs.pt", tmp_path / "official"
+    official_file.write(source)
+    found = checkpoint.read(source)
+    folder.save_official(path, found, base=HUB, eta=0.1)
+    return found, path
+
+
+def test_converted_weights_come_back_and_compute_what_the_authors_network_does(converted):
+    found, path = converted
+    adapter = load(path, width=16)
+    assert isinstance(adapter, OfficialAdapter)
+    assert not adapter.training
+    assert all(not parameter.requires_grad for parameter in adapter.parameters())
+    assert adapter.state_dict().keys() == found.weights.keys()
+    x = torch.randn(2, 5, 16, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(
+        adapter(x).condition.double(), official_file.theirs(official_file.state(), x, 0.1), rtol=0, atol=1e-5
+    )
+
+
+def test_the_same_file_converts_to_the_same_bytes(converted, tmp_path):
+    found, path = converted
+    folder.save_official(tmp_path / "again", found, base=HUB, eta=0.1)
+    for name in (folder.WEIGHTS, folder.CONFIG, folder.CARD):
+        assert (path / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_what_the_authors_file_does_not_tell_is_null(converted):
+    found, path = converted
+    said = json.loads((path / folder.CONFIG).read_text())
+    assert {name for name, value in said.items() if value is None} == {
+        "llm",
+        "llm_width",
+        "w0_seed",
+        "llm_scale",
+        "steps",
+    }
+    assert said["adapter"] == {"kind": "sur", "compat": "official", "eta": 0.1, "feed_forward_width": 24}
+    assert (said["base"], said["width"], said["official_sha256"]) == (HUB.model_dump(), 16, found.sha256)
+    card = (path / folder.CARD).read_text()
+    assert "| base model | `someone/model at 0123abc` | whoever converted it: the file does not tell |" in card
+    assert "| language model and layer | unknown | |" in card
+    assert found.sha256 in card
+
+
+def test_a_converted_adapter_refuses_another_base_and_width_too(converted):
+    with pytest.raises(ModelError, match="trained for someone/model at 0123abc, not for"):
+        load(converted[1], base=Named(model="someone/model", revision="999"), width=16)
+    with pytest.raises(ModelError, match="takes text states of width 16, the model gives 8"):
+        load(converted[1])
+
+
+def test_a_damaged_config_of_a_converted_adapter_is_one_line(converted):
+    path = converted[1] / folder.CONFIG
+    said = json.loads(path.read_text())
+    path.write_text(json.dumps({**said, "steps": 5000}))
+    with pytest.raises(
+        ModelError, match="is damaged or of another format: 1 validation error for OfficialConfig: steps"
+    ):
+        load(converted[1], width=16)
+
+
+def test_the_parameters_of_a_converted_adapter_are_those_that_are_read(converted):
+    found, path = converted
+    counts = folder.parameter_counts(OfficialAdapter(folder.read_config(path).adapter, width=16))
+    assert counts == {"trained": found.parameters - found.dead, "frozen": 0}

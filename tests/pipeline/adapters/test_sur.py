@@ -1,10 +1,13 @@
 import pytest
 import torch
+from pydantic import ValidationError
 
 from pipeline.adapters.sur import AdapterParams, SurAdapter
 
 BASE = {
     "kind": "sur",
+    "compat": "none",
+    "official_checkpoint": None,
     "eta": 0.25,
     "mixing": "paper",
     "h3": "transformer",
@@ -141,3 +144,28 @@ def test_heads_must_divide_the_width():
 def test_inference_does_not_depend_on_dropout():
     adapter = made(dropout=0.5, g_init="normal").eval()
     assert torch.equal(adapter(states()).condition, adapter(states()).condition)
+
+
+FILE = {"path": "adapter.pt", "sha256": "0" * 64}
+OFFICIAL = {"compat": "official", "official_checkpoint": FILE, "heads": 8}
+
+
+def test_the_authors_weights_need_a_file_and_the_authors_network():
+    assert AdapterParams(**{**BASE, **OFFICIAL}).official_checkpoint.path == "adapter.pt"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"official_checkpoint": None}, "official_checkpoint\n .*must be {path: ..., sha256: ...}"),
+        ({"compat": "none"}, r"official_checkpoint\n .*is read with adapter\.compat: official only"),
+        ({"mixing": "residual"}, r"mixing\n .*must be paper with adapter\.compat: official"),
+        ({"h3": "linear"}, r"h3\n .*must be transformer with adapter\.compat: official"),
+        ({"depth": 3}, r"depth\n .*must be 2 with adapter\.compat: official"),
+        ({"heads": 4}, r"heads\n .*must be 8 with adapter\.compat: official"),
+        ({"official_checkpoint": {"path": "a", "sha256": "ABC"}}, r"sha256\n .*should match pattern"),
+    ],
+)
+def test_settings_that_contradict_the_authors_weights_are_refused_by_name(changes, message):
+    with pytest.raises(ValidationError, match=message):
+        AdapterParams(**{**BASE, **OFFICIAL, **changes})

@@ -1,0 +1,87 @@
+"""The model card of an adapter folder."""
+
+from pipeline.adapters.config import AdapterConfig, OfficialConfig, name_of
+from pipeline.model_folders import is_folder
+
+PACKAGE = "sur-workflow"
+
+
+def trained(config: AdapterConfig) -> str:
+    """The card of an adapter that was trained here."""
+    made = config.adapter
+    return f"""{_head(config)}
+# SUR-adapter for {config.base.model}
+
+Gives a frozen text-to-image model some of a language model's understanding of plain sentences (SUR-adapter,
+arXiv 2305.05189). It works with its own base model only and refuses every other.
+
+| | |
+|---|---|
+| base model | `{name_of(config.base)}` |
+| language model | `{name_of(config.llm)}`, layer {config.llm.layer} counted from 1, needed for training only |
+| eta | {made.eta} (a dial at run time: 0 is the untouched base model, bit for bit) |
+| mixing | {made.mixing} |
+| trained steps | {config.steps:,} |
+| made with | {PACKAGE} {config.package_version} |
+
+## Use
+
+```python
+{_loading(config)}
+condition = adapter(text_states).condition  # (batch, 77, {config.width}): give it as prompt_embeds
+```
+
+The frozen projection of the language model's vector (W0) and its statistics are saved with the weights.
+What it was trained on and how well it does: see the data set's card and the report of the workflow that made it.
+"""
+
+
+def official(config: OfficialConfig) -> str:
+    """The card of a converted official adapter: what is known of it, and what is not."""
+    return f"""{_head(config)}
+# SUR-adapter of the authors, for {config.base.model}
+
+Weights that the authors of the SUR-adapter (arXiv 2305.05189) published, converted from their file and used as their
+released code uses them, with its dropout off. For inference only.
+
+| | | known from |
+|---|---|---|
+| base model | `{name_of(config.base)}` | whoever converted it: the file does not tell |
+| eta | {config.adapter.eta} (a dial at run time: 0 is the base model) | whoever converted it: the file does not tell |
+| language model and layer | unknown | |
+| trained steps, data, W0 | unknown | |
+| text states | {config.width} features | the weights' shapes |
+| their file | SHA-256 `{config.official_sha256}` | |
+| converted with | {PACKAGE} {config.package_version} | |
+
+With another base model than theirs it loads and draws, and the pictures mean nothing.
+
+## Use
+
+```python
+import torch
+{_loading(config)}
+both = adapter(torch.cat([negative_states, text_states])).condition  # (2, 77, {config.width}), one prompt a call
+negative_embeds, prompt_embeds = both.chunk(2)
+```
+
+**A prompt's condition depends on what else is in the batch.** The authors' Transformer attends across the batch, and
+their pipeline gives it the negative prompt and the prompt together; so does this workflow, for one prompt at a time.
+"""
+
+
+def _head(config: AdapterConfig | OfficialConfig) -> str:
+    hub = f"base_model: {config.base.model}\n" if not is_folder(config.base.model) else ""
+    return f"""---
+library_name: diffusers
+tags: [text-to-image, sur-adapter]
+{hub}---
+"""
+
+
+def _loading(config: AdapterConfig | OfficialConfig) -> str:
+    return f"""from pathlib import Path
+from pipeline.adapters import folder
+
+base = folder.Named(model="{config.base.model}", revision="{config.base.revision}")
+adapter = folder.load(Path("."), base=base, width={config.width})"""

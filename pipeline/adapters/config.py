@@ -1,0 +1,61 @@
+"""What an adapter folder says of itself in ``config.json``: one that was trained here, or the authors' converted."""
+
+from typing import Literal
+
+from pipeline.adapters.official import OfficialParams
+from pipeline.adapters.sur import AdapterParams
+from pipeline.params import Section
+
+
+class Named(Section):
+    """A model by name and revision; a folder's revision is the digest of its content."""
+
+    model: str
+    revision: str
+
+
+class LlmNamed(Named):
+    """The LLM and the layer whose vectors were distilled (layers count from 1)."""
+
+    layer: int
+
+
+class _Common(Section):
+    format: Literal[1]
+    base: Named
+    width: int
+    weights_sha256: str
+    package_version: str
+
+
+class AdapterConfig(_Common):
+    """``config.json`` of an adapter that was trained here."""
+
+    adapter: AdapterParams
+    """Kind, eta, mixing and the rest of section ``adapter``, as trained."""
+    llm: LlmNamed
+    llm_width: int
+    w0_seed: int
+    llm_scale: Literal["raw", "standardise"]
+    steps: int
+
+
+class OfficialConfig(_Common):
+    """``config.json`` of a converted official adapter; null is what the authors' file does not tell.
+
+    It tells no base model and no eta either: those are what whoever converted it said.
+    """
+
+    adapter: OfficialParams
+    llm: None
+    llm_width: None
+    w0_seed: None
+    llm_scale: None
+    steps: None
+    official_sha256: str
+    """Of the authors' file."""
+
+
+def name_of(model: Named) -> str:
+    """For the user's eyes."""
+    return f"{model.model} at {model.revision}"
