@@ -26,6 +26,8 @@ NEUTRAL = frozenset(
         "pacing",
         "params",
         "picture_session",
+        "pool_worker",
+        "ray_engine",
         "robots",
         "serving",
         "vision_shim",
