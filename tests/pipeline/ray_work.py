@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline import tables
+from pipeline import operating, tables
 from pipeline.errors import ModelError
 from pipeline.operating import Work, as_they_are
+from pipeline.ray_engine import RayParams
 from pipeline.tables import column
 from pipeline.work import ResultStore
 
@@ -85,3 +86,14 @@ def bytes_of(kept):
 def doubled(kept, count):
     rows = kept.take([str(number) for number in range(count)])
     return rows.column("value").to_pylist() == [2 * number for number in range(count)]
+
+
+def pool(**changes):
+    return RayParams(**{"address": None, "actors": 2, "cpus_per_actor": 1, "gpus_per_actor": 0} | changes)
+
+
+def local_bytes(count, folder):
+    """What the engine ``local`` makes of the same work."""
+    kept = store("locally")
+    operating.local(work(Doubling(folder)), asked(count), kept)
+    return bytes_of(kept)

@@ -1,224 +1,168 @@
-"""Engine ``ray``: with Ray itself (marker ray, ``make test-ray``), and what needs none of it with a stand-in."""
+"""Engine ``ray`` without Ray: what is asked of it, with a stand-in; tests with Ray itself are in test_ray_clusters."""
 
 import os
-import signal
 import socket
-import subprocess
 import sys
-import threading
 from contextlib import closing
+from dataclasses import replace
+from functools import cache
 from importlib.machinery import ModuleSpec
-from importlib.util import find_spec
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
-from ruamel.yaml import YAML
+from pydantic import ValidationError
 
-from pipeline import cli, engine, operating, ray_engine
-from pipeline.engine import ComputeParams
+from pipeline import operating, ray_engine
 from pipeline.errors import ModelError, SettingError, StorageError
-from pipeline.params import load
-from pipeline.ray_engine import RayParams
-from tests import conftest
-from tests.closure import ROOT
-from tests.pipeline.frozen_models import blip_folder, llama_folder
-from tests.pipeline.ray_work import Doubling, asked, bytes_of, doubled, store, work
-from tests.stages import pairs, test_embed
-
-with_ray = [
-    pytest.mark.ray,
-    pytest.mark.skipif(find_spec("ray") is None, reason="the extra ray is not installed: make test-ray"),
-    # Ray sets outdated options of its own when it makes its context.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context"),
-    # Ray's own subprocess handles and log files, which it leaves to the garbage collector when it shuts down.
-    pytest.mark.filterwarnings("ignore:.*:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+from pipeline.work import ChunkWriter
+from tests.pipeline.ray_work import Doubling, asked, bytes_of, doubled, local_bytes, pool, store, work
 
 
-def pool(**changes):
-    return RayParams(**{"address": None, "actors": 2, "cpus_per_actor": 1, "gpus_per_actor": 0} | changes)
+class Dataset(SimpleNamespace):
+    """A data set of Ray with a pool of one worker, in this thread."""
 
+    def map_batches(self, kind, *, fn_constructor_args, **settings):
+        self.made.append(settings)
+        return Dataset(blocks=map(kind(*fn_constructor_args), self.blocks), made=self.made)
 
-def local_bytes(count, folder):
-    """What the engine ``local`` makes of the same work."""
-    kept = store("locally")
-    operating.local(work(Doubling(folder)), asked(count), kept)
-    return bytes_of(kept)
-
-
-# With Ray
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """Two nodes with three logical CPUs each: an actor of two CPUs has to go to a node of its own."""
-    from ray.cluster_utils import Cluster
-
-    node = {"num_cpus": 3, "object_store_memory": 100_000_000, "include_dashboard": False}
-    made = Cluster(initialize_head=True, head_node_args=node)
-    made.add_node(**node)
-    yield made
-    made.shutdown()
+    def iter_batches(self, **_):
+        return (block for block in self.blocks)
 
 
 @pytest.fixture
-def _own_address(monkeypatch):
-    """Ray goes by the machine's own address, and finds it by a UDP socket that is connected but sends nothing."""
-    monkeypatch.setattr(socket.socket, "connect", conftest._connect)
+def stand_in(monkeypatch):
+    """Module ``ray`` with the little that is asked of it; ``calls`` says how it began and ended."""
+    data = ModuleType("ray.data")
+    data.DataContext = SimpleNamespace(get_current=SimpleNamespace)
+    data.ActorPoolStrategy = SimpleNamespace
+    data.made = []
+    data.from_arrow = lambda blocks: Dataset(blocks=blocks, made=data.made)
+    ray = ModuleType("ray")
+    ray.__spec__, ray.data, ray.calls = ModuleSpec("ray", None), data, []
+    ray.init = lambda address, **settings: ray.calls.append((address, settings))
+    ray.shutdown = lambda: ray.calls.append("shutdown")
+    ray.nodes = lambda: [{"Alive": True, "Resources": {"CPU": 4.0}}, {"Alive": False, "Resources": {"GPU": 8.0}}]
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setitem(sys.modules, "ray.data", data)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    for name in ("USAGE_STATS_ENABLED", "BACKEND_LOG_LEVEL", "ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"):
+        monkeypatch.setenv(f"RAY_{name}", "1")  # so that it is put back
+    monkeypatch.setenv("RAY_gcs_server_port_wait_time_s", "1")
+    return ray
 
 
-def on(cluster, **changes):
-    return ray_engine.runner(pool(**{"address": cluster.address, "cpus_per_actor": 2} | changes))
+def test_a_missing_extra_is_one_line(monkeypatch):
+    monkeypatch.setattr(ray_engine.importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(SettingError, match=r"^compute.engine is ray, but Ray is not installed: pip install .\[ray\]$"):
+        ray_engine.runner(pool())
 
 
-def raylet(node):
-    return node.all_processes["raylet"][0].process.pid
+def test_a_cluster_of_this_machine_has_spare_cpus_is_out_of_reach_and_ends_with_the_work(stand_in, tmp_path):
+    kept = store()
+    ray_engine.runner(pool())(work(Doubling(tmp_path)), asked(10), kept)
+    (address, settings), end = stand_in.calls
+    assert (address, end) == ("local", "shutdown")
+    assert settings["num_cpus"] == 4
+    assert settings["_node_ip_address"] == "127.0.0.1"
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+    assert bytes_of(kept) == local_bytes(10, tmp_path)
 
 
-class TestOnTwoNodes:
-    pytestmark = [*with_ray, pytest.mark.usefixtures("_own_address")]
+def test_the_pool_is_what_the_settings_say_and_no_larger_than_the_work(stand_in, tmp_path):
+    ray_engine.runner(pool(cpus_per_actor=0.5))(work(Doubling(tmp_path)), asked(10), store())
+    ray_engine.runner(pool())(work(Doubling(tmp_path)), asked(12), store())
+    first, second = stand_in.data.made
+    assert (first["compute"].size, first["num_cpus"], first["num_gpus"]) == (2, 0.5, None)
+    assert second["compute"].size == 1
 
-    def test_both_work_and_the_bytes_are_those_of_this_process(self, cluster, tmp_path):
-        kept = store()
-        on(cluster)(work(Doubling(tmp_path)), asked(40), kept)
-        assert doubled(kept, 40)
-        assert len(list(tmp_path.glob("raylet-*"))) == 2
-        assert bytes_of(kept) == local_bytes(40, tmp_path)
 
-    def test_an_actor_killed_by_its_pid_costs_no_row_and_no_duplicate(self, cluster, tmp_path):
-        kept = store()
-        on(cluster)(work(Doubling(tmp_path, dies_at=20)), asked(40), kept)
-        assert (tmp_path / "died").exists()
-        assert doubled(kept, 40)
-        assert bytes_of(kept) == local_bytes(40, tmp_path)
+def test_no_cluster_is_started_where_nothing_is_missing(stand_in, tmp_path):
+    operating.local(work(Doubling(tmp_path)), asked(4), store())
+    ray_engine.runner(pool())(work(Doubling(tmp_path)), asked(4), store())
+    assert not stand_in.calls
 
-    def test_a_users_mistake_in_a_worker_is_one_line(self, cluster, tmp_path, capsys):
-        run = on(cluster)
-        assert cli.guarded(lambda: run(work(Doubling(tmp_path, fails_at=4)), asked(9), store())) == 1
-        assert capsys.readouterr().err.splitlines()[-1] == "error: model m has no weights: name another"
 
-    def test_a_bug_in_a_worker_keeps_its_traceback(self, cluster, tmp_path):
-        with pytest.raises(ZeroDivisionError) as caught:
-            on(cluster)(work(Doubling(tmp_path, bug_at=4)), asked(9), store())
-        assert "ray_work.py" in str(caught.value.__cause__)
+def test_a_users_mistake_in_a_worker_is_raised_and_ends_the_cluster(stand_in, tmp_path):
+    kept = store()
+    with pytest.raises(ModelError, match=r"^model m has no weights: name another$"):
+        ray_engine.runner(pool())(work(Doubling(tmp_path, fails_at=4)), asked(9), kept)
+    assert stand_in.calls[-1] == "shutdown"
+    assert doubled(kept, 3)
 
-    @pytest.mark.parametrize(
-        ("changes", "says"),
-        [
-            ({"actors": 5, "cpus_per_actor": 1}, "cpus_per_actor is 5 CPUs, but the cluster has 6"),
-            ({"gpus_per_actor": 1}, "gpus_per_actor is 2 GPUs, but the cluster has 0"),
-            ({"actors": 1, "cpus_per_actor": 4}, "the cluster's 2 nodes have room for 0"),
-        ],
-    )
-    def test_a_pool_that_it_cannot_hold_is_refused(self, cluster, tmp_path, changes, says):
+
+def test_a_builder_that_remembers_is_sent_without_its_memory(stand_in, tmp_path):
+    done = replace(work(Doubling(tmp_path)), build=cache(lambda: Doubling(tmp_path)))
+    ray_engine.runner(pool())(done, asked(4), store())
+    assert done.build.cache_info().misses == 0
+
+
+def test_a_chunk_that_this_machine_does_not_see_is_one_line(stand_in, tmp_path, monkeypatch):
+    kept = store()
+    elsewhere = ChunkWriter(tmp_path / "elsewhere", kept.schema)
+    monkeypatch.setattr(type(kept), "writer", property(lambda _: elsewhere))
+    with pytest.raises(StorageError, match="which is not on this machine: all nodes of a Ray cluster must share"):
+        ray_engine.runner(pool())(work(Doubling(tmp_path)), asked(4), kept)
+
+
+def test_an_address_where_nobody_listens_is_refused_at_once(stand_in, tmp_path):
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(SettingError, match=f"^compute.ray.address is {address}, but no Ray cluster answers there"):
+            ray_engine.runner(pool(address=address))(work(Doubling(tmp_path)), asked(4), store())
+    assert stand_in.calls == ["shutdown"]
+
+
+def test_an_address_where_something_else_answers_is_refused(stand_in, tmp_path):
+    def refuse(_address, **_):
+        raise ConnectionError("Failed to connect to Ray cluster\nand more")
+
+    stand_in.init = refuse
+    with closing(socket.create_server(("127.0.0.1", 0))) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(SettingError, match=r"answers there: Failed to connect to Ray cluster$"):
+            ray_engine.runner(pool(address=address))(work(Doubling(tmp_path)), asked(4), store())
+
+
+def test_a_cluster_that_runs_is_joined_and_left(stand_in, tmp_path):
+    ray_engine.runner(pool(address="auto"))(work(Doubling(tmp_path)), asked(4), store())
+    (address, settings), end = stand_in.calls
+    assert (address, end) == ("auto", "shutdown")
+    assert "num_cpus" not in settings
+
+
+@pytest.mark.parametrize(
+    ("changes", "nodes", "says"),
+    [
+        ({"actors": 3}, [{"CPU": 4}], "cpus_per_actor is 3 CPUs, but the cluster has 4 and more than 1 must stay free"),
+        ({"actors": 2, "cpus_per_actor": 4}, [{"CPU": 8}], "is 8 CPUs, but the cluster has 8"),
+        ({"gpus_per_actor": 1}, [{"CPU": 9}], "gpus_per_actor is 2 GPUs, but the cluster has 0"),
+        ({"gpus_per_actor": 1}, [{"CPU": 9, "GPU": 1}], "is 2 GPUs, but the cluster has 1"),
+        ({"cpus_per_actor": 2}, [{"CPU": 3}, {"CPU": 1}, {"CPU": 2, "GPU": 1}], None),
+        ({"actors": 1, "cpus_per_actor": 3}, [{"CPU": 2}] * 3, "the cluster's 3 nodes have room for 0"),
+        (
+            {"gpus_per_actor": 1},
+            [{"CPU": 9}, {"CPU": 1, "GPU": 2}],
+            "each the cluster's 2 nodes have room for 1",
+        ),
+        ({"actors": 4, "gpus_per_actor": 0.5}, [{"CPU": 9, "GPU": 2}], None),
+    ],
+)
+def test_a_pool_must_fit_the_cluster(changes, nodes, says):
+    if says is None:
+        ray_engine.refuse_pool(pool(**changes), nodes)
+    else:
         with pytest.raises(SettingError, match=says):
-            on(cluster, **changes)(work(Doubling(tmp_path)), asked(4), store())
-
-    def test_a_node_that_is_lost_costs_no_row(self, cluster, tmp_path):
-        """Last, since the cluster has one node afterwards."""
-        for name in ("fifo", "gate"):
-            os.mkfifo(tmp_path / name)
-        lost = next(iter(cluster.worker_nodes))
-
-        gate = os.open(tmp_path / "gate", os.O_RDWR)
-
-        def lose():
-            assert int((tmp_path / "fifo").read_text()) == raylet(lost)
-            cluster.remove_node(lost, allow_graceful=False)
-            os.write(gate, b".")
-
-        thread = threading.Thread(target=lose, daemon=True)
-        thread.start()
-        kept = store()
-        operator = Doubling(tmp_path, head=raylet(cluster.head_node))
-        on(cluster)(work(operator), asked(40), kept)
-        thread.join()
-        os.close(gate)
-        assert doubled(kept, 40)
-        assert bytes_of(kept) == local_bytes(40, tmp_path)
+            ray_engine.refuse_pool(pool(**changes), nodes)
 
 
-def command(module, folder):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-m", module],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+def test_a_pool_that_takes_this_machine_whole_is_refused_before_anything_runs(stand_in):
+    with pytest.raises(SettingError, match="is 3 CPUs, but the cluster has 4"):
+        ray_engine.runner(pool(actors=3))
+    assert not stand_in.calls
 
 
-def settings(folder, kind, **sections):
-    yaml = YAML()
-    document = yaml.load((ROOT / "params.yaml").read_text())
-    small = {"caption_batch": 4, "llm_batch": 1, "engine": kind, "device": "cpu"}
-    for section, values in {**sections, "compute": small}.items():
-        document[section].update(values)
-    with (folder / "params.yaml").open("w") as stream:
-        yaml.dump(document, stream)
-
-
-def files(folder):
-    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-class TestOnThisMachine:
-    pytestmark = with_ray
-
-    @pytest.mark.parametrize("stage", ["caption", "embed"])
-    def test_a_stage_gives_the_bytes_of_the_engine_local(self, tmp_path, monkeypatch, stage):
-        """By its command, since Ray must send what ``__main__`` defines."""
-        blip, digest = blip_folder(tmp_path / "blip")
-        llama, revision = llama_folder(tmp_path / "llama")
-        pairs.clean(tmp_path / "data" / "clean" / "samples.parquet", range(10))
-        pairs.download(tmp_path / "data" / "download" / "parts", range(10))
-        test_embed.surd(tmp_path / "data" / "resize" / "parts", test_embed.TEXTS)
-        made = {}
-        for kind in ("local", "ray"):
-            monkeypatch.setenv("SUR_WORK", f"work-{kind}")  # relative: a worker starts elsewhere
-            settings(
-                tmp_path,
-                kind,
-                blip={"model": blip, "revision": digest, "max_length": 8},
-                llm={"model": llama, "revision": revision, "layer": 2},
-            )
-            process = command(f"stages.{stage}", tmp_path)
-            _, errors = process.communicate(timeout=200)
-            assert process.returncode == 0, errors
-            made[kind] = files(tmp_path / "data" / stage)
-            assert list((tmp_path / f"work-{kind}").rglob("chunk-*.parquet"))
-        assert made["ray"] == made["local"]
-
-    def test_an_interrupt_ends_it_in_one_line(self, tmp_path):
-        os.mkfifo(tmp_path / "fifo")
-        (tmp_path / "stalling.py").write_text(STALLING)
-        process = command("stalling", tmp_path)
-        (tmp_path / "fifo").read_text()
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-        _, errors = process.communicate(timeout=100)
-        assert process.returncode == 130, errors
-        assert errors.splitlines()[-1].startswith("interrupted: finished work is kept")
-        assert "Traceback" not in errors
-
-    def test_two_actors_are_refused_where_one_core_would_be_left(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(os, "cpu_count", lambda: 1)
-        with pytest.raises(SettingError, match="is 2 CPUs, but the cluster has 3"):
-            ray_engine.runner(pool())
-
-
-STALLING = """
-from pathlib import Path
-from pipeline import cli, ray_engine
-from tests.pipeline.ray_work import Doubling, asked, store, work
-
-def main():
-    config = ray_engine.RayParams(address=None, actors=1, cpus_per_actor=1, gpus_per_actor=0)
-    ray_engine.runner(config)(work(Doubling(Path.cwd(), stalls_at=0)), asked(4), store())
-
-cli.run(main, doc=None)
-"""
+@pytest.mark.parametrize("changes", [{"address": "ray://host:1"}, {"address": "host"}, {"cpus_per_actor": 1.5}])
+def test_settings_that_ray_does_not_take_are_refused(changes):
+    with pytest.raises(ValidationError):
+        pool(**changes)
