@@ -24,6 +24,7 @@ from pipeline import captioning, operating, ray_engine
 from pipeline.captioning import BlipParams, Captioner
 from pipeline.operating import Batches, BatchSize, Operator, Work
 from pipeline.params import load
+from pipeline.ray_pool import RayParams, local_cpus
 from pipeline.work import ROW_KEY, ResultStore
 
 COUNT = 480
@@ -91,12 +92,12 @@ def main() -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster
 
-    cpus = (os.cpu_count() or 1) + ray_engine.SPARE_CPUS
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": cpus, "include_dashboard": False})
+    head = {"num_cpus": local_cpus(), "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
 
     def pool(actors: int) -> operating.Runner:
         settings = {"address": cluster.address, "actors": actors, "cpus_per_actor": 1.0, "gpus_per_actor": 0.0}
-        return ray_engine.runner(ray_engine.RayParams.model_validate(settings))
+        return ray_engine.runner(RayParams.model_validate(settings))
 
     ways = {"local": (operating.local, 1), "one": (pool(1), 1), "two": (pool(2), 2)}
     rows = pictures()

@@ -8,7 +8,7 @@ from pipeline import ray_engine
 from pipeline.errors import SettingError
 from pipeline.operating import LARGEST_BATCH, Batches, BatchSize, Operator, Runner, local
 from pipeline.params import Section
-from pipeline.ray_engine import RayParams
+from pipeline.ray_pool import RayParams
 
 Rows = Annotated[int, Field(ge=1)] | Literal["auto"]
 

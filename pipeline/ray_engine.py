@@ -7,56 +7,27 @@ the work store, and its name comes back. So a lost actor or node costs the units
 import importlib.util
 import logging
 import os
+import re
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from inspect import unwrap
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pyarrow as pa
-from pydantic import AfterValidator, Field
 
 from pipeline import cli
-from pipeline.errors import SettingError, StorageError
+from pipeline.errors import InputError, SettingError, StorageError
 from pipeline.operating import Runner, Store, Work, plan
-from pipeline.params import Section
 from pipeline.pool_worker import Worker, unpacked
+from pipeline.ray_pool import RayParams, local_cpus, refuse_cpus, refuse_pool
 from pipeline.work import ROW_KEY
 
-SPARE_CPUS = 2  # logical CPUs of a local cluster beyond the machine's cores, so that a pool may use every core
-MUST_STAY_FREE = 1  # a pool that leaves no more than this waits for ever and says nothing
 CALLS_AT_A_TIME = 2  # of an actor: one reads and prepares while the other has the model
 SILENCE_S = 2 * 60 * 60  # without any result: longer than loading 33B weights over a slow network takes
 ANSWER_S = 5.0
-
-
-def _whole_above_one(value: float) -> float:
-    if value > 1 and value != int(value):
-        raise ValueError("must be a whole number above 1 (a rule of Ray)")
-    return value
-
-
-Amount = Annotated[float, AfterValidator(_whole_above_one)]
-
-
-class RayParams(Section):
-    """Section ``compute.ray`` of params.yaml, read when ``compute.engine`` is ``ray``."""
-
-    address: str | None = Field(pattern=r"^(auto|[^\s:/]+:\d+)$")
-    """Empty: a cluster of this machine alone, which goes when the stage ends; ``auto``: the one that was started here
-    (``ray start``, ``$RAY_ADDRESS``); else its head as host:port."""
-
-    actors: int = Field(ge=1)
-    """Workers, each with its own weights."""
-
-    cpus_per_actor: Amount = Field(gt=0)
-    """CPUs that Ray counts for an actor; ``compute.threads`` is what torch takes there."""
-
-    gpus_per_actor: Amount = Field(ge=0)
-    """GPUs that Ray gives an actor for itself, or a share such as 0.5. At 0 Ray gives out none: an actor sees all of
-    its node, and ``compute.device: auto`` takes the first."""
 
 
 def runner(config: RayParams) -> Runner:
@@ -68,13 +39,13 @@ def runner(config: RayParams) -> Runner:
     if importlib.util.find_spec("ray") is None:
         raise SettingError("compute.engine is ray, but Ray is not installed: pip install .[ray]")
     if config.address is None:
-        refuse_cpus(config, _local_cpus())
+        refuse_cpus(config, local_cpus())
 
     def run(work: Work, rows: pa.Table, store: Store) -> None:
         with store.locked():
             units = plan(rows.column(ROW_KEY).to_pylist(), store.missing, work.unit)
             if units:
-                with connected(config) as ray:
+                with connected(config) as ray, _told_in_one_line():
                     _run(ray, config, work, [rows.take(unit) for unit in units], store)
 
     return run
@@ -88,14 +59,14 @@ def connected(config: RayParams) -> Iterator[Any]:
         SettingError: no cluster answers, or the pool does not fit it.
     """
     ray = _quiet_ray()
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    shared = {"log_to_driver": False, "logging_level": logging.ERROR, "runtime_env": {"env_vars": _code()}}
     try:
         if config.address is None:
             # Loopback alone: whoever reaches Ray's ports may run code here.
-            ray.init("local", num_cpus=_local_cpus(), include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+            ray.init("local", num_cpus=local_cpus(), include_dashboard=False, _node_ip_address="127.0.0.1", **shared)
         else:
             _reach(config.address)
-            _connect(ray, config.address, quiet)
+            _connect(ray, config.address, shared)
         refuse_pool(config, [node["Resources"] for node in ray.nodes() if node["Alive"]])
         yield ray
     finally:
@@ -110,12 +81,15 @@ def _quiet_ray() -> Any:
     import ray
     import ray.data
 
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what it logs as an error, it raises too
     return ray
 
 
-def _local_cpus() -> int:
-    return (os.cpu_count() or 1) + SPARE_CPUS
+def _code() -> dict[str, str]:
+    """Where workers find the code that runs here, whatever else is installed (a queued experiment has its own copy)."""
+    here = Path(__file__).resolve().parent.parent
+    more = [Path(path).absolute() for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    return {"PYTHONPATH": os.pathsep.join(map(str, [here, *more]))}
 
 
 def _reach(address: str) -> None:
@@ -129,64 +103,41 @@ def _reach(address: str) -> None:
         raise _unreached(address, error) from error
 
 
-def _connect(ray: Any, address: str, quiet: Mapping[str, Any]) -> None:
+def _connect(ray: Any, address: str, settings: Mapping[str, Any]) -> None:
     os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")  # tries, of a minute each where no Ray answers
     try:
-        ray.init(address, **quiet)
+        ray.init(address, **settings)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise _unreached(address, error) from error
 
 
 def _unreached(address: str, error: Exception) -> SettingError:
     reason = (str(error).splitlines() or [type(error).__name__])[0]
-    return SettingError(f"compute.ray.address is {address}, but no Ray cluster answers there: {reason}")
+    return SettingError(
+        f"compute.ray.address is {address}, but no Ray cluster answers there (or it wants RAY_AUTH_MODE=token):"
+        f" {reason}"
+    )
 
 
-def refuse_cpus(config: RayParams, cpus: float) -> None:
-    """Refuse a pool that takes as many of the cluster's CPUs as would make Ray wait for ever.
-
-    Raises:
-        SettingError: with both numbers.
-    """
-    pool = config.actors * config.cpus_per_actor
-    if pool >= cpus - MUST_STAY_FREE:
-        raise SettingError(
-            f"compute.ray.actors x compute.ray.cpus_per_actor is {pool:g} CPUs, but the cluster has {cpus:g} and more"
-            f" than {MUST_STAY_FREE} must stay free for Ray: take fewer or smaller actors"
-        )
-
-
-def refuse_pool(config: RayParams, nodes: Sequence[Mapping[str, float]]) -> None:
-    """Refuse a pool that the cluster's nodes cannot hold.
-
-    Args:
-        config: the pool.
-        nodes: what each node has, under ``CPU`` and ``GPU``.
-
-    Raises:
-        SettingError: with the numbers.
-    """
-    gpus = sum(node.get("GPU", 0) for node in nodes)
-    if config.actors * config.gpus_per_actor > gpus:
-        raise SettingError(
-            f"compute.ray.actors x compute.ray.gpus_per_actor is {config.actors * config.gpus_per_actor:g} GPUs, but"
-            f" the cluster has {gpus:g}: take fewer, or 0 to compute without"
-        )
-    refuse_cpus(config, sum(node.get("CPU", 0) for node in nodes))
-    room = sum(_room(config, node) for node in nodes)
-    if config.actors > room:
-        raise SettingError(
-            f"compute.ray.actors is {config.actors}, but with {config.cpus_per_actor:g} CPUs and"
-            f" {config.gpus_per_actor:g} GPUs each the cluster's {len(nodes)} nodes have room for {room}"
-        )
-
-
-def _room(config: RayParams, node: Mapping[str, float]) -> int:
-    """Actors that fit one node: an actor cannot be spread over two."""
-    room = node.get("CPU", 0) // config.cpus_per_actor
-    if config.gpus_per_actor:
-        room = min(room, node.get("GPU", 0) // config.gpus_per_actor)
-    return int(room)
+@contextmanager
+def _told_in_one_line() -> Iterator[None]:
+    """Turn what Ray itself fails with into a user's mistake where it is one."""
+    try:
+        yield
+    except Exception as error:
+        if not type(error).__module__.startswith("ray."):
+            raise
+        if missing := re.search(r"No module named '[\w.]+'", str(error)):
+            raise InputError(
+                f"a node of the Ray cluster cannot load the code ({missing[0]}): the project's folder and what is"
+                " installed must be the same on every node, see docs/cluster.md"
+            ) from error
+        if type(error).__name__ == "ExecutionTimeoutError":
+            raise InputError(
+                f"no worker of the Ray cluster has answered for {SILENCE_S // 60} minutes: see whether others hold its"
+                " CPUs and GPUs (ray status), or take a smaller batch"
+            ) from error
+        raise
 
 
 def _run(ray: Any, config: RayParams, work: Work, units: list[pa.Table], store: Store) -> None:

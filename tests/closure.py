@@ -28,6 +28,7 @@ NEUTRAL = frozenset(
         "picture_session",
         "pool_worker",
         "ray_engine",
+        "ray_pool",
         "robots",
         "serving",
         "vision_shim",

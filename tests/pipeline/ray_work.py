@@ -11,7 +11,7 @@ import pyarrow as pa
 from pipeline import operating, tables
 from pipeline.errors import ModelError
 from pipeline.operating import Work, as_they_are
-from pipeline.ray_engine import RayParams
+from pipeline.ray_pool import RayParams
 from pipeline.tables import column
 from pipeline.work import ResultStore
 

@@ -4,7 +4,7 @@ from pipeline import engine, operating, ray_engine
 from pipeline.engine import ComputeParams
 from pipeline.errors import SettingError
 from pipeline.params import load
-from pipeline.ray_engine import RayParams
+from pipeline.ray_pool import RayParams
 from tests.closure import ROOT
 
 

@@ -10,11 +10,11 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType, SimpleNamespace
 
 import pytest
-from pydantic import ValidationError
 
 from pipeline import operating, ray_engine
-from pipeline.errors import ModelError, SettingError, StorageError
+from pipeline.errors import InputError, ModelError, SettingError, StorageError
 from pipeline.work import ChunkWriter
+from tests.closure import ROOT
 from tests.pipeline.ray_work import Doubling, asked, bytes_of, doubled, local_bytes, pool, store, work
 
 
@@ -120,7 +120,7 @@ def test_an_address_where_something_else_answers_is_refused(stand_in, tmp_path):
     stand_in.init = refuse
     with closing(socket.create_server(("127.0.0.1", 0))) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
-        with pytest.raises(SettingError, match=r"answers there: Failed to connect to Ray cluster$"):
+        with pytest.raises(SettingError, match=r"RAY_AUTH_MODE=token\): Failed to connect to Ray cluster$"):
             ray_engine.runner(pool(address=address))(work(Doubling(tmp_path)), asked(4), store())
 
 
@@ -131,38 +131,49 @@ def test_a_cluster_that_runs_is_joined_and_left(stand_in, tmp_path):
     assert "num_cpus" not in settings
 
 
-@pytest.mark.parametrize(
-    ("changes", "nodes", "says"),
-    [
-        ({"actors": 3}, [{"CPU": 4}], "cpus_per_actor is 3 CPUs, but the cluster has 4 and more than 1 must stay free"),
-        ({"actors": 2, "cpus_per_actor": 4}, [{"CPU": 8}], "is 8 CPUs, but the cluster has 8"),
-        ({"gpus_per_actor": 1}, [{"CPU": 9}], "gpus_per_actor is 2 GPUs, but the cluster has 0"),
-        ({"gpus_per_actor": 1}, [{"CPU": 9, "GPU": 1}], "is 2 GPUs, but the cluster has 1"),
-        ({"cpus_per_actor": 2}, [{"CPU": 3}, {"CPU": 1}, {"CPU": 2, "GPU": 1}], None),
-        ({"actors": 1, "cpus_per_actor": 3}, [{"CPU": 2}] * 3, "the cluster's 3 nodes have room for 0"),
-        (
-            {"gpus_per_actor": 1},
-            [{"CPU": 9}, {"CPU": 1, "GPU": 2}],
-            "each the cluster's 2 nodes have room for 1",
-        ),
-        ({"actors": 4, "gpus_per_actor": 0.5}, [{"CPU": 9, "GPU": 2}], None),
-    ],
-)
-def test_a_pool_must_fit_the_cluster(changes, nodes, says):
-    if says is None:
-        ray_engine.refuse_pool(pool(**changes), nodes)
-    else:
-        with pytest.raises(SettingError, match=says):
-            ray_engine.refuse_pool(pool(**changes), nodes)
-
-
 def test_a_pool_that_takes_this_machine_whole_is_refused_before_anything_runs(stand_in):
     with pytest.raises(SettingError, match="is 3 CPUs, but the cluster has 4"):
         ray_engine.runner(pool(actors=3))
     assert not stand_in.calls
 
 
-@pytest.mark.parametrize("changes", [{"address": "ray://host:1"}, {"address": "host"}, {"cpus_per_actor": 1.5}])
-def test_settings_that_ray_does_not_take_are_refused(changes):
-    with pytest.raises(ValidationError):
-        pool(**changes)
+def failing(kind, text):
+    """What Ray raises: known by its module."""
+    error = type(kind, (Exception,), {"__module__": "ray.exceptions"})
+
+    def raising(*_, **__):
+        raise error(text)
+
+    return raising
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "says"),
+    [
+        (
+            "ActorDiedError",
+            "System error: No module named 'pipeline'",
+            r"load the code \(No module named 'pipeline'",
+        ),
+        ("ExecutionTimeoutError", "no progress", "no worker of the Ray cluster has answered for 120 minutes"),
+    ],
+)
+def test_what_ray_fails_with_is_one_line_where_a_user_can_put_it_right(stand_in, tmp_path, kind, text, says):
+    stand_in.data.from_arrow = failing(kind, text)
+    with pytest.raises(InputError, match=says):
+        ray_engine.runner(pool())(work(Doubling(tmp_path)), asked(4), store())
+    assert stand_in.calls[-1] == "shutdown"
+
+
+def test_what_else_ray_fails_with_is_raised_as_it_is(stand_in, tmp_path):
+    stand_in.data.from_arrow = failing("RaySystemError", "something else")
+    with pytest.raises(Exception, match=r"^something else$"):
+        ray_engine.runner(pool())(work(Doubling(tmp_path)), asked(4), store())
+
+
+def test_workers_take_the_code_that_runs_here(stand_in, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["more", "/elsewhere", ""]))
+    ray_engine.runner(pool())(work(Doubling(tmp_path)), asked(4), store())
+    paths = stand_in.calls[0][1]["runtime_env"]["env_vars"]["PYTHONPATH"].split(os.pathsep)
+    assert paths == [str(ROOT), str(tmp_path / "more"), "/elsewhere"]
