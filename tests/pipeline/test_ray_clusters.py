@@ -2,6 +2,7 @@
 
 import gc
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -182,22 +183,24 @@ def test_a_stage_gives_the_bytes_of_the_engine_local(tmp_path, monkeypatch, stag
 def test_an_interrupt_ends_it_in_one_line(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "stalling.py").write_text(STALLING)
+    fifo = os.open(tmp_path / "fifo", os.O_RDWR)
     process = command("stalling", tmp_path)
-    (tmp_path / "fifo").read_text()
+    assert select.select([fifo], [], [], 150)[0]
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, errors = process.communicate(timeout=100)
+    os.close(fifo)
     assert process.returncode == 130, errors
     assert errors.splitlines()[-1].startswith("interrupted: finished work is kept")
     assert "Traceback" not in errors
 
 
 STALLING = """
+from pathlib import Path
 from pipeline import cli, ray_engine
-from tests.pipeline.ray_work import Doubling, asked, store, work
+from tests.pipeline.ray_work import Doubling, asked, pool, store, work
 
 def main():
-    config = ray_engine.RayParams(address=None, actors=1, cpus_per_actor=1, gpus_per_actor=0)
-    ray_engine.runner(config)(work(Doubling(Path.cwd(), stalls_at=0)), asked(4), store())
+    ray_engine.runner(pool(actors=1))(work(Doubling(Path.cwd(), stalls_at=0)), asked(4), store())
 
 cli.run(main, doc=None)
 """
