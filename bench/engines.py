@@ -27,7 +27,7 @@ from pipeline.params import load
 from pipeline.ray_pool import RayParams, local_cpus
 from pipeline.work import ROW_KEY, ResultStore
 
-COUNT = 480
+COUNT = 320
 UNIT = 16
 ROUNDS = 3
 
