@@ -4,8 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from pipeline import ray_engine
+from pipeline.errors import SettingError
 from pipeline.operating import LARGEST_BATCH, Batches, BatchSize, Operator, Runner, local
 from pipeline.params import Section
+from pipeline.ray_pool import RayParams
 
 Rows = Annotated[int, Field(ge=1)] | Literal["auto"]
 
@@ -13,9 +16,13 @@ Rows = Annotated[int, Field(ge=1)] | Literal["auto"]
 class ComputeParams(Section):
     """Section ``compute`` of params.yaml: never changes results, so no stage lists it."""
 
-    engine: Literal["local"]
+    engine: Literal["local", "ray"]
+    """Where caption, clip_filter and embed run their models: in this process, or in a pool of Ray's actors on this
+    machine or on a cluster (docs/cluster.md). Scraping and downloading stay here, so that a site's rate limit holds."""
+    ray: RayParams
     device: str = Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     threads: int = Field(ge=1)
+    """Threads of torch in this process, and in each worker."""
     download_workers: int = Field(ge=1, le=64)
     """Connections to one picture host at a time; each host has its own."""
     caption_batch: Rows
@@ -40,10 +47,26 @@ def device(config: ComputeParams) -> str:
 
 
 def runner(config: ComputeParams) -> Runner:
-    """What runs a stage's work: this process, or a pool of workers elsewhere."""
+    """What runs a stage's work: this process, or a pool of workers elsewhere.
+
+    Raises:
+        SettingError: the engine cannot run with these settings on this machine.
+    """
     match config.engine:
         case "local":
             return local
+        case "ray":
+            _refuse_device(config)
+            return ray_engine.runner(config.ray)
+
+
+def _refuse_device(config: ComputeParams) -> None:
+    """An actor with a GPU of its own sees no other and calls it number 0; Ray knows nothing of a Mac's."""
+    if config.ray.gpus_per_actor and config.device not in ("auto", "cuda"):
+        raise SettingError(
+            f"compute.device is {config.device}, but compute.ray.gpus_per_actor is {config.ray.gpus_per_actor:g}:"
+            " Ray chooses an actor's GPU, so say auto or cuda"
+        )
 
 
 def unit(batch: Rows) -> int:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pipeline import llm, model_folders, prompts
+from pipeline import engine, llm, model_folders, prompts
 from pipeline.adapters import checkpoint
 from pipeline.adapters.sur import AdapterParams
 from pipeline.captioning import BlipParams
@@ -193,6 +193,11 @@ def _recipe(settings: Settings, _: Path) -> Iterator[Note]:
     yield from ()
 
 
+def _engine(settings: Settings, _: Path) -> Iterator[Note]:
+    engine.runner(settings.compute)
+    yield from ()
+
+
 CHECKS: tuple[Check, ...] = (
     *(_model(section) for section in ("blip", "clip", "llm", "diffusion")),
     _layers,
@@ -201,6 +206,7 @@ CHECKS: tuple[Check, ...] = (
     _side,
     _renditions,
     _recipe,
+    _engine,
     _prompts,
     _modules,
     _imports,

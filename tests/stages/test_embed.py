@@ -135,6 +135,7 @@ def test_what_changes_a_vector_computes_it_anew(tmp_path, model, changes):
 def settings(tmp_path, monkeypatch, **changes):
     monkeypatch.chdir(tmp_path)
     compute = {"engine": "local", "device": "cpu", "threads": 1, "download_workers": 1, "caption_batch": 1}
+    compute["ray"] = {"address": None, "actors": 1, "cpus_per_actor": 1, "gpus_per_actor": 0}
     compute |= dict.fromkeys(("clip_batch", "llm_batch", "vae_batch", "sample_batch", "micro_batch"), 2)
     document = {"llm": params(**changes).model_dump(), "compute": compute}
     (tmp_path / "params.yaml").write_text(json.dumps(document, indent=1))

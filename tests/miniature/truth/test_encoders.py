@@ -12,7 +12,10 @@ from tests.pipeline import tiny_models
 from tests.pipeline.frozen_models import llama_folder
 
 BATCHES = ("caption_batch", "clip_batch", "llm_batch", "vae_batch", "sample_batch", "micro_batch")
-COMPUTE = ComputeParams(engine="local", device="cpu", threads=1, download_workers=1, **dict.fromkeys(BATCHES, 4))
+POOL = {"address": None, "actors": 1, "cpus_per_actor": 1, "gpus_per_actor": 0}
+COMPUTE = ComputeParams(
+    engine="local", ray=POOL, device="cpu", threads=1, download_workers=1, **dict.fromkeys(BATCHES, 4)
+)
 TEXTS = ["two red stars", "a circle", "three blue stars on white ground"]
 
 
