@@ -22,7 +22,9 @@ def store(**settings):
 
 def rows(keys, layers, value=0.0):
     """Each vector holds its layer and a value."""
-    vectors = {f"layer_{layer}": pa.array([[layer, value]] * len(keys), pa.list_(pa.float32(), WIDTH)) for layer in layers}
+    vectors = {
+        f"layer_{layer}": pa.array([[layer, value]] * len(keys), pa.list_(pa.float32(), WIDTH)) for layer in layers
+    }
     return pa.table({"key": keys, "tokens": pa.array([1] * len(keys), pa.int32())} | vectors)
 
 

@@ -24,7 +24,15 @@ FAMILIES = {
     "gemma": WIDE | {"num_key_value_heads": 1, "head_dim": 8},
     "gpt_neox": WIDE,
     "phi": WIDE,
-    "gpt2": {"vocab_size": 32, "n_embd": 16, "n_layer": 3, "n_head": 2, "n_positions": 32, "bos_token_id": 0, "eos_token_id": 0},
+    "gpt2": {
+        "vocab_size": 32,
+        "n_embd": 16,
+        "n_layer": 3,
+        "n_head": 2,
+        "n_positions": 32,
+        "bos_token_id": 0,
+        "eos_token_id": 0,
+    },
     "falcon": SIZES,
     "bloom": {"vocab_size": 32, "hidden_size": 16, "n_layer": 3, "n_head": 2},
     "mpt": {"vocab_size": 32, "d_model": 16, "n_layers": 3, "n_heads": 2, "max_seq_len": 32},
@@ -88,8 +96,12 @@ def test_a_checkpoint_that_lacks_weights_is_refused(tmp_path):
     folder = tmp_path / "model"
     family("llama", folder)
     weights = load_file(folder / "model.safetensors")
-    save_file({key: value for key, value in weights.items() if "0.mlp.up" not in key}, folder / "model.safetensors", {"format": "pt"})
-    with pytest.raises(ModelError, match="it lacks 1 weights, first layers.0.mlp.up_proj.weight"):
+    save_file(
+        {key: value for key, value in weights.items() if "0.mlp.up" not in key},
+        folder / "model.safetensors",
+        {"format": "pt"},
+    )
+    with pytest.raises(ModelError, match=r"it lacks 1 weights, first layers.0.mlp.up_proj.weight"):
         load_decoder(llm_params(model=str(folder), revision=write_revision(folder)), 3, device="cpu")
 
 
@@ -109,7 +121,9 @@ def test_quantised_weights_need_their_extra_and_a_gpu(tmp_path, monkeypatch):
     with pytest.raises(ModelError, match=r"llm.quantisation 8bit needs bitsandbytes: pip install .\[quantised\]"):
         load_decoder(config, 1, device="cuda")
     monkeypatch.setattr(llm_loading.importlib.util, "find_spec", lambda name: object())
-    with pytest.raises(ModelError, match="llm.quantisation 8bit needs a CUDA GPU, compute.device gives cpu: take none"):
+    with pytest.raises(
+        ModelError, match=r"llm.quantisation 8bit needs a CUDA GPU, compute.device gives cpu: take none"
+    ):
         load_decoder(config, 1, device="cpu")
 
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -65,7 +67,7 @@ def test_an_array_lies_in_the_mapped_file_and_nowhere_else(tmp_path):
 
 def _file_at(address):
     """The file that is mapped at an address of this process."""
-    with open("/proc/self/maps") as lines:
+    with Path("/proc/self/maps").open() as lines:
         for line in lines:
             first, last = (int(part, 16) for part in line.split()[0].split("-"))
             if first <= address < last:
@@ -100,7 +102,7 @@ def test_without_states_the_index_is_empty_and_reading_names_the_setting(tmp_pat
     write_empty_states(tmp_path / "states")
     with pa.memory_map(str(tmp_path / "states" / "index.arrow")) as source:
         assert pa.ipc.open_file(source).read_all().schema.names == ["sample_id", "file", "row", "tokens"]
-    with pytest.raises(InputError, match="holds no token states: set llm.states to tokens or blocks"):
+    with pytest.raises(InputError, match=r"holds no token states: set llm.states to tokens or blocks"):
         read_states(tmp_path / "states")
 
 

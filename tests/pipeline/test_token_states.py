@@ -42,28 +42,28 @@ def test_tokens_are_the_states_of_one_layer_without_the_start_token():
     assert table.column("tokens").to_pylist()[0] == [4, 7, 10]
     for row, prompt in enumerate(PROMPTS):
         ids = word_tokenizer()(prompt).input_ids
-        np.testing.assert_allclose(states(table, row), expected(ids, [3])[1:, 0], atol=1e-5)
+        np.testing.assert_allclose(states(table, row), expected(ids, [3])[1:, 0], atol=1e-4)
 
 
 def test_blocks_are_the_states_before_the_first_and_after_each():
     table = encoder(4, states="blocks")(pa.table({"key": PROMPTS[:1]}))
     found = states(table, 0).reshape(3, 5, 16)
     ids = word_tokenizer()(PROMPTS[0]).input_ids
-    np.testing.assert_allclose(found, expected(ids, range(5))[1:], atol=1e-5)
+    np.testing.assert_allclose(found, expected(ids, range(5))[1:], atol=1e-4)
     np.testing.assert_allclose(found[:, 0], llama().model.embed_tokens(torch.tensor(ids[1:])).detach().numpy())
 
 
 def test_a_token_alone_stands_behind_the_start_token():
     table = encoder(4, fed="token", states="blocks", pool_bos=True)(pa.table({"key": ["7", "10"]}))
     assert table.column("tokens").to_pylist() == [[7], [10]]
-    np.testing.assert_allclose(states(table, 1).reshape(5, 16), expected([1, 10], range(5))[1], atol=1e-5)
+    np.testing.assert_allclose(states(table, 1).reshape(5, 16), expected([1, 10], range(5))[1], atol=1e-4)
 
 
 def test_the_first_word_differs_from_itself_alone_in_nothing():
     """A decoder looks back only: so D_ctx - D_alone is what the words before a token did."""
     alone = encoder(4, fed="token", states="blocks")(pa.table({"key": ["4", "7"]}))
     prompt = encoder(4, states="blocks")(pa.table({"key": ["a red circle"]}))
-    np.testing.assert_allclose(states(prompt, 0)[0], states(alone, 0)[0], atol=1e-5)
+    np.testing.assert_allclose(states(prompt, 0)[0], states(alone, 0)[0], atol=1e-4)
     assert not np.allclose(states(prompt, 0)[1], states(alone, 1)[0], atol=1e-2)
 
 
