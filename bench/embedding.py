@@ -120,7 +120,9 @@ def sizes(fewer: int, more: int, folder: Path) -> dict[str, float]:
         place = folder / str(count)
         place.mkdir()
         run(place, "pack", str(count))
-        found[f"cpu_s_{count}"], found[f"peak_mb_{count}"] = run(place, "embed", "all")
+        spent, peak = run(place, "embed", "all")
+        print(f"{count:,} prompts: {spent:.0f} s of processor time, peak {peak:.0f} MB", flush=True)
+        found[f"cpu_s_{count}"], found[f"peak_mb_{count}"] = spent, peak
     found["memory_growth"] = found[f"peak_mb_{more}"] / found[f"peak_mb_{fewer}"]
     place = folder / str(fewer)
     found["cpu_s_sweep_over_five_cached"], _ = run(place, "sweep", ",".join(map(str, SPREAD)))
