@@ -29,7 +29,10 @@ class ComputeParams(Section):
     """Pictures a call of BLIP; ``auto`` halves from 512 until they fit the GPU's memory."""
     clip_batch: Rows
     """Pictures, each with its prompts, a call of CLIP; ``auto`` as above."""
-    llm_batch: int = Field(ge=1)
+    llm_batch: Rows
+    """Prompts a pass of the LLM; ``auto`` as above."""
+    llm_device_map: Literal["auto"] | None
+    """``auto`` spreads an LLM that is too large for one GPU over all of them and, if need be, the CPU's memory."""
     vae_batch: int = Field(ge=1)
     sample_batch: int = Field(ge=1)
     micro_batch: int = Field(ge=1)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +29,8 @@ ARROW = {"float32": pa.float32(), "float16": pa.float16()}
 STATES = tables.schema(
     column(KEY, pa.string(), "the sample"),
     column("file", pa.string(), "Arrow IPC file beside this index that holds its token states"),
-    column("row", pa.int64(), "first row in that file"),
-    column("tokens", pa.int32(), "rows: one a token of the prompt"),
+    column("row", pa.int64(), "first row in that file; samples with one prompt may share rows"),
+    column("tokens", pa.int32(), "rows: one a token of the prompt, those that are pooled"),
 )
 
 
@@ -52,8 +52,12 @@ class LlmParams(Section):
     dtype: Literal["float32", "bfloat16", "float16"]
     """What the LLM computes in; it changes the vectors visibly, pooling is always in float32."""
 
+    quantisation: Literal["none", "8bit", "4bit"]
+    """Weights in 8 or 4 bits (bitsandbytes, ``pip install .[quantised]``, a CUDA GPU): 33B in 33 or 17 GB; changes
+    the vectors (paper: none)."""
+
     store_dtype: Dtype
-    """What the vectors are stored in; float16 holds values up to 65,504."""
+    """What vectors and states are stored in; float16 holds values up to 65,504."""
 
     final_norm: bool
     """Whether the LLM's final norm is applied to each token before pooling (paper: no)."""
@@ -61,8 +65,12 @@ class LlmParams(Section):
     pool_bos: bool
     """Whether the start token counts as one of the prompt's tokens; its vector is unlike all others (paper: no)."""
 
-    states: Literal["pooled"]
-    """What is cached: one mean-pooled vector a prompt."""
+    states: Literal["pooled", "tokens", "blocks"]
+    """What is cached: one mean-pooled vector a prompt; also the states of its tokens after one layer (LLM4GEN); or of
+    its tokens before the first block and after each (LLMDiff-Adapter)."""
+
+    states_layer: Annotated[int, Field(ge=1)] | Literal["last"]
+    """The layer of ``tokens``, the deepest of ``blocks``; apart from ``llm.layer``, which re-runs nothing here."""
 
     @field_validator("layers", mode="plain")
     @classmethod
@@ -118,11 +126,30 @@ def check_layers(config: LlmParams, n_layers: int, path: Path = PARAMS) -> None:
         raise wrong("llm.layer", f"must be 1 to {n_layers} for this LLaMA, got {config.layer}", path)
     if config.layers != "all" and max(config.layers) > n_layers:
         raise wrong("llm.layers", f"must be 1 to {n_layers} for this LLaMA, got {max(config.layers)}", path)
+    if config.states_layer != "last" and config.states_layer > n_layers:
+        raise wrong("llm.states_layer", f"must be 1 to {n_layers} for this LLaMA, got {config.states_layer}", path)
 
 
 def requested(config: LlmParams, n_layers: int) -> tuple[int, ...]:
     """The layers to cache, ascending."""
     return tuple(range(1, n_layers + 1)) if config.layers == "all" else config.layers
+
+
+def states_layer(config: LlmParams, n_layers: int) -> int:
+    """The deepest layer of the token states."""
+    return n_layers if config.states_layer == "last" else config.states_layer
+
+
+def facts(config: LlmParams) -> dict[str, str]:
+    """What a file of vectors or states says of how it was made."""
+    return {
+        "llm": config.model,
+        "revision": config.revision,
+        "final_norm": str(config.final_norm).lower(),
+        "pooling": "mean_with_bos" if config.pool_bos else "mean",
+        "computed_in": config.dtype,
+        "quantisation": config.quantisation,
+    }
 
 
 def embeddings(width: int, dtype: Dtype) -> pa.Schema:

@@ -27,7 +27,8 @@ def llm_layers(config: LlmParams, compute: ComputeParams) -> Encode:
     if sizes is None:
         raise ModelError(f"model {config.model} cannot be reached: fetch it first, or name a folder as llm.model")
     layers = range(1, sizes.layers + 1)
-    encoder = layer_encoder.load_encoder(config, layers, device=engine.device(compute), batch=compute.llm_batch)
+    where, spread = engine.device(compute), compute.llm_device_map
+    encoder = layer_encoder.load_encoder(config, layers, device=where, batch=compute.llm_batch, device_map=spread)
 
     def encode(texts: Sequence[str]) -> dict[str, NDArray[Any]]:
         return {str(layer): vectors for layer, vectors in encoder.encode(texts).items()}

@@ -18,6 +18,7 @@ from transformers import (
 )
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
+from pipeline.llm import LlmParams
 from pipeline.model_folders import write_revision
 
 WORDS = [
@@ -63,6 +64,13 @@ def word_tokenizer(*, start=True, end=False):
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>"
     )
+
+
+def llm_params(**changes):
+    """The paper's way of pooling, for a model that is named in ``changes``."""
+    values = {"model": "m", "revision": "r", "layer": 1, "layers": "all", "dtype": "float32", "quantisation": "none"}
+    values |= {"store_dtype": "float16", "final_norm": False, "pool_bos": False}
+    return LlmParams(**values | {"states": "pooled", "states_layer": "last"} | changes)
 
 
 def llama(layers=4, width=16):

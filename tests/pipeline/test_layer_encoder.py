@@ -4,25 +4,24 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
 
+from pipeline.decoder import Decoder
 from pipeline.errors import ModelError
-from pipeline.layer_encoder import LayerEncoder, load_encoder, refuse_overflow, result, same_length
-from pipeline.llm import LlmParams
-from tests.pipeline.frozen_models import WORDS, llama, llama_folder, word_tokenizer
+from pipeline.layer_encoder import LayerEncoder, load_encoder, refuse_overflow, result
+from pipeline.operating import BatchSize
+from pipeline.prompt_tokens import PromptTokens
+from tests.pipeline.frozen_models import WORDS, llama, llama_folder, llm_params, word_tokenizer
 
 N = 4
 PROMPTS = ["a red circle", "two stars jumping on a white ground", "three blue circles", "person"]
 TEXTS = st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=9).map(" ".join), min_size=1, max_size=6)
 
 
-def params(**changes):
-    values = {"model": "m", "revision": "r", "layer": 1, "layers": "all", "dtype": "float32", "store_dtype": "float16"}
-    return LlmParams(**values | {"final_norm": False, "pool_bos": False, "states": "pooled"} | changes)
-
-
 def encoder(layers=(1, 2, 3, 4), *, batch=8, tokenizer=None, **changes):
-    return LayerEncoder(llama().model, tokenizer or word_tokenizer(), params(**changes), layers, batch=batch)
+    config = llm_params(**changes)
+    tokens = PromptTokens(tokenizer or word_tokenizer(), pool_bos=config.pool_bos)
+    decoder = Decoder(llama().model, max(layers))
+    return LayerEncoder(decoder, tokens, config, layers, BatchSize(batch, "cpu", "compute.llm_batch"))
 
 
 def hidden_states(prompt):
@@ -75,13 +74,13 @@ def test_a_vector_does_not_depend_on_its_batch(texts):
 
 def test_an_early_exit_changes_nothing():
     short = encoder((2,))
-    assert len(short._blocks) == 2
+    assert len(short._decoder.blocks) == 2
     np.testing.assert_array_equal(short.encode(PROMPTS)[2], encoder().encode(PROMPTS)[2])
 
 
 def test_one_pass_serves_all_layers():
     embed, passes = encoder(), []
-    embed._model.register_forward_hook(lambda *_: passes.append(1))
+    embed._decoder.model.register_forward_hook(lambda *_: passes.append(1))
     embed.encode(["a star", "red star", "two stars"])
     assert len(passes) == 1
 
@@ -89,7 +88,7 @@ def test_one_pass_serves_all_layers():
 def test_no_hook_stays_behind():
     embed = encoder()
     embed.encode(PROMPTS)
-    assert not any(block._forward_hooks for block in embed._blocks)
+    assert not any(block._forward_hooks for block in embed._decoder.blocks)
 
 
 def test_an_end_token_is_none_of_the_prompts_words():
@@ -117,42 +116,46 @@ def test_the_operator_gives_the_stated_columns_in_the_order_of_its_keys():
     np.testing.assert_allclose(vectors, encoder().encode(PROMPTS)[3], rtol=1e-3, atol=1e-4)
 
 
-def test_a_folder_is_loaded_without_its_head(tmp_path):
+def test_a_folder_is_loaded_as_deep_as_needed(tmp_path):
     model, revision = llama_folder(tmp_path)
-    loaded = load_encoder(params(model=model, revision=revision), (4,), device="cpu", batch=2)
-    np.testing.assert_array_equal(loaded.encode(PROMPTS)[4], encoder((4,), batch=2).encode(PROMPTS)[4])
-    half = load_encoder(params(model=model, revision=revision, dtype="bfloat16"), (4,), device="cpu", batch=2)
-    assert next(half._model.parameters()).dtype == torch.bfloat16
+    loaded = load_encoder(llm_params(model=model, revision=revision), (3,), device="cpu", batch=2)
+    assert len(loaded._decoder.blocks) == 3
+    np.testing.assert_array_equal(loaded.encode(PROMPTS)[3], encoder((3,), batch=2).encode(PROMPTS)[3])
+    half = load_encoder(llm_params(model=model, revision=revision, dtype="bfloat16"), (4,), device="cpu", batch=2)
     assert half.encode(PROMPTS)[4].dtype == np.float32
 
 
-def test_other_decoders_are_known_by_where_their_blocks_are():
-    class Decoder(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.h, self.ln_f = nn.ModuleList([nn.Linear(2, 2)] * 3), nn.LayerNorm(2)
-
-    assert len(LayerEncoder(Decoder(), word_tokenizer(), params(), (1, 2), batch=1)._blocks) == 2
-    with pytest.raises(ModelError, match="Linear keeps its blocks"):
-        LayerEncoder(nn.Linear(2, 2), word_tokenizer(), params(), (1,), batch=1)
+def test_pooled_vectors_wait_on_the_device_and_hold_no_token_states():
+    """Memory of a pass is that of its last layer: what waits for the end is (B, d) numbers a layer."""
+    embed, waiting = encoder(), {}
+    embed._pool(torch.ones(5, 7, 16), pooled=waiting, layer=2, first=1)
+    assert waiting[2].shape == (5, 16)
+    assert waiting[2].untyped_storage().nbytes() == 5 * 16 * 4
 
 
-def test_layers_that_give_a_tuple_are_pooled_too():
-    pooled, states = {}, torch.ones(1, 3, 2)
-    encoder()._pool(nn.Identity(), (), (states, None), pooled=pooled, layer=2, first=1)
-    assert pooled[2].tolist() == [[1.0, 1.0]]
+def test_a_batch_that_does_not_fit_the_gpu_is_halved(monkeypatch, capsys):
+    monkeypatch.setattr("torch.cuda.empty_cache", lambda: None)
+    embed, sizes, run = encoder((3,)), [], Decoder.run
+    expected = embed.encode(["a star"] * 3)[3]
+    embed._size = BatchSize("auto", "cuda", "compute.llm_batch")
 
+    def small(decoder, tokens, looks):
+        sizes.append(len(tokens))
+        if len(tokens) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        run(decoder, tokens, looks)
 
-def test_groups_have_one_length_and_hold_every_row_once():
-    tokens = [[1] * length for length in (3, 1, 3, 2, 3, 1)]
-    assert list(same_length(tokens, 2)) == [[1, 5], [3], [0, 2], [4]]
+    monkeypatch.setattr(Decoder, "run", small)
+    np.testing.assert_allclose(embed.encode(["a star"] * 3)[3], expected, atol=1e-5)
+    assert sizes[-3:] == [1, 1, 1]
+    assert "compute.llm_batch: the GPU's memory did not do, going on with 1" in capsys.readouterr().err
 
 
 def test_values_that_cannot_be_stored_name_layer_and_setting():
     large = np.array([[1.0, -70000.0]], np.float32)
-    refuse_overflow(large, 7, params(store_dtype="float32"))
-    refuse_overflow(np.empty((0, 2), np.float32), 7, params())
+    refuse_overflow(large, "layer 7", llm_params(store_dtype="float32"))
+    refuse_overflow(np.empty((0, 2), np.float32), "layer 7", llm_params())
     with pytest.raises(ModelError, match=r"layer 7 reaches 7e\+04, beyond float16: set llm.store_dtype to float32"):
-        refuse_overflow(large, 7, params())
+        refuse_overflow(large, "layer 7", llm_params())
     with pytest.raises(ModelError, match=r"layer 3 is not finite in llm.dtype float16"):
-        refuse_overflow(large * np.float32(np.nan), 3, params(dtype="float16"))
+        refuse_overflow(large * np.float32(np.nan), "layer 3", llm_params(dtype="float16"))

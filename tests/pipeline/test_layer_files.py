@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import llm, tables
-from pipeline.layer_files import LayerStatistics, layer_files, write_empty_states
+from pipeline.layer_files import layer_files
 
 WIDTH = 3
 
@@ -14,14 +14,12 @@ def vectors(values, dtype="float16"):
     return pa.chunked_array([pa.FixedSizeListArray.from_arrays(flat, WIDTH)])
 
 
-def shard(values):
-    return pa.table({"layer_1": vectors(values), "layer_12": vectors(np.array(values) * 2)})
-
-
 def write(folder, shards):
     with layer_files(folder, (1, 12), WIDTH, "float16", {"llm": "m"}) as files:
         for ids, values in shards:
-            files.add(pa.chunked_array([ids]), shard(values))
+            files.add(1, pa.chunked_array([ids]), vectors(values))
+        for ids, values in shards:
+            files.add(12, pa.chunked_array([ids]), vectors(np.array(values) * 2))
 
 
 def test_rows_of_all_shards_stand_in_each_layers_file(tmp_path):
@@ -55,40 +53,6 @@ def test_a_break_in_the_middle_leaves_no_file(tmp_path):
         pytest.raises(KeyboardInterrupt),
         layer_files(tmp_path / "layers", (1,), WIDTH, "float16", {}) as files,
     ):
-        files.add(pa.chunked_array([["a"]]), shard([[1, 2, 3]]))
+        files.add(1, pa.chunked_array([["a"]]), vectors([[1, 2, 3]]))
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_empty_index_has_the_stated_columns(tmp_path):
-    write_empty_states(tmp_path / "states" / "index.arrow")
-    with pa.memory_map(str(tmp_path / "states" / "index.arrow")) as source:
-        table = pa.ipc.open_file(source).read_all()
-    assert table.schema.names == ["sample_id", "file", "row", "tokens"]
-    assert table.num_rows == 0
-
-
-def test_statistics_follow_their_definition():
-    figures = LayerStatistics(5, WIDTH)
-    figures.add(vectors([[3, 0, 4]]))
-    figures.add(vectors([[0, 0, 10], [0, 0.5, 0]], "float32"))
-    norms = np.array([5, 10, 0.5])
-    row = figures.row()
-    assert row["layer"] == 5
-    assert row["mean_norm"] == pytest.approx(norms.mean(), rel=1e-4)
-    assert row["std_norm"] == pytest.approx(norms.std(), rel=1e-4)
-    energy = np.array([9, 0.25, 116])
-    assert row["outlier_dimensions"] == "0 2"
-    assert row["outlier_share"] == pytest.approx((9 + 116) / energy.sum(), abs=1e-4)
-
-
-def test_vectors_of_zero_have_no_outliers():
-    figures = LayerStatistics(1, WIDTH)
-    figures.add(vectors([[0, 0, 0]]))
-    assert figures.row() == {
-        "layer": 1,
-        "mean_norm": 0.0,
-        "std_norm": 0.0,
-        "outlier_share": 0.0,
-        "outlier_dimensions": "",
-    }

@@ -17,10 +17,12 @@ GOOD = {
     "layer": 2,
     "layers": "all",
     "dtype": "float32",
+    "quantisation": "none",
     "store_dtype": "float16",
     "final_norm": False,
     "pool_bos": False,
     "states": "pooled",
+    "states_layer": "last",
 }
 
 
@@ -59,8 +61,10 @@ def test_a_wrong_layer_is_told_once(written):
     assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize(("key", "value"), [("states", "tokens"), ("dtype", "int8"), ("store_dtype", "bfloat16")])
-def test_choices_of_later_steps_are_refused(written, key, value):
+@pytest.mark.parametrize(
+    ("key", "value"), [("states", "words"), ("dtype", "int8"), ("store_dtype", "bfloat16"), ("quantisation", "2bit")]
+)
+def test_unknown_choices_are_refused(written, key, value):
     with pytest.raises(SettingError, match=f"^llm.{key} should be .* got '{value}'"):
         written(**{key: value})
 
@@ -73,6 +77,14 @@ def test_layers_beyond_the_llm_are_refused_with_key_range_and_line(written):
         llm.check_layers(written(layer=41), 40)
     with pytest.raises(SettingError, match=r"^llm.layers must be 1 to 40 for this LLaMA, got 77"):
         llm.check_layers(written(layers=[2, 77]), 40)
+    llm.check_layers(written(states_layer=40), 40)
+    with pytest.raises(SettingError, match=r"^llm.states_layer must be 1 to 40 for this LLaMA, got 41"):
+        llm.check_layers(written(states_layer=41), 40)
+
+
+def test_token_states_are_of_the_last_layer_unless_another_is_named(written):
+    assert llm.states_layer(written(), 40) == 40
+    assert llm.states_layer(written(states_layer=39), 40) == 39
 
 
 @pytest.mark.parametrize(

@@ -7,23 +7,18 @@ from pipeline.diffusion import DiffusionParams
 from pipeline.engine import ComputeParams
 from pipeline.errors import ModelError
 from pipeline.layer_encoder import load_encoder
-from pipeline.llm import LlmParams
 from tests.pipeline import tiny_models
-from tests.pipeline.frozen_models import llama_folder
+from tests.pipeline.frozen_models import llama_folder, llm_params
 
 BATCHES = ("caption_batch", "clip_batch", "llm_batch", "vae_batch", "sample_batch", "micro_batch")
 POOL = {"address": None, "actors": 1, "cpus_per_actor": 1, "gpus_per_actor": 0}
-COMPUTE = ComputeParams(
-    engine="local", ray=POOL, device="cpu", threads=1, download_workers=1, **dict.fromkeys(BATCHES, 4)
-)
+ALONE = {"download_workers": 1, "llm_device_map": None, "ray": POOL}
+COMPUTE = ComputeParams(engine="local", device="cpu", threads=1, **ALONE, **dict.fromkeys(BATCHES, 4))
 TEXTS = ["two red stars", "a circle", "three blue stars on white ground"]
 
 
 def _llm(model, revision):
-    return LlmParams(
-        model=model, revision=revision, layer=2, layers=(2,), dtype="float32", store_dtype="float16",
-        final_norm=False, pool_bos=False, states="pooled",
-    )  # fmt: skip
+    return llm_params(model=model, revision=revision, layer=2, layers=(2,))
 
 
 def test_the_llm_gives_all_layers_as_embed_pools_them(tmp_path):
