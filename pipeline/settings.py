@@ -14,6 +14,7 @@ from pipeline.downloading import DownloadParams
 from pipeline.engine import ComputeParams
 from pipeline.errors import SettingError, SurError
 from pipeline.images import ImageParams
+from pipeline.lavis import installation as lavis
 from pipeline.llm import LlmParams
 from pipeline.losses import LossParams
 from pipeline.metrics.comparison import EvaluateParams
@@ -89,6 +90,12 @@ def _model(section: str) -> Check:
                 yield f"{section}.revision {chosen.revision} may move: a commit names the same weights for ever"
 
     return check
+
+
+def _backend(settings: Settings, path: Path) -> Iterator[Note]:
+    if settings.blip.backend == "lavis":
+        lavis.require()
+    yield from ()
 
 
 def _layers(settings: Settings, path: Path) -> Iterator[Note]:
@@ -173,6 +180,7 @@ def _recipe(settings: Settings, _: Path) -> Iterator[Note]:
 
 CHECKS: tuple[Check, ...] = (
     *(_model(section) for section in ("blip", "clip", "llm", "diffusion")),
+    _backend,
     _layers,
     _heads,
     _side,
