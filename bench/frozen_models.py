@@ -1,4 +1,4 @@
-"""Captioning and embedding against one item at a time, and all LLM layers against the deepest alone (miniature, CPU).
+"""Embedding against one prompt at a time, and all LLM layers against the deepest alone (miniature, CPU).
 
 Both sides run in turn in one process on one thread; the figures are medians of seconds and their ratios.
 """
@@ -12,8 +12,7 @@ from statistics import median
 import torch
 
 from miniature.language import simple_prompt
-from miniature.world import draw, sample_scene
-from pipeline.captioning import BlipParams, Captioner
+from miniature.world import sample_scene
 from pipeline.layer_encoder import load_encoder
 from pipeline.llm import LlmParams
 from pipeline.params import load
@@ -41,17 +40,10 @@ def main() -> None:
     torch.set_num_threads(1)
     rng = random.Random(0)
     scenes = [sample_scene(rng) for _ in range(COUNT)]
-    pictures = [draw(scene, index) for index, scene in enumerate(scenes)]
     prompts = [simple_prompt(scene, rng) for scene in scenes]
-    captioner = Captioner(load(BlipParams, "blip"), "cpu")
     config = load(LlmParams, "llm", Path("params.yaml"))
     every = load_encoder(config, range(1, 41), device="cpu", batch=64)
     deepest = load_encoder(config, [40], device="cpu", batch=64)
-    compare(
-        f"caption {COUNT} pictures: one at a time / batches of 64",
-        lambda: [captioner.captions([picture]) for picture in pictures],
-        lambda: [captioner.captions(pictures[start : start + 64]) for start in range(0, COUNT, 64)],
-    )
     compare(
         f"embed {COUNT} prompts: one at a time / all together",
         lambda: [every.encode([prompt]) for prompt in prompts],
