@@ -63,9 +63,9 @@ def _levels(processor: Any) -> torch.Tensor:
 
 def levels_of(rows: pa.Table) -> npt.NDArray[np.uint8]:
     """The prepared column as one array, shape (B, 3, side, side), uint8; no copy where it is one piece."""
-    column = rows.column(PIXELS).combine_chunks()
-    chunk = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
-    found: npt.NDArray[np.uint8] = chunk.to_numpy_ndarray()
+    column = rows.column(PIXELS)
+    piece = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    found: npt.NDArray[np.uint8] = piece.to_numpy_ndarray()
     return found
 
 

@@ -38,6 +38,11 @@ def test_rows_that_were_taken_cut_and_joined_are_the_same_pictures():
     assert np.array_equal(levels_of(pa.concat_tables([prepared.slice(3), prepared])), every[[3, 0, 1, 2, 3]])
 
 
+def test_one_piece_is_read_without_a_copy():
+    prepared = Pictures(PROCESSOR).prepare(rows())
+    assert np.shares_memory(levels_of(prepared), levels_of(prepared.slice(1)))
+
+
 def test_pixels_are_made_in_the_asked_type():
     pictures = Pictures(PROCESSOR)
     assert normalised(levels_of(pictures.prepare(rows())), pictures.levels, torch.bfloat16).dtype == torch.bfloat16
