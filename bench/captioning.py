@@ -27,7 +27,7 @@ from pipeline.captioning import Blip, BlipParams, Captioner
 from pipeline.images import ImageParams, encode
 from pipeline.lavis.captioner import LavisCaptioner
 from pipeline.operating import Operator, Work, as_they_are
-from pipeline.params import load
+from pipeline.params import PARAMS, load
 from pipeline.pretrained import quiet_transformers
 from pipeline.tables import IMAGE, column
 from pipeline.work import ROW_KEY, ResultStore
@@ -163,7 +163,8 @@ def main() -> None:
     """Measure, print, and keep the figures."""
     asked = arguments()
     torch.set_num_threads(1)
-    config = load(BlipParams, "blip").model_copy(update={"dtype": asked.dtype})
+    settings = Path("profiles/paper.yaml") if asked.real_shape else PARAMS
+    config = load(BlipParams, "blip", settings).model_copy(update={"dtype": asked.dtype})
     rows = downloaded(asked.parts, asked.count) if asked.parts else drawn(asked.count, 512 if asked.real_shape else 64)
     name, figures = "captioning", dict[str, float]()
     if asked.lavis:

@@ -5,11 +5,13 @@ import pytest
 
 from pipeline import tables
 from pipeline.captioning import BlipParams
+from pipeline.engine import ComputeParams
 from pipeline.errors import EmptyResultError
 from pipeline.files import read_json
+from pipeline.params import load
 from pipeline.samples import CAPTIONS
 from pipeline.tables import DROPPED
-from stages.caption import caption
+from stages.caption import _captioner, caption
 from tests.stages import pairs
 
 PARAMS = BlipParams(
@@ -104,6 +106,19 @@ def test_the_other_backends_captions_are_no_ones_own(tmp_path):
     blip = Blip()
     run(tmp_path, blip, config=PARAMS.model_copy(update={"backend": "lavis"}))
     assert sum(blip.asked) == 7
+
+
+@pytest.mark.parametrize(("backend", "name"), [("transformers", "Captioner"), ("lavis", "LavisCaptioner")])
+def test_the_backend_is_the_one_that_is_set(monkeypatch, backend, name):
+    built = []
+    blip = Blip()
+    monkeypatch.setattr(f"stages.caption.{name}", lambda *given: built.append(given) or blip)
+    config, compute = PARAMS.model_copy(update={"backend": backend}), load(ComputeParams, "compute")
+    compute = compute.model_copy(update={"device": "cpu", "caption_batch": 2})
+    operator = _captioner(config, compute)
+    assert built == [(config, "cpu")]
+    captions = operator(pa.table({"key": list("abc"), "image": [b"1", b"2", b"3"]}))
+    assert (captions.num_rows, blip.asked) == (3, [2, 2])
 
 
 def test_a_killed_run_goes_on_and_gives_the_same_bytes(tmp_path, monkeypatch):
