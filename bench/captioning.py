@@ -3,12 +3,11 @@
 One thread on the CPU, both sides in turn in one process; figures are medians and go to bench/results/captioning*.json.
 
     python -m bench.captioning                                        the miniature's BLIP and drawn pictures
-    python -m bench.captioning --lavis --parts data/download/parts    share of equal captions, after make lavis
+    python -m bench.captioning --lavis --data data                   share of equal captions, after make lavis
     python -m bench.captioning --real-shape --device cuda --dtype bfloat16 --batch 64 --peak-tflops 989
 """
 
 import argparse
-import itertools
 import os
 import random
 import tempfile
@@ -22,14 +21,13 @@ import torch
 
 from bench.results import save
 from miniature.world import draw, sample_scene
-from pipeline import captioning, engine, operating, tables
+from pipeline import captioning, engine, operating, samples, tables
 from pipeline.captioning import Blip, BlipParams, Captioner
 from pipeline.images import ImageParams, encode
 from pipeline.lavis.captioner import LavisCaptioner
 from pipeline.operating import Operator, Work, as_they_are
 from pipeline.params import PARAMS, load
 from pipeline.pretrained import quiet_transformers
-from pipeline.tables import IMAGE, column
 from pipeline.work import ROW_KEY, ResultStore
 
 PNG = ImageParams(side_px=64, resize="squash", format="png", quality=95)
@@ -44,12 +42,11 @@ def drawn(count: int, side_px: int) -> pa.Table:
     return pa.table({ROW_KEY: [str(number) for number in range(count)], "image": pictures})
 
 
-def downloaded(parts: Path, count: int) -> pa.Table:
-    """The first pictures of ``data/download/parts``, encoded, with their keys."""
-    shape = tables.schema(column("image_sha256", pa.string(), ""), column("image", IMAGE, ""))
-    shards = (tables.read(path, shape).to_pylist() for path in tables.shards(parts))
-    rows = list(itertools.islice((row for shard in shards for row in shard if row["image"]["bytes"]), count))
-    return pa.table({ROW_KEY: [row["image_sha256"] for row in rows], "image": [row["image"]["bytes"] for row in rows]})
+def cleaned(data: Path, count: int) -> pa.Table:
+    """The first clean pictures of a ``data/`` folder after a run, encoded, with their keys."""
+    rows = tables.read(data / "clean" / "samples.parquet", samples.SAMPLES).slice(0, count)
+    found = samples.add_images(data / "download" / "parts", rows)
+    return pa.table({ROW_KEY: found.column("image_sha256"), "image": found.column("image")})
 
 
 def base_blip() -> Blip:
@@ -152,7 +149,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=lambda text: text if text == "auto" else int(text), default=64)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", choices=captioning.DTYPES, default="float32")
-    parser.add_argument("--parts", type=Path)
+    parser.add_argument("--data", type=Path, help="pictures of a run instead of drawn ones")
     parser.add_argument("--lavis", action="store_true")
     parser.add_argument("--real-shape", action="store_true")
     parser.add_argument("--peak-tflops", type=float)
@@ -165,7 +162,7 @@ def main() -> None:
     torch.set_num_threads(1)
     settings = Path("profiles/paper.yaml") if asked.real_shape else PARAMS
     config = load(BlipParams, "blip", settings).model_copy(update={"dtype": asked.dtype})
-    rows = downloaded(asked.parts, asked.count) if asked.parts else drawn(asked.count, 512 if asked.real_shape else 64)
+    rows = cleaned(asked.data, asked.count) if asked.data else drawn(asked.count, 512 if asked.real_shape else 64)
     name, figures = "captioning", dict[str, float]()
     if asked.lavis:
         name, figures = "captioning_lavis", backends(config, rows, asked)
