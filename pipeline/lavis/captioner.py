@@ -1,4 +1,4 @@
-"""The captioner with LAVIS's code: an operator like :class:`pipeline.captioning.Captioner`, its model elsewhere."""
+"""The captioner with LAVIS's code: an operator like the one with transformers', its model in another process."""
 
 import tempfile
 import weakref
