@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
 RUN := $(THREADS) PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: setup check test test-ray repro truth choice evidence ablation layers compare bench miniature clean
+.PHONY: setup lavis check test test-ray repro truth choice evidence ablation layers compare bench miniature clean
 
 setup: $(STAMP)
 
@@ -19,6 +19,12 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
+
+# For `blip.backend: lavis` alone: LAVIS and its old packages, beside the environment and never in it.
+lavis: setup
+	rm -rf .lavis .lavis.tmp
+	$(BIN)/pip install --quiet --no-deps --target .lavis.tmp --requirement requirements-lavis.txt
+	mv .lavis.tmp .lavis
 
 check: setup
 	$(RUN) ruff format --check .

@@ -15,6 +15,7 @@ from pipeline.downloading import DownloadParams
 from pipeline.engine import ComputeParams
 from pipeline.errors import SettingError, SurError
 from pipeline.images import ImageParams
+from pipeline.lavis import installation as lavis
 from pipeline.llm import LlmParams
 from pipeline.losses import LossParams
 from pipeline.metrics.comparison import EvaluateParams
@@ -90,6 +91,12 @@ def _model(section: str) -> Check:
                 yield f"{section}.revision {chosen.revision} may move: a commit names the same weights for ever"
 
     return check
+
+
+def _backend(settings: Settings, path: Path) -> Iterator[Note]:
+    if settings.blip.backend == "lavis":
+        lavis.require()
+    yield from ()
 
 
 def _layers(settings: Settings, path: Path) -> Iterator[Note]:
@@ -200,6 +207,7 @@ def _engine(settings: Settings, _: Path) -> Iterator[Note]:
 
 CHECKS: tuple[Check, ...] = (
     *(_model(section) for section in ("blip", "clip", "llm", "diffusion")),
+    _backend,
     _layers,
     _heads,
     _official,

@@ -4,7 +4,7 @@ Reads     data/clean/samples.parquet       samples.SAMPLES
           data/download/parts              the pictures
 Writes    data/caption/captions.parquet    samples.CAPTIONS, sorted by sample_id
           data/caption/dropped.parquet     no_caption, repeated_words
-          data/caption/report.json
+          data/caption/report.json         captions that blip.max_length cut, distinct ones, words
           data/caption/sheet.png           24 pictures with their captions
 Params    blip
 """
@@ -12,12 +12,15 @@ Params    blip
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import pyarrow as pa
 
-from pipeline import captioning, cli, engine, images, operating, samples, sheets, tables
+from pipeline import blip_pictures, blip_sampling, captioning, cli, engine, images, operating, samples, sheets, tables
 from pipeline.captioning import BlipParams, Captioner
 from pipeline.engine import ComputeParams
+from pipeline.lavis import captioner, weights, worker
+from pipeline.lavis.captioner import LavisCaptioner
 from pipeline.operating import Operator, Runner, Work
 from pipeline.params import load
 from pipeline.samples import CAPTIONS, SAMPLES
@@ -45,7 +48,14 @@ def main() -> None:
 
 def _captioner(config: BlipParams, compute: ComputeParams) -> Operator:
     device = engine.device(compute)
-    return engine.batches(Captioner(config, device), compute.caption_batch, device, "caption_batch")
+    build = {"transformers": Captioner, "lavis": LavisCaptioner}[config.backend]
+    return engine.batches(build(config, device), compute.caption_batch, device, "caption_batch")
+
+
+def _code(config: BlipParams) -> tuple[ModuleType, ...]:
+    """What computes a caption; an edit of the other backend's part leaves the store as it is."""
+    shared = (captioning, images, blip_pictures, blip_sampling)
+    return shared if config.backend == "transformers" else (*shared, captioner, weights, worker)
 
 
 def caption(
@@ -73,12 +83,13 @@ def caption(
         EmptyResultError: no caption is left.
     """
     rows = tables.read(source, SAMPLES)
-    store = ResultStore("caption", config.model_dump(), captioning.RESULT, code=(captioning, images))
+    store = ResultStore("caption", config.model_dump(), captioning.RESULT, code=_code(config))
     keys = rows.column("image_sha256")
     wanted = rows.select([KEY, "part"]).append_column(ROW_KEY, keys)
     run(Work("caption", build, partial(samples.add_images, parts), unit), wanted, store)
     said = store.take(keys.to_pylist())
     rows = rows.append_column("simple_prompt", said.column("simple_prompt"))
+    truncated = sum(said.column("caption_truncated").to_pylist())
     faults = [captioning.fault(text) for text in said.column("simple_prompt").to_pylist()]
     dropped = samples.drop(rows.append_column("drop_reason", pa.array(faults, pa.string())), target / "dropped.parquet")
     kept = samples.require_rows(
@@ -87,8 +98,8 @@ def caption(
     )
     tables.write(kept, target / "captions.parquet", CAPTIONS)
     _sheet(kept, parts, target / "sheet.png")
-    samples.write_report(target / "report.json", rows.num_rows, kept.num_rows, dropped, **_figures(kept))
-    cli.say(f"caption: {kept.num_rows:,} captions, {dropped.total():,} dropped")
+    samples.write_report(target / "report.json", rows.num_rows, kept.num_rows, dropped, **_figures(kept, truncated))
+    cli.say(f"caption: {kept.num_rows:,} captions, {dropped.total():,} dropped, {truncated:,} cut at blip.max_length")
 
 
 def _sheet(kept: pa.Table, parts: Path, path: Path) -> None:
@@ -98,9 +109,10 @@ def _sheet(kept: pa.Table, parts: Path, path: Path) -> None:
     sheets.save(path, [pictures[name] for name in names], shown.column("simple_prompt").to_pylist())
 
 
-def _figures(kept: pa.Table) -> dict[str, float]:
+def _figures(kept: pa.Table, truncated: int) -> dict[str, float]:
     texts = kept.column("simple_prompt").to_pylist()
     return {
+        "captions_truncated": truncated,  # of all, dropped ones too
         "distinct_captions": len(set(texts)),
         "mean_words": round(sum(len(text.split()) for text in texts) / len(texts), 2),
     }

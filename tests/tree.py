@@ -20,6 +20,7 @@ OTHERS = {
     "tests/": "mirrors pipeline/, stages/ and miniature/; test_dvc_yaml.py, test_experiments.py, test_readme.py",
     "docs/": "data.md (sources and imports), costs.md, adr/ (one page a decision), images/ (real outputs)",
     "constraints.txt": "the exact versions that are tested",
+    "requirements-lavis.txt": "what blip.backend lavis needs, for make lavis: a folder of its own",
 }
 
 

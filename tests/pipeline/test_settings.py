@@ -79,6 +79,7 @@ def test_the_papers_profile_has_the_papers_values():
         ("  layer: 20", "  layer: 0", "llm.layer should be greater than or equal to 1, got 0"),
         ("  layers: all", "  layers: [1, 2]", "must hold llm.layer, which is 20"),
         ("miniature/models/blip", "miniature/models/none", "blip.model is not usable: model folder"),
+        ("backend: transformers", "backend: lavis", "blip.backend is lavis, but LAVIS is not installed: run make"),
         ("  heads: 8", "  heads: 7", "adapter.heads must divide the text width"),
         ("prompts/miniature.json", "prompts/none.json", "prompt file prompts/none.json is missing"),
         ("judge: miniature.oracle", "judge: miniature.none", "evaluate.judge names no module: miniature.none"),

@@ -5,14 +5,29 @@ import pytest
 
 from pipeline import tables
 from pipeline.captioning import BlipParams
+from pipeline.engine import ComputeParams
 from pipeline.errors import EmptyResultError
 from pipeline.files import read_json
+from pipeline.params import load
 from pipeline.samples import CAPTIONS
 from pipeline.tables import DROPPED
-from stages.caption import caption
+from stages.caption import _captioner, caption
 from tests.stages import pairs
 
-PARAMS = BlipParams(model="m", revision="r", prompt="", beams=3, min_length=1, max_length=8)
+PARAMS = BlipParams(
+    backend="transformers",
+    model="m",
+    revision="r",
+    dtype="float32",
+    prompt="",
+    decoding="beam",
+    beams=3,
+    top_p=None,
+    seed=None,
+    repetition_penalty=1.0,
+    min_length=1,
+    max_length=8,
+)
 
 
 def name(content):
@@ -29,7 +44,9 @@ class Blip:
     def __call__(self, table):
         pictures = table.column("image").to_pylist()
         self.asked.append(len(pictures))
-        return pa.table({"key": table.column("key"), "simple_prompt": [self.say(content) for content in pictures]})
+        texts = [self.say(content) for content in pictures]
+        cut = [text.endswith("and") for text in texts]
+        return pa.table({"key": table.column("key"), "simple_prompt": texts, "caption_truncated": cut})
 
 
 def run(tmp_path, blip, numbers=range(7), *, source="samples.parquet", config=PARAMS):
@@ -63,6 +80,13 @@ def test_useless_captions_are_dropped_and_counted(tmp_path):
     assert tables.read(out / "captions.parquet", CAPTIONS).column("sample_id").to_pylist() == ["lexica:000"]
 
 
+def test_captions_that_were_cut_are_counted(tmp_path):
+    cut = {pairs.png(1): "a star and", pairs.png(2): "a a a and"}
+    out = run(tmp_path, Blip(lambda content: cut.get(content, "a star")), range(4))
+    report = read_json(out / "report.json")
+    assert (report["captions_truncated"], report["out"]) == (2, 3)
+
+
 def test_added_samples_cost_only_themselves(tmp_path):
     run(tmp_path, Blip())
     blip = Blip()
@@ -75,6 +99,26 @@ def test_a_changed_setting_captions_anew(tmp_path):
     blip = Blip()
     run(tmp_path, blip, config=PARAMS.model_copy(update={"beams": 5}))
     assert sum(blip.asked) == 7
+
+
+def test_the_other_backends_captions_are_no_ones_own(tmp_path):
+    run(tmp_path, Blip())
+    blip = Blip()
+    run(tmp_path, blip, config=PARAMS.model_copy(update={"backend": "lavis"}))
+    assert sum(blip.asked) == 7
+
+
+@pytest.mark.parametrize(("backend", "name"), [("transformers", "Captioner"), ("lavis", "LavisCaptioner")])
+def test_the_backend_is_the_one_that_is_set(monkeypatch, backend, name):
+    built = []
+    blip = Blip()
+    monkeypatch.setattr(f"stages.caption.{name}", lambda *given: built.append(given) or blip)
+    config, compute = PARAMS.model_copy(update={"backend": backend}), load(ComputeParams, "compute")
+    compute = compute.model_copy(update={"device": "cpu", "caption_batch": 2})
+    operator = _captioner(config, compute)
+    assert built == [(config, "cpu")]
+    captions = operator(pa.table({"key": list("abc"), "image": [b"1", b"2", b"3"]}))
+    assert (captions.num_rows, blip.asked) == (3, [2, 2])
 
 
 def test_a_killed_run_goes_on_and_gives_the_same_bytes(tmp_path, monkeypatch):

@@ -127,12 +127,13 @@ def _cleaned_and_captioned(text):
 
     def operator(rows):
         keys = rows.column("key").to_pylist()
-        return pa.table({"key": keys, "simple_prompt": [said[key] for key in keys]})
+        texts = [said[key] for key in keys]
+        return pa.table({"key": keys, "simple_prompt": texts, "caption_truncated": [False] * len(keys)})
 
     blip = params.load(BlipParams, "blip").model_copy(update={"prompt": text or ""})
-    assert captioning.RESULT.names == ["simple_prompt"]
+    assert captioning.RESULT.names == ["simple_prompt", "caption_truncated"]
     caption.caption(
-        Path("data/clean/samples.parquet"), parts, Path("data/caption"), blip, build=lambda: operator, batch=2
+        Path("data/clean/samples.parquet"), parts, Path("data/caption"), blip, build=lambda: operator, unit=2
     )
     _squares(tables.read(Path("data/caption/captions.parquet"), CAPTIONS))
 
