@@ -5,14 +5,14 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pipeline import llm, model_folders, prompts
+from pipeline import clip_rule, llm, model_folders, prompts
 from pipeline.adapters.sur import AdapterParams
 from pipeline.captioning import BlipParams
 from pipeline.cleaning import CleanParams
-from pipeline.clip_score import ClipParams
+from pipeline.clip_rule import ClipParams
 from pipeline.downloading import DownloadParams
 from pipeline.engine import ComputeParams
-from pipeline.errors import SettingError, SurError
+from pipeline.errors import ModelError, SettingError, SurError
 from pipeline.images import ImageParams
 from pipeline.llm import LlmParams
 from pipeline.losses import LossParams
@@ -81,7 +81,7 @@ def _model(section: str) -> Check:
             model_folders.verify(chosen.model, chosen.revision)
         except SurError as error:
             raise wrong(f"{section}.model", f"is not usable: {error}", path) from error
-        if not model_folders.is_folder(chosen.model) and section != "clip":
+        if not model_folders.is_folder(chosen.model):
             if Path(chosen.model).parent.is_dir() and "/" in chosen.model:
                 raise wrong(f"{section}.model", f"names no folder: {chosen.model}", path)
             yield f"{section}.model {chosen.model} comes from the hub when it is needed"
@@ -89,6 +89,17 @@ def _model(section: str) -> Check:
                 yield f"{section}.revision {chosen.revision} may move: a commit names the same weights for ever"
 
     return check
+
+
+def _clip(settings: Settings, path: Path) -> Iterator[Note]:
+    """CLIP may also be an architecture of open_clip, with published weights or with a file of one's own."""
+    chosen = settings.clip
+    try:
+        clip_rule.check_model(chosen)
+    except ModelError as error:
+        raise wrong("clip.weights" if chosen.weights else "clip.model", f"is not usable: {error}", path) from error
+    if chosen.weights is None and not model_folders.is_folder(chosen.model):
+        yield f"clip.model {chosen.model} ({chosen.revision}) comes from the hub when it is needed"
 
 
 def _layers(settings: Settings, path: Path) -> Iterator[Note]:
@@ -172,7 +183,8 @@ def _recipe(settings: Settings, _: Path) -> Iterator[Note]:
 
 
 CHECKS: tuple[Check, ...] = (
-    *(_model(section) for section in ("blip", "clip", "llm", "diffusion")),
+    *(_model(section) for section in ("blip", "llm", "diffusion")),
+    _clip,
     _layers,
     _heads,
     _side,
