@@ -98,7 +98,7 @@ def test_an_architecture_that_open_clip_lacks_is_told_with_the_nearest():
     check_model(clip_params(model="someone/CLIP", revision="abc"))
     with pytest.raises(ModelError, match=r"^ViT-B-33 is no folder.* did you mean ViT-B-32\?$"):
         check_model(clip_params(model="ViT-B-33", revision="openai"))
-    with pytest.raises(ModelError, match="no architecture of open_clip$"):
+    with pytest.raises(ModelError, match=r"no architecture of open_clip$"):
         check_model(clip_params(model="Unheard", revision="openai"))
 
 

@@ -169,7 +169,7 @@ def test_an_architecture_takes_its_weights_from_a_file(tmp_path, monkeypatch, mo
         config = clip_params(model="Tiny-1", revision=file_revision(tmp_path / name), weights=str(tmp_path / name))
         with pytest.raises(ModelError, match=r"^model Tiny-1 cannot be loaded"):
             Clip(config, "cpu")
-    with pytest.raises(ModelError, match="has revision .*, not 0"):
+    with pytest.raises(ModelError, match=r"has revision .*, not 0"):
         Clip(clip_params(model="Tiny-1", revision="0", weights=str(tmp_path / "a.pt")), "cpu")
 
 

@@ -21,7 +21,9 @@ def tokenizer(request, tmp_path_factory):
 def test_a_text_that_fits_is_what_open_clip_makes_of_it(tokenizer):
     for asked in ("truncate", "mean_of_chunks"):
         tokens = Texts(tokenizer, CONTEXT, asked)(["a red circle", "a"])
-        assert np.array_equal(np.concatenate([each.chunks for each in tokens]), tokenizer(["a red circle", "a"]).numpy())
+        assert np.array_equal(
+            np.concatenate([each.chunks for each in tokens]), tokenizer(["a red circle", "a"]).numpy()
+        )
         assert [each.counts for each in tokens] == [(3,), (1,)]
         assert not any(each.longer for each in tokens)
 
