@@ -7,9 +7,10 @@ from pathlib import Path
 
 import torch
 
-from pipeline import cli, diffusion, doctor, engine, files, images, retrying, sampling, settings, show, work
+from pipeline import cli, diffusion, doctor, engine, files, images, retrying, sampling, settings, work
 from pipeline.adapters import folder
 from pipeline.params import PARAMS, load
+from pipeline.show import listing, pictures
 from pipeline.studies import running
 from pipeline.studies.definitions import STUDIES
 from pipeline.takedown.running import takedown
@@ -23,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parsed = _parser().parse_args(arguments)
     match parsed.command:
         case "show":
-            code = cli.guarded(lambda: _show(parsed.stage, parsed.sample_id))
+            code = cli.guarded(lambda: _show(parsed))
         case "generate":
             code = cli.guarded(lambda: generate(parsed.prompt, parsed.seed, parsed.eta, parsed.adapter, parsed.out))
         case "retry-failed":
@@ -43,6 +44,8 @@ def _parser() -> argparse.ArgumentParser:
     shown = commands.add_parser("show", help="what a stage wrote, or everything it holds of one sample")
     shown.add_argument("stage", help="for instance clip_filter")
     shown.add_argument("sample_id", nargs="?", help="for instance lexica:0001; its picture goes into the work store")
+    shown.add_argument("--count", type=_count, help="pictures a contact sheet (default 24)")
+    shown.add_argument("--seed", type=int, help="of what is drawn at random (default 0)")
     made = commands.add_parser("generate", help="one prompt by the base model and by the adapted one, same first noise")
     made.add_argument("prompt")
     made.add_argument("--seed", type=int, default=0, help="of the first noise (default 0)")
@@ -77,11 +80,15 @@ def _study(asked: argparse.Namespace) -> None:
     running.study(asked.name, asked.out, prompts_per_type=asked.prompts, jobs=asked.jobs, again=asked.again)
 
 
-def _show(stage: str, sample_id: str | None) -> None:
-    if sample_id is None:
-        _print(show.stage(stage))
-    else:
-        _print(show.sample(stage, sample_id, work.root() / "show"))
+def _show(asked: argparse.Namespace) -> None:
+    target = work.root() / "show"
+    if asked.sample_id is not None:
+        pictures.refuse_options("a sample", count=asked.count, seed=asked.seed)
+        _print(listing.sample(asked.stage, asked.sample_id, target))
+        return
+    text = listing.stage(asked.stage)
+    drawn = pictures.draw(asked.stage, target / asked.stage, count=asked.count, seed=asked.seed)
+    _print("\n".join([text, *drawn]))
 
 
 def generate(prompt: str, seed: int, eta: float | None, adapter_folder: Path, out: Path) -> None:
