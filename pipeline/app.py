@@ -2,17 +2,20 @@
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from pipeline import cli, diffusion, doctor, engine, files, images, retrying, sampling, settings, work
+from pipeline import cli, diffusion, doctor, engine, files, images, retrying, sampling, settings, work, work_listing
 from pipeline.adapters import folder
+from pipeline.errors import InputError
 from pipeline.params import PARAMS, load
 from pipeline.show import listing, pictures
 from pipeline.studies import running
 from pipeline.studies.definitions import STUDIES
+from pipeline.takedown import caches
 from pipeline.takedown.running import takedown
 from pipeline.vae import DiffusionParams
 
@@ -31,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             code = cli.guarded(lambda: retrying.retry_failed(final=parsed.all))
         case "takedown":
             code = cli.guarded(lambda: takedown(parsed.sample, dry_run=parsed.dry_run))
+        case "work":
+            code = cli.guarded(lambda: _work(parsed))
         case "study":
             code = cli.guarded(lambda: _study(parsed))
         case _:
@@ -65,6 +70,10 @@ def _parser() -> argparse.ArgumentParser:
     studied.add_argument("--out", type=Path, default=running.TARGET, help="folder of the page (default %(default)s)")
     again = commands.add_parser("retry-failed", help="ask again for pictures that failed and may come now")
     again.add_argument("--all", action="store_true", help="also for those that were gone, refused or not for training")
+    stored = commands.add_parser("work", help="what the work store holds; with an option: clean it")
+    stored.add_argument("--clean", metavar="FOLDER", help="a stage, or the beginning of a folder's name: caption/23")
+    stored.add_argument("--older-than", type=_days, metavar="DAYS", help="only what was not used for so long")
+    stored.add_argument("--dry-run", action="store_true", help="say what would go and touch nothing")
     commands.add_parser("doctor", help="what is missing on this machine")
     return parser
 
@@ -74,6 +83,32 @@ def _count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be 1 or more, got {number}")
     return number
+
+
+def _days(text: str) -> float:
+    days = float(text)
+    if not 0 <= days < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number of days, got {text}")
+    return days
+
+
+def _work(asked: argparse.Namespace) -> None:
+    """List the work store, or clean it.
+
+    Raises:
+        InputError: nothing is named so, or DVC is running, whose stages may not have begun to read what goes.
+    """
+    found = work_listing.entries(work.root())
+    if asked.clean is None and asked.older_than is None:
+        if asked.dry_run:
+            raise InputError("--dry-run goes with --clean or --older-than: sur work alone cleans nothing")
+        _print("\n".join([str(work.root()), *work_listing.table(found)]))
+        return
+    if not asked.dry_run and (busy := caches.running(Path())):
+        raise InputError(f"DVC is running ({busy[0]}): wait for it, or its stage makes again what goes")
+    going = work_listing.chosen(found, asked.clean, asked.older_than, now=time.time())
+    for line in work_listing.clean(going, dry_run=asked.dry_run):
+        _print(line)
 
 
 def _study(asked: argparse.Namespace) -> None:
