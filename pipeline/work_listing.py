@@ -117,8 +117,9 @@ def _in_force(
 ) -> bool | None:
     """Whether the settings and the code of now are those that the store was made with, as far as both are known."""
     section = sections.get(SECTIONS.get(stage, ""))
-    known = isinstance(section, Mapping) and bool(settings) and all(key in section for key in settings)
-    if known and any(section[key] != value for key, value in settings.items()):
+    now = dict(section) if isinstance(section, Mapping) else {}
+    known = bool(settings) and all(key in now for key in settings)
+    if known and any(now[key] != value for key, value in settings.items()):
         return False
     if any(_digest(module) != told for module, told in code.items()):
         return False

@@ -63,8 +63,10 @@ def test_minimums_in_force_are_followed_and_told(found):
     figures = filtering.figures(kept, found.truth, asked)
     assert figures["margin"] == 0.0
     assert figures["minimums"] == {"min_complex": 10.0, "min_simple": 60.0}
-    assert figures["whole"]["kept"] == figures["rules"][filtering.IN_FORCE]["train"]["kept"] + (
-        figures["rules"][filtering.IN_FORCE]["other"]["kept"]
+    assert (
+        figures["whole"]["kept"]
+        == figures["rules"][filtering.IN_FORCE]["train"]["kept"]
+        + (figures["rules"][filtering.IN_FORCE]["other"]["kept"])
     )
     assert figures["whole"]["kept"] < 7
     with pytest.raises(InputError, match=r"not made with clip.margin 0, clip.min_complex 10, clip.min_simple 60: run"):
