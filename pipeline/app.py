@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,14 +19,16 @@ from pipeline import (
     retrying,
     sampling,
     settings,
-    show,
     work,
+    work_listing,
 )
 from pipeline.adapters import checkpoint, folder
 from pipeline.errors import InputError
 from pipeline.params import PARAMS, load
+from pipeline.show import listing, pictures
 from pipeline.studies import running
 from pipeline.studies.definitions import STUDIES
+from pipeline.takedown import caches
 from pipeline.takedown.running import takedown
 from pipeline.vae import DiffusionParams
 
@@ -39,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parsed = _parser().parse_args(arguments)
     match parsed.command:
         case "show":
-            code = cli.guarded(lambda: _show(parsed.stage, parsed.sample_id))
+            code = cli.guarded(lambda: _show(parsed))
         case "generate":
             code = cli.guarded(lambda: generate(parsed.prompt, parsed.seed, parsed.eta, parsed.adapter, parsed.out))
         case "retry-failed":
@@ -49,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         case "convert-official":
             base = folder.Named(model=parsed.base, revision=parsed.base_revision)
             code = cli.guarded(lambda: convert_official(parsed.file, parsed.out, base, parsed.eta))
+        case "work":
+            code = cli.guarded(lambda: _work(parsed))
         case "study":
             code = cli.guarded(lambda: _study(parsed))
         case _:
@@ -62,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     shown = commands.add_parser("show", help="what a stage wrote, or everything it holds of one sample")
     shown.add_argument("stage", help="for instance clip_filter")
     shown.add_argument("sample_id", nargs="?", help="for instance lexica:0001; its picture goes into the work store")
+    shown.add_argument("--count", type=_count, help="pictures a contact sheet (default 24)")
+    shown.add_argument("--seed", type=int, help="of what is drawn at random (default 0)")
     made = commands.add_parser("generate", help="one prompt by the base model and by the adapted one, same first noise")
     made.add_argument("prompt")
     made.add_argument("--seed", type=int, default=0, help="of the first noise (default 0)")
@@ -82,6 +89,10 @@ def _parser() -> argparse.ArgumentParser:
     studied.add_argument("--out", type=Path, default=running.TARGET, help="folder of the page (default %(default)s)")
     again = commands.add_parser("retry-failed", help="ask again for pictures that failed and may come now")
     again.add_argument("--all", action="store_true", help="also for those that were gone, refused or not for training")
+    stored = commands.add_parser("work", help="what the work store holds; with an option: clean it")
+    stored.add_argument("--clean", metavar="FOLDER", help="a stage, or the beginning of a folder's name: caption/23")
+    stored.add_argument("--older-than", type=_days, metavar="DAYS", help="only what was not used for so long")
+    stored.add_argument("--dry-run", action="store_true", help="say what would go and touch nothing")
     commands.add_parser("doctor", help="what is missing on this machine")
     return parser
 
@@ -111,15 +122,45 @@ def _count(text: str) -> int:
     return number
 
 
+def _days(text: str) -> float:
+    days = float(text)
+    if not 0 <= days < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number of days, got {text}")
+    return days
+
+
+def _work(asked: argparse.Namespace) -> None:
+    """List the work store, or clean it.
+
+    Raises:
+        InputError: nothing is named so, or DVC is running, whose stages may not have begun to read what goes.
+    """
+    found = work_listing.entries(work.root())
+    if asked.clean is None and asked.older_than is None:
+        if asked.dry_run:
+            raise InputError("--dry-run goes with --clean or --older-than: sur work alone cleans nothing")
+        _print("\n".join([str(work.root()), *work_listing.table(found)]))
+        return
+    if not asked.dry_run and (busy := caches.running(Path())):
+        raise InputError(f"DVC is running ({busy[0]}): wait for it, or its stage makes again what goes")
+    going = work_listing.chosen(found, asked.clean, asked.older_than, now=time.time())
+    for line in work_listing.clean(going, dry_run=asked.dry_run):
+        _print(line)
+
+
 def _study(asked: argparse.Namespace) -> None:
     running.study(asked.name, asked.out, prompts_per_type=asked.prompts, jobs=asked.jobs, again=asked.again)
 
 
-def _show(stage: str, sample_id: str | None) -> None:
-    if sample_id is None:
-        _print(show.stage(stage))
-    else:
-        _print(show.sample(stage, sample_id, work.root() / "show"))
+def _show(asked: argparse.Namespace) -> None:
+    target = work.root() / "show"
+    if asked.sample_id is not None:
+        pictures.refuse_options("a sample", count=asked.count, seed=asked.seed)
+        _print(listing.sample(asked.stage, asked.sample_id, target))
+        return
+    text = listing.stage(asked.stage)
+    drawn = pictures.draw(asked.stage, target / asked.stage, count=asked.count, seed=asked.seed)
+    _print("\n".join([text, *drawn]))
 
 
 def generate(prompt: str, seed: int, eta: float | None, adapter_folder: Path, out: Path) -> None:

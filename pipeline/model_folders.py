@@ -46,3 +46,22 @@ def verify(model: str, revision: str) -> None:
     found = folder_digest(folder)
     if found != revision:
         raise ModelError(f"model folder {model} has revision {found}, not {revision}: set the revision or restore it")
+
+
+def file_revision(path: Path) -> str:
+    """A file's revision: the first sixteen hex digits of its content's SHA-256."""
+    return file_digest(path)[:16]
+
+
+def verify_file(name: str, revision: str) -> None:
+    """Refuse a missing file of weights and one whose content is not the named revision.
+
+    Raises:
+        ModelError: one line that says what was found and what to do.
+    """
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise ModelError(f"file of weights {name} is missing: name a file that exists")
+    found = file_revision(path)
+    if found != revision:
+        raise ModelError(f"file of weights {name} has revision {found}, not {revision}: set the revision or restore it")

@@ -32,6 +32,7 @@ SCORES = tables.extend(
     CAPTIONS,
     column("score_simple", pa.float32(), "CLIP logit (100 x cosine) of picture and simple prompt"),
     column("score_complex", pa.float32(), "CLIP logit (100 x cosine) of picture and complex prompt"),
+    column("simple_truncated", pa.bool_(), "the simple prompt is longer than CLIP's context"),
     column("complex_truncated", pa.bool_(), "the complex prompt is longer than CLIP's context"),
     column("kept", pa.bool_(), "the rule keeps the pair"),
     column("drop_reason", pa.string(), "why not kept", nullable=True),

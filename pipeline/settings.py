@@ -5,15 +5,15 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pipeline import engine, llm, model_folders, prompts
+from pipeline import clip_rule, engine, llm, model_folders, prompts
 from pipeline.adapters import checkpoint
 from pipeline.adapters.sur import AdapterParams
 from pipeline.captioning import BlipParams
 from pipeline.cleaning import CleanParams
-from pipeline.clip_score import ClipParams
+from pipeline.clip_rule import ClipParams
 from pipeline.downloading import DownloadParams
 from pipeline.engine import ComputeParams
-from pipeline.errors import SettingError, SurError
+from pipeline.errors import ModelError, SettingError, SurError
 from pipeline.images import ImageParams
 from pipeline.lavis import installation as lavis
 from pipeline.llm import LlmParams
@@ -83,7 +83,7 @@ def _model(section: str) -> Check:
             model_folders.verify(chosen.model, chosen.revision)
         except SurError as error:
             raise wrong(f"{section}.model", f"is not usable: {error}", path) from error
-        if not model_folders.is_folder(chosen.model) and section != "clip":
+        if not model_folders.is_folder(chosen.model):
             if Path(chosen.model).parent.is_dir() and "/" in chosen.model:
                 raise wrong(f"{section}.model", f"names no folder: {chosen.model}", path)
             yield f"{section}.model {chosen.model} comes from the hub when it is needed"
@@ -97,6 +97,17 @@ def _backend(settings: Settings, path: Path) -> Iterator[Note]:
     if settings.blip.backend == "lavis":
         lavis.require()
     yield from ()
+
+
+def _clip(settings: Settings, path: Path) -> Iterator[Note]:
+    """CLIP may also be an architecture of open_clip, with published weights or with a file of one's own."""
+    chosen = settings.clip
+    try:
+        clip_rule.check_model(chosen)
+    except ModelError as error:
+        raise wrong("clip.weights" if chosen.weights else "clip.model", f"is not usable: {error}", path) from error
+    if chosen.weights is None and not model_folders.is_folder(chosen.model):
+        yield f"clip.model {chosen.model} ({chosen.revision}) comes from the hub when it is needed"
 
 
 def _layers(settings: Settings, path: Path) -> Iterator[Note]:
@@ -206,8 +217,9 @@ def _engine(settings: Settings, _: Path) -> Iterator[Note]:
 
 
 CHECKS: tuple[Check, ...] = (
-    *(_model(section) for section in ("blip", "clip", "llm", "diffusion")),
+    *(_model(section) for section in ("blip", "llm", "diffusion")),
     _backend,
+    _clip,
     _layers,
     _heads,
     _official,

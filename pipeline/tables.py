@@ -130,6 +130,34 @@ def read(path: Path, shape: pa.Schema) -> pa.Table:
         raise InputError(f"{path} is not the table that is expected here: {error}") from error
 
 
+def read_parts(path: Path, shape: pa.Schema, rows: int) -> Iterator[pa.Table]:
+    """As :func:`read`, ``rows`` rows at a time in the file's order, for tables that memory should not hold.
+
+    Raises:
+        InputError: as for :func:`read`.
+    """
+    try:
+        with pq.ParquetFile(path) as source:
+            for batch in source.iter_batches(rows, columns=shape.names):
+                yield check(pa.Table.from_batches([batch]), shape)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is missing: run the stage that writes it (dvc repro)") from error
+    except (pa.ArrowInvalid, ValueError, OSError) as error:
+        raise InputError(f"{path} is not the table that is expected here: {error}") from error
+
+
+def read_places(path: Path, shape: pa.Schema, places: Sequence[int], rows: int = PLAIN_ROW_GROUP_ROWS) -> pa.Table:
+    """The rows at these places of a file (counted from 0), in the places' order; ``rows`` are in memory at a time."""
+    order = sorted(range(len(places)), key=places.__getitem__)
+    found, start = [shape.empty_table()], 0
+    for part in read_parts(path, shape, rows):
+        inside = [places[index] - start for index in order if start <= places[index] < start + part.num_rows]
+        found.append(part.take(pa.array(inside, pa.int64())).combine_chunks())
+        start += part.num_rows
+    back = sorted(range(len(order)), key=order.__getitem__)
+    return pa.concat_tables(found).take(pa.array(back, pa.int64()))
+
+
 def read_rows(path: Path, shape: pa.Schema, keys: Sequence[str]) -> pa.Table:
     """As :func:`read`, the rows of some sample ids alone; row groups outside their range are not read.
 

@@ -5,8 +5,10 @@ holds chunks, small Parquet files written whole; a row is found by its ``key``, 
 added records cost only themselves, a changed parameter starts another store, and experiments share what they can.
 """
 
+import fcntl
 import hashlib
 import os
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +25,8 @@ from pipeline import tables
 from pipeline.files import digest, file_digest, write_json
 
 ROW_KEY = "key"
+SETTINGS, CODE, LOCK, USERS = "settings.json", "code.json", "lock", "users"
+"""Files of a store: what decides its rows, in words and as digests of modules; who writes; who has it open."""
 
 
 def root() -> Path:
@@ -30,6 +34,23 @@ def root() -> Path:
     if chosen := os.environ.get("SUR_WORK"):
         return Path(chosen)
     return Path(os.environ.get("DVC_ROOT", ".")) / ".work"
+
+
+def digests(code: Sequence[ModuleType]) -> dict[str, str]:
+    """What a store's rows were computed by: name of each module and digest of its file."""
+    return {module.__name__: file_digest(Path(str(module.__file__))) for module in code}
+
+
+def opened(folder: Path) -> int:
+    """Tell others that the store in this folder is in use, until the descriptor is closed or the process ends.
+
+    Rows are read after the writing lock is given back, so that alone would let ``sur work --clean`` take them away. The
+    file's time is when the store was last opened.
+    """
+    descriptor = os.open(folder / USERS, os.O_RDWR | os.O_CREAT, 0o644)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    os.utime(descriptor)
+    return descriptor
 
 
 class _Index:
@@ -110,16 +131,30 @@ class ResultStore:
         self, stage: str, settings: dict[str, Any], columns: pa.Schema, *, code: Sequence[ModuleType] = ()
     ) -> None:
         self.schema = pa.schema([tables.column(ROW_KEY, pa.string(), "digest of what the row was made from"), *columns])
-        made_by = {module.__name__: file_digest(Path(str(module.__file__))) for module in code}
+        made_by = digests(code)
         decisive = {"settings": settings, "columns": str(columns.remove_metadata()), "code": made_by}
         self.folder = root() / stage / digest(decisive)
         self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / "lock"):  # queued experiments may come here at the same time
-            if not (self.folder / "settings.json").is_file():
-                write_json(self.folder / "settings.json", settings)
+        with FileLock(self.folder / LOCK):  # queued experiments may come here at the same time
+            for name, value in ((SETTINGS, settings), (CODE, made_by)):
+                if not (self.folder / name).is_file():
+                    write_json(self.folder / name, value)
+            self._open()
+
+    def _open(self) -> None:
         self._places = _Index()
         self._chunks: dict[Path, int] = {}
         self._read_index()
+        weakref.finalize(self, os.close, opened(self.folder))
+
+    def __getstate__(self) -> tuple[Path, pa.Schema]:
+        """Folder and schema alone go to another process, which reads the index itself."""
+        return self.folder, self.schema
+
+    def __setstate__(self, state: tuple[Path, pa.Schema]) -> None:
+        """Open the store anew."""
+        self.folder, self.schema = state
+        self._open()
 
     def _read_index(self) -> None:
         for chunk in sorted(self.folder.glob("chunk-*.parquet")):
@@ -133,7 +168,7 @@ class ResultStore:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """One writer at a time; whoever waited sees what the other wrote."""
-        with FileLock(self.folder / "lock"):
+        with FileLock(self.folder / LOCK):
             self._read_index()
             yield
 

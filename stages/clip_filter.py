@@ -3,27 +3,31 @@
 Reads     data/caption/captions.parquet        samples.CAPTIONS
           data/download/parts                  the pictures
 Writes    data/clip_filter/scores.parquet      samples.SCORES, every pair
-          data/clip_filter/dropped.parquet     simple_scores_lower
+          data/clip_filter/embeddings.parquet  clip_score.embeddings: CLIP's features of every picture
+          data/clip_filter/dropped.parquet     simple_scores_lower, simple_below_minimum, complex_below_minimum
           data/clip_filter/report.json         kept share by source, beside the paper's
-          data/clip_filter/scores.png          both scores of every pair and the rule's line
+          data/clip_filter/scores.png          both scores of every pair and the rule's lines
           data/clip_filter/pairs.png           the 12 best and the 12 worst pairs
 Params    clip
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipeline import cli, clip_score, engine, images, operating, samples, sheets, tables
-from pipeline.clip_score import ClipParams, ClipScorer
+from pipeline import cli, clip_rule, clip_score, clip_texts, engine, images, operating, samples, score_charts, tables
+from pipeline.clip_rule import ClipParams
+from pipeline.clip_score import PROMPTS, PictureEncoder, PromptScorer
 from pipeline.engine import ComputeParams
+from pipeline.errors import EmptyResultError
 from pipeline.files import digest
 from pipeline.operating import Operator, Runner, Work
 from pipeline.params import load
-from pipeline.plots import BLUE, GREY, ORANGE, figure
 from pipeline.samples import CAPTIONS, SCORES
 from pipeline.tables import KEY
 from pipeline.work import ROW_KEY, ResultStore
@@ -34,7 +38,8 @@ TARGET = Path("data/clip_filter")
 
 PAPER_KEPT_SHARE = 0.5818  # 66,408 of 114,148 pairs (arXiv 2305.05189, section 3.1)
 SHOWN = 12
-TILE_PX = 220  # room for both prompts
+AT_ONCE = 32_768  # rows whose keys are in memory together
+PACKED = 4096  # rows that are packed together
 
 
 def main() -> None:
@@ -45,16 +50,16 @@ def main() -> None:
         PARTS,
         TARGET,
         config,
-        build=lambda: _scorer(config, compute),
+        pictures=lambda: _operator(PictureEncoder, config, compute),
+        prompts=lambda: _operator(PromptScorer, config, compute),
         unit=engine.unit(compute.clip_batch),
         run=engine.runner(compute),
     )
 
 
-def _scorer(config: ClipParams, compute: ComputeParams) -> Operator:
+def _operator(kind: type[PictureEncoder] | type[PromptScorer], config: ClipParams, compute: ComputeParams) -> Operator:
     device = engine.device(compute)
-    scorer = ClipScorer(config.model, config.revision, device)
-    return engine.batches(scorer, compute.clip_batch, device, "clip_batch")
+    return engine.batches(kind(clip_score.load(config, device)), compute.clip_batch, device, "clip_batch")
 
 
 def clip_filter(
@@ -63,92 +68,98 @@ def clip_filter(
     target: Path,
     config: ClipParams,
     *,
-    build: Callable[[], Operator],
+    pictures: Callable[[], Operator],
+    prompts: Callable[[], Operator],
     unit: int,
     run: Runner = operating.local,
 ) -> None:
-    """Write both scores of every pair and whether the rule keeps it; only the rule depends on the margin.
+    """Write both scores of every pair and whether the rule keeps it; only the rule depends on margin and minimums.
 
     Args:
         source: a table CAPTIONS.
         parts: ``data/download/parts``.
         target: the stage's folder.
-        config: the model decides the scores, the margin the rule.
-        build: makes the operator that scores.
-        unit: pairs that are scored and kept together.
+        config: the model decides the scores; margin and minimums are the rule.
+        pictures: makes the operator that encodes pictures; each is encoded once for a model, whatever its prompts.
+        prompts: makes the operator that scores prompts against an encoded picture.
+        unit: pairs that are computed and kept together.
         run: where.
 
     Raises:
-        EmptyResultError: the rule keeps no pair.
+        EmptyResultError: the rule keeps no pair; the scores are written, so that bounds can be chosen by them.
     """
-    rows = tables.read(source, CAPTIONS)
-    named = {"model": config.model, "revision": config.revision}
-    store = ResultStore("clip_filter", named, clip_score.RESULT, code=(clip_score, images))
-    keys = [_key(row) for row in rows.select(["image_sha256", "simple_prompt", "complex_prompt"]).to_pylist()]
-    wanted = rows.select([KEY, "part", "simple_prompt", "complex_prompt"]).append_column(ROW_KEY, pa.array(keys))
-    run(Work("clip_filter", build, partial(samples.add_images, parts), unit), wanted, store)
-    scores = _judged(rows, store.take(keys), config.margin)
-    kept = scores.filter(scores.column("kept"))
-    samples.require_rows(
-        kept, f"clip_filter: none of {rows.num_rows:,} pairs reaches clip.margin, which is {config.margin}"
-    )
-    tables.write(scores, target / "scores.parquet", SCORES)
-    dropped = samples.drop(scores, target / "dropped.parquet")
-    _scatter(scores, config.margin, target / "scores.png")
-    _extremes(scores, parts, target / "pairs.png")
-    samples.write_report(target / "report.json", rows.num_rows, kept.num_rows, dropped, **_figures(scores))
-    share = kept.num_rows / rows.num_rows
-    cli.say(f"clip_filter: {kept.num_rows:,} of {rows.num_rows:,} pairs kept, {share:.1%} (the paper: 58.2%)")
+    features = ResultStore("clip_pictures", config.pictures(), clip_score.FEATURES, code=(clip_score, images))
+    scored = ResultStore("clip_filter", config.scores(), clip_score.RESULT, code=(clip_score, clip_texts, images))
+    for rows in tables.read_parts(source, CAPTIONS, AT_ONCE):
+        place = rows.select([KEY, "part"]).append_column(ROW_KEY, rows.column("image_sha256"))
+        run(Work("clip_filter: pictures", pictures, partial(samples.add_images, parts), unit), place, features)
+        pairs = rows.select(["image_sha256", "simple_prompt", "complex_prompt"])
+        pairs = pairs.append_column(ROW_KEY, pa.array(_keys(rows)))
+        run(Work("clip_filter: prompts", prompts, partial(_add_features, features), unit), pairs, scored)
+    told = SCORES.with_metadata({"clip": json.dumps(config.model_dump())})
+    tables.write_in_order(_judged(source, scored, config), target / "scores.parquet", told)
+    _tell(target, parts, config)
+    _write_embeddings(source, features, config, target / "embeddings.parquet")
 
 
-def _key(row: dict[str, str]) -> str:
-    return f"{row['image_sha256']}-{digest([row['simple_prompt'], row['complex_prompt']])}"
+def _add_features(features: ResultStore, rows: pa.Table) -> pa.Table:
+    """The rows with their pictures' features."""
+    found = features.take(rows.column("image_sha256").to_pylist(), clip_score.FEATURES)
+    return rows.append_column("embedding", found.column("embedding"))
 
 
-def _judged(rows: pa.Table, results: pa.Table, margin: float) -> pa.Table:
-    """The rows with scores, verdict and reason: a table SCORES."""
-    for name in clip_score.RESULT.names:
-        rows = rows.append_column(name, results.column(name))
-    kept = clip_score.keep(rows.column("score_simple").to_numpy(), rows.column("score_complex").to_numpy(), margin)
-    reasons = [None if stays else "simple_scores_lower" for stays in kept]
-    rows = rows.append_column("kept", pa.array(kept)).append_column("drop_reason", pa.array(reasons, pa.string()))
-    return tables.check(rows, SCORES)
+def _keys(rows: pa.Table) -> list[str]:
+    """What each pair's scores are made from: its picture and both prompts."""
+    columns = (rows.column(name).to_pylist() for name in ("image_sha256", "simple_prompt", "complex_prompt"))
+    return [f"{picture}-{digest([simple, complex_])}" for picture, simple, complex_ in zip(*columns, strict=True)]
+
+
+def _judged(source: Path, scored: ResultStore, config: ClipParams) -> Iterator[pa.Table]:
+    """The rows with scores, verdict and reason: tables SCORES."""
+    for rows in tables.read_parts(source, CAPTIONS, PACKED):
+        found = scored.take(_keys(rows), clip_score.RESULT)
+        simple, complex_ = (found.column(f"score_{kind}").to_numpy() for kind in PROMPTS)
+        reasons = clip_rule.reasons(simple, complex_, config)
+        judged = [*rows.columns, *found.columns, pc.is_null(reasons), reasons]
+        yield pa.table(judged, names=[*rows.column_names, *found.column_names, "kept", "drop_reason"])
+
+
+def _tell(target: Path, parts: Path, config: ClipParams) -> None:
+    """What the rule dropped, the charts, the report and the log's line, all from the table that was written."""
+    path = target / "scores.parquet"
+    dropped = samples.drop(tables.read(path, tables.select(SCORES, tables.DROPPED.names)), target / "dropped.parquet")
+    scores = tables.read(path, score_charts.SHOWN)
+    total, kept = scores.num_rows, scores.num_rows - dropped.total()
+    if not kept:
+        raise EmptyResultError(f"clip_filter: none of {total:,} pairs reaches {clip_rule.bounds(config)}")
+    score_charts.scatter(scores, config, target / "scores.png")
+    order = (-score_charts.gaps(scores)).argsort(kind="stable")
+    score_charts.pairs(path, [*order[:SHOWN], *order[SHOWN:][-SHOWN:]], parts, target / "pairs.png")
+    samples.write_report(target / "report.json", total, kept, dropped, **_figures(scores))
+    cli.say(f"clip_filter: {kept:,} of {total:,} pairs kept, {kept / total:.1%} (the paper: 58.2%)")
 
 
 def _figures(scores: pa.Table) -> dict[str, Any]:
     by_source = scores.group_by("source").aggregate([("kept", "mean")]).sort_by("source").to_pylist()
     shares = {row["source"]: round(row["kept_mean"], 4) for row in by_source}
-    shares["total"] = round(sum(scores.column("kept").to_pylist()) / scores.num_rows, 4)
-    truncated = sum(scores.column("complex_truncated").to_pylist())
-    return {"kept_share": shares, "paper_kept_share": PAPER_KEPT_SHARE, "complex_prompts_truncated": truncated}
+    shares["total"] = round(pc.mean(scores.column("kept")).as_py(), 4)
+    truncated = {f"{kind}_prompts_truncated": pc.sum(scores.column(f"{kind}_truncated")).as_py() for kind in PROMPTS}
+    return {"kept_share": shares, "paper_kept_share": PAPER_KEPT_SHARE, **truncated}
 
 
-def _scatter(scores: pa.Table, margin: float, path: Path) -> None:
-    simple, complex_ = scores.column("score_simple").to_numpy(), scores.column("score_complex").to_numpy()
-    kept = scores.column("kept").to_numpy()
-    with figure(path, 5.2, 5.0) as axes:
-        for chosen, colour, label in ((kept, BLUE, "kept"), (~kept, ORANGE, "dropped")):
-            axes.scatter(
-                complex_[chosen], simple[chosen], s=6, c=colour, linewidths=0, label=f"{label} ({chosen.sum():,})"
-            )
-        low, high = min(simple.min(), complex_.min()), max(simple.max(), complex_.max())
-        axes.plot([low, high], [low + margin, high + margin], c=GREY, label=f"rule: difference of {margin:g}")
-        axes.set(xlabel="CLIP score of the complex prompt", ylabel="CLIP score of the simple prompt")
-        axes.set_title("Pairs above the line are kept")
-        axes.legend()
+def _write_embeddings(source: Path, features: ResultStore, config: ClipParams, path: Path) -> None:
+    """Every picture's features in the order of the samples, for later metrics."""
 
+    def vectors(pictures: pa.ChunkedArray) -> pa.ChunkedArray:
+        return features.take(pictures.to_pylist(), clip_score.FEATURES).column("embedding")
 
-def _extremes(scores: pa.Table, parts: Path, path: Path) -> None:
-    gap = scores.column("score_simple").to_numpy() - scores.column("score_complex").to_numpy()
-    order = (-gap).argsort(kind="stable")
-    shown = scores.take(pa.array([*order[:SHOWN], *order[SHOWN:][-SHOWN:]], pa.int64()))
-    pictures = samples.read_images(parts, shown)
-    rows = shown.to_pylist()
-    sheets.save(path, [pictures[row[KEY]] for row in rows], [_label(row) for row in rows], tile_px=TILE_PX)
-
-
-def _label(row: dict[str, Any]) -> str:
-    return f"{row['score_simple'] - row['score_complex']:+.1f}  {row['simple_prompt']}  |  {row['complex_prompt']}"
+    first = next(tables.read_parts(source, CAPTIONS, 1))
+    shape = clip_score.embeddings(len(vectors(first.column("image_sha256"))[0]))
+    rows = (
+        pa.table([part.column(KEY), vectors(part.column("image_sha256")).cast(shape.types[1])], schema=shape)
+        for part in tables.read_parts(source, CAPTIONS, PACKED)
+    )
+    tables.write_in_order(rows, path, shape.with_metadata(config.pictures()))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ Writes    data/evaluate/scores.parquet       metrics.clip_based.SCORES
           data/evaluate/statistics.json      by metric and prompt type: arms, difference, interval, p; equivalence
           data/evaluate/metrics.json         the few of them by which experiments are compared
           data/evaluate/report.json          counts, and what was not computed and why
-Params    evaluate, clip.model, clip.revision, sample.prompts
+Params    evaluate, clip without its rule, sample.prompts
 """
 
 import csv
@@ -22,7 +22,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline import cli, params, samples, tables
-from pipeline.clip_score import ClipParams, ClipScorer
+from pipeline.clip_rule import ClipParams
+from pipeline.clip_score import Clip
 from pipeline.engine import ComputeParams, device
 from pipeline.errors import InputError, ModelError
 from pipeline.files import write_json, write_text
@@ -48,7 +49,7 @@ def main() -> None:
     config = params.load(EvaluateParams, "evaluate")
 
     def build_scorer() -> Scorer:
-        return ClipScorer(clip.model, clip.revision, device(compute))
+        return Clip(clip, device(compute))
 
     evaluate(
         SAMPLED,

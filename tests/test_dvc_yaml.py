@@ -96,7 +96,7 @@ NOT_READ = {
     "scrape": {"sources"},  # lists its own site and the salt; contact, timeouts and attempts change no record
     "download": {"sources", "image.resize", "image.format", "image.quality"},  # lists sources.enabled, image.side_px
     "clean": {"sample"},  # lists sample.prompts
-    "evaluate": {"sample", "clip.margin"},
+    "evaluate": {"sample", "clip.margin", "clip.min_simple", "clip.min_complex"},
     "embed": {"llm.layer"},
     "report": {"blip", "clip", "llm", "diffusion", "adapter", "loss"},  # names models, layer, eta and weights alone
 }

@@ -16,13 +16,13 @@ from miniature.truth import captions, charts, encoders, filtering, inputs, plant
 from miniature.truth.encoders import TEXT
 from miniature.truth.inputs import Inputs
 from miniature.truth.probes import Encode, Sentences
-from miniature.truth.rules import Rule, pairs_of
+from miniature.truth.rules import Rule, pairs_of, rule_of
 from miniature.truth.section_probes import layers
 from miniature.truth.section_probes import probes as probes_section
 from miniature.truth.section_rules import rules as rules_section
 from pipeline import cli
 from pipeline.captioning import BlipParams
-from pipeline.clip_score import ClipParams
+from pipeline.clip_rule import ClipParams
 from pipeline.diffusion import DiffusionParams
 from pipeline.engine import ComputeParams
 from pipeline.files import write_json, write_text
@@ -50,7 +50,7 @@ def main() -> None:
         "LLM": f"{llm.model} ({llm.revision})",
         "diffusion model": f"{base.model} ({base.revision})",
     }
-    data = data_figures(found, clip.margin)
+    data = data_figures(found, rule_of(clip))
     training, held_out = probes.training_sentences(TRAINING), probes.held_out_sentences(HELD_OUT)
     encode = [encoders.llm_layers(llm, compute), encoders.text_encoder(base, compute)]
     figures = {**data, "models": models, "probes": probe_figures(encode, training, held_out, llm.layer)}
@@ -58,11 +58,11 @@ def main() -> None:
     cli.say(f"truth: {DOCS / 'truth.md'}, {DOCS / 'truth.json'}, {DOCS / 'images'}/truth-*.png")
 
 
-def data_figures(found: Inputs, margin: float) -> dict[str, Any]:
+def data_figures(found: Inputs, asked: Rule) -> dict[str, Any]:
     """All figures of the stages' tables."""
     return {
         "captions": captions.exactness(found.captions, found.truth),
-        "clip_rule": filtering.figures(found.scores, found.truth, margin),
+        "clip_rule": filtering.figures(found.scores, found.truth, asked),
         "duplicates": planted.duplicates(found.truth, found.fates),
         "cleaning": planted.faults(found.truth, found.fates),
     }
@@ -91,8 +91,9 @@ def write(figures: Mapping[str, Any], found: Inputs, docs: Path) -> None:
     """
     rules, probed = figures["clip_rule"], figures["probes"]
     chosen = rules["rules"][filtering.SECOND]["bounds"]["min_complex"]
+    drawn = Rule(**{"margin": rules["margin"], **rules["minimums"], "min_complex": chosen})
     images = docs / "images"
-    charts.scores(pairs_of(found.scores, found.truth), Rule(rules["margin"], chosen), images / "truth-scores.png")
+    charts.scores(pairs_of(found.scores, found.truth), drawn, images / "truth-scores.png")
     charts.sweep(rules["curves"], chosen, images / "truth-rules.png")
     for name, title in TITLES.items():
         by_layer, text = layers(probed[name]), probed[name][TEXT]

@@ -38,6 +38,8 @@ def scores(pairs: Pairs, rule: Rule, path: Path) -> None:
         line = np.linspace(lowest(pairs.complex), HIGHEST, 200)
         axes.plot(line, line + rule.margin, c=GREY, label="margin in force: kept above")
         axes.axvline(rule.min_complex, c=GREY, ls="--", label=f"minimum complex score {rule.min_complex:.1f}")
+        if np.isfinite(rule.min_simple):
+            axes.axhline(rule.min_simple, c=GREY, ls=":", label=f"minimum simple score in force {rule.min_simple:.1f}")
         stretch(axes, "x", lowest(pairs.complex))
         stretch(axes, "y", lowest(pairs.simple))
         axes.set(xlabel="CLIP score of the complex prompt", ylabel="CLIP score of the simple prompt")

@@ -1,6 +1,5 @@
 """The paper's CLIP rule against the truth, beside rules that ask more, their bounds chosen on the train split alone."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,37 +31,39 @@ RULES: dict[str, tuple[bool, tuple[str, ...]]] = {
     "minimum simple score alone": (False, ("min_simple",)),
     "minimum of both scores": (False, ("min_complex", "min_simple")),
 }
-"""Name -> whether the margin in force is asked, and the bounds that are chosen on the train split."""
+"""Name -> whether the bounds in force are asked, and the bounds that are chosen on the train split."""
 SCORES = {"min_simple": "simple score", "min_complex": "complex score", "margin": "simple minus complex"}
 
 
-def figures(rows: Rows, truth: Truth, margin: float) -> dict[str, Any]:
+def figures(rows: Rows, truth: Truth, asked: Rule) -> dict[str, Any]:
     """All figures of the CLIP rules.
 
     Args:
         rows: SCORES.
         truth: of each of them.
-        margin: the one in force (``clip.margin``; 0 is the paper's rule).
+        asked: the rule in force (section clip; a margin of 0 and no minimum is the paper's rule).
 
     Returns:
-        ``margin``; ``whole``, what the rule in force does on all pairs; ``scores``, the mean complex score of own and
-        swapped prompts; ``separation``, for each score and target; ``rules``, for each its bounds, and
-        what it keeps of the ``train`` split and of the ``other`` splits; ``curves``, the sweep of SECOND on both.
+        ``margin`` and ``minimums`` of the rule in force; ``whole``, what it does on all pairs; ``scores``, the mean
+        complex score of own and swapped prompts; ``separation``, for each score and target; ``rules``, for each its
+        bounds, and what it keeps of the ``train`` split and of the ``other`` splits; ``curves``, the sweep of SECOND
+        on both.
 
     Raises:
-        InputError: the table was not made with this margin, or no pair is in the train split.
+        InputError: the table was not made with this rule, or no pair is in the train split.
     """
     pairs = pairs_of(rows, truth)
     kept = np.array([row["kept"] for row in rows], dtype=np.bool_)
-    if not np.array_equal(kept, Rule(margin=margin).keeps(pairs)):
-        raise InputError(f"data/clip_filter was not made with clip.margin {margin:g}: {FIRST}")
+    if not np.array_equal(kept, asked.keeps(pairs)):
+        bounds = ", ".join(f"clip.{name} {bound:g}" for name, bound in asked.bounds().items())
+        raise InputError(f"data/clip_filter was not made with {bounds}: {FIRST}")
     if not any(row["split"] == "train" for row in rows):
         raise InputError(f"data/clip_filter has no pair of the train split: {FIRST}")
     train = np.array([row["split"] == "train" for row in rows], dtype=np.bool_)
     inside, outside = pairs.where(train), pairs.where(~train)
-    asked = Rule(margin=margin)
     return {
-        "margin": margin,
+        "margin": asked.margin,
+        "minimums": {name: bound for name, bound in asked.bounds().items() if name != "margin"},
         "whole": judged(kept, pairs),
         "scores": {"own": _mean(pairs, pairs.prompt_belongs), "swapped": _mean(pairs, ~pairs.prompt_belongs)},
         "separation": _separation(pairs),
@@ -75,8 +76,8 @@ def figures(rows: Rows, truth: Truth, margin: float) -> dict[str, Any]:
 
 
 def _rule(name: str, asked: Rule, train: Pairs, other: Pairs) -> dict[str, Any]:
-    with_margin, free = RULES[name]
-    start = asked if with_margin else replace(asked, margin=-np.inf)
+    in_force, free = RULES[name]
+    start = asked if in_force else Rule()
     rule = chosen(start, free, train)
     return {
         "bounds": rule.bounds(),

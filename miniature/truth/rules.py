@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from miniature.truth.captions import right
 from miniature.truth.inputs import Rows, Truth
 from miniature.truth.shares import interval, share
+from pipeline.clip_rule import ClipParams
 from pipeline.tables import KEY
 
 Bools = NDArray[np.bool_]
@@ -69,6 +70,11 @@ class Rule:
     def bounds(self) -> dict[str, float]:
         """The bounds that ask something."""
         return {name: round(bound, 4) for name, bound in asdict(self).items() if isfinite(bound)}
+
+
+def rule_of(config: ClipParams) -> Rule:
+    """The rule in force."""
+    return Rule(**{name: -inf if bound is None else bound for name, bound in config.rule().items()})
 
 
 def pairs_of(rows: Rows, truth: Truth) -> Pairs:

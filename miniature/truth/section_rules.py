@@ -20,7 +20,7 @@ def rules(found: Figures, pictures: Sequence[str]) -> list[str]:
         found: as ``filtering.figures`` gives.
         pictures: Markdown of the charts.
     """
-    name = named(IN_FORCE, found["margin"])
+    name = named(IN_FORCE, found)
     return [
         "## The CLIP rule",
         f"A pair is good if its caption says all of the picture and its prompt belongs to it. {_whole(found, name)}",
@@ -32,8 +32,8 @@ def rules(found: Figures, pictures: Sequence[str]) -> list[str]:
         _separation(found["separation"]),
         "Bounds chosen on the train split for the best F1 of both, judged on the other splits (precision / recall):",
         _precision_table(
-            {named(rule, found["margin"]): line["other"] for rule, line in found["rules"].items()},
-            {named(rule, found["margin"]): _bounds(line) for rule, line in found["rules"].items()},
+            {named(rule, found): line["other"] for rule, line in found["rules"].items()},
+            {named(rule, found): _bounds(line) for rule, line in found["rules"].items()},
         ),
         "Pairs that each rule keeps, by truth:",
         _swapped_table(found),
@@ -42,9 +42,11 @@ def rules(found: Figures, pictures: Sequence[str]) -> list[str]:
     ]
 
 
-def named(rule: str, margin: float) -> str:
-    """A rule's name in the report: the one in force is the paper's if its margin is 0."""
-    start = "the paper's rule" if margin == 0 else f"margin {margin:g} in force"
+def named(rule: str, found: Figures) -> str:
+    """A rule's name in the report: the one in force is the paper's if its margin is 0 and it asks no minimum."""
+    asked = [f"margin {found['margin']:g}"]
+    asked += [f"minimum {BOUNDS[key]} score {bound:g}" for key, bound in found["minimums"].items()]
+    start = "the paper's rule" if asked == ["margin 0"] else f"{listed(asked)} in force"
     return rule.replace("in force, ", f"{start} and ") if rule != IN_FORCE else start
 
 
@@ -135,7 +137,7 @@ def _swapped_table(found: Figures) -> str:
     for rule, line in found["rules"].items():
         both = {name: _sum(line, name) for name in ("own_right", "own_wrong")}
         swapped = [counted(*kept_of(line[split], "swapped")) for split in ("train", "other")]
-        rows.append([named(rule, found["margin"]), *(counted(*part) for part in both.values()), *swapped])
+        rows.append([named(rule, found), *(counted(*part) for part in both.values()), *swapped])
     return table(head, rows)
 
 
@@ -158,7 +160,7 @@ def _second(found: Figures, name: str) -> str:
     )
     best = max(RULES, key=lambda rule: _f1(lines[rule]["train"]))
     asked = listed([f"{BOUNDS[key]} at least {bound:.1f}" for key, bound in lines[best]["bounds"].items()])
-    text += f" The best rule on the train split is: {named(best, found['margin'])}{f' ({asked})' if asked else ''}"
+    text += f" The best rule on the train split is: {named(best, found)}{f' ({asked})' if asked else ''}"
     text += f", with an F1 of {_f1(lines[best]['train']):.3f} there and {_f1(lines[best]['other']):.3f} on the other"
     return f"{text} splits, where {name} has {_f1(first):.3f}."
 

@@ -18,6 +18,7 @@ from transformers import (
 )
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
+from pipeline.clip_rule import ClipParams
 from pipeline.llm import LlmParams
 from pipeline.model_folders import write_revision
 
@@ -127,3 +128,9 @@ def clip_folder(folder, *, own_tokenizer=True):
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": shape, "preprocess_cfg": {}}))
     save_file(model.state_dict(), folder / "open_clip_model.safetensors")
     return str(folder), write_revision(folder)
+
+
+def clip_params(**changed):
+    """Section clip with the paper's rule; the model is only a name unless one is given."""
+    plain = {"model": "m", "revision": "r", "weights": None, "dtype": "float32", "long_prompts": "truncate"}
+    return ClipParams(**{**plain, "margin": 0.0, "min_simple": None, "min_complex": None, **changed})

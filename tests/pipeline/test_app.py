@@ -29,6 +29,43 @@ def test_show_prints_a_stage_and_a_missing_one_is_one_line(tmp_path, monkeypatch
     assert capsys.readouterr().err.count("error: ") == 2
 
 
+def test_show_draws_and_refuses_options_that_mean_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_json(tmp_path / "data/clean/report.json", {"in": 3})
+    asked = []
+    monkeypatch.setattr(app.pictures, "draw", lambda *given, **options: asked.append((given, options)) or ["drawn: x"])
+    assert run("show", "clean", "--count", "3", "--seed", "1") == 0
+    assert asked == [(("clean", tmp_path / "work" / "show" / "clean"), {"count": 3, "seed": 1})]
+    assert capsys.readouterr().out.endswith("drawn: x\n")
+    assert run("show", "clean", "lexica:1", "--seed", "1") == 1
+    assert "--seed for contact sheets alone" in capsys.readouterr().err
+
+
+def test_work_is_listed_and_cleaned(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_json(tmp_path / "work/caption/0123/settings.json", {"beams": 3})
+    assert run("work") == 0
+    assert "caption/0123" in capsys.readouterr().out
+    assert run("work", "--clean", "caption/01", "--older-than", "0.5") == 0
+    assert run("work", "--clean", "caption/01", "--dry-run") == 0
+    assert "would go: caption/0123" in capsys.readouterr().out
+    assert run("work", "--clean", "caption") == 0
+    assert not (tmp_path / "work/caption/0123").exists()
+    assert run("work", "--dry-run") == 1
+    assert run("work", "--older-than", "soon") == 2
+    assert run("work", "--older-than", "-1") == 2
+    assert "--dry-run goes with" in capsys.readouterr().err
+
+
+def test_nothing_is_cleaned_while_dvc_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_json(tmp_path / "work/caption/0123/settings.json", {"beams": 3})
+    monkeypatch.setattr(app.caches, "running", lambda _: ["dvc repro"])
+    assert run("work", "--clean", "caption") == 1
+    assert "DVC is running (dvc repro)" in capsys.readouterr().err
+    assert run("work", "--clean", "caption", "--dry-run") == 0
+
+
 def test_takedown_is_asked_with_its_entry_and_tells_a_mistake_in_one_line(tmp_path, monkeypatch, capsys):
     asked = []
     monkeypatch.setattr(app, "takedown", lambda sample, *, dry_run: asked.append((sample, dry_run)))

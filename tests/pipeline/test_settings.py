@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,24 @@ def test_a_model_whose_content_changed_is_refused(project):
     (line,) = faults(project)
     assert "clip.model is not usable" in line
     assert "not ffffffffffffffff" in line
+
+
+def test_an_architecture_of_clip_is_known_and_its_file_of_weights_is_compared(project, tmp_path):
+    chosen = load_all(Settings, project).clip
+    edit(project, chosen.model, "ViT-B-32-quickgelo")
+    (line,) = faults(project)
+    assert "clip.model is not usable" in line
+    assert "did you mean ViT-B-32-quickgelu?" in line
+    edit(project, "ViT-B-32-quickgelo", "ViT-B-32-quickgelu")
+    assert settings.examine(project) == [
+        f"clip.model ViT-B-32-quickgelu ({chosen.revision}) comes from the hub when it is needed"
+    ]
+    (tmp_path / "weights.pt").write_bytes(b"weights")
+    edit(project, "  weights:", f"  weights: {tmp_path / 'weights.pt'}")
+    (line,) = faults(project)
+    assert "clip.weights is not usable" in line
+    edit(project, chosen.revision, sha256(b"weights").hexdigest()[:16])
+    assert settings.examine(project) == []
 
 
 def test_hub_models_are_compared_when_their_config_can_be_reached(project, monkeypatch):

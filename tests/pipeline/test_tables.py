@@ -75,10 +75,28 @@ def test_some_rows_are_read_by_their_ids(tmp_path):
     assert found.column("sample_id").to_pylist() == ["0003", "8999"]
 
 
+def test_parts_are_the_whole_table_some_rows_at_a_time(tmp_path):
+    names = [f"{index:04d}" for index in range(9000)]
+    tables.write(rows(*names), tmp_path / "t.parquet", SHAPE)
+    parts = list(tables.read_parts(tmp_path / "t.parquet", SHAPE, 700))
+    assert max(part.num_rows for part in parts) <= 700
+    assert pa.concat_tables(parts).column("sample_id").to_pylist() == names
+
+
+@given(st.lists(st.integers(0, 24), max_size=9), st.integers(1, 30))
+def test_rows_come_in_the_order_of_the_places_asked_for(tmp_path_factory, places, at_once):
+    path = tmp_path_factory.mktemp("tables") / "t.parquet"
+    tables.write(rows(*[f"{index:02d}" for index in range(25)]), path, SHAPE)
+    found = tables.read_places(path, SHAPE, places, at_once)
+    assert found.column("sample_id").to_pylist() == [f"{place:02d}" for place in places]
+
+
 READERS = [
     lambda path: tables.read(path, SHAPE),
     lambda path: tables.read_rows(path, SHAPE, ["a"]),
     tables.metadata,
+    lambda path: list(tables.read_parts(path, SHAPE, 3)),
+    lambda path: tables.read_places(path, SHAPE, [0]),
 ]
 
 

@@ -229,8 +229,8 @@ def test_main_reads_its_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_main_builds_the_scorer_that_params_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    built: list[tuple[str, str, str]] = []
-    monkeypatch.setattr(stage, "ClipScorer", lambda *arguments: built.append(arguments))
+    built: list[tuple[object, ...]] = []
+    monkeypatch.setattr(stage, "Clip", lambda *arguments: built.append(arguments))
     monkeypatch.setattr(stage, "evaluate", lambda *paths, build_scorer, **options: build_scorer())
     monkeypatch.setattr(stage, "read_prompts", lambda paths: [])
     monkeypatch.setattr(stage.judging, "load", lambda name: JUDGE)

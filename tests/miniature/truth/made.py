@@ -37,7 +37,7 @@ def scored(row, post, number, margin=0.0):
     right = row["simple_prompt"] != WRONG
     simple, complex_ = (95.0 if right else 60.0) + 0.1 * number, 5.0 if post.fault else 90.0 + 0.1 * number
     kept = simple - complex_ >= margin
-    scores = {"score_simple": simple, "score_complex": complex_, "complex_truncated": False}
+    scores = {"score_simple": simple, "score_complex": complex_, "simple_truncated": False, "complex_truncated": False}
     return {**row, **scores, "kept": kept, "drop_reason": None if kept else "simple_scores_lower"}
 
 

@@ -8,7 +8,7 @@ import pytest
 from miniature.truth import __main__ as truth
 from miniature.truth import encoders
 from pipeline import cli
-from pipeline.clip_score import ClipParams
+from pipeline.clip_rule import ClipParams
 from pipeline.params import load
 from tests.closure import ROOT
 from tests.miniature.truth import made

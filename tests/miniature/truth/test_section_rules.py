@@ -9,14 +9,18 @@ from tests.miniature.truth import made
 @pytest.fixture(scope="module")
 def figures(tmp_path_factory):
     found = inputs.read(made.write(tmp_path_factory.mktemp("data")), made.SITES)
-    return filtering.figures(found.scores, found.truth, 0.0)
+    return filtering.figures(found.scores, found.truth, Rule(margin=0.0))
 
 
-def test_the_rule_is_the_papers_only_with_its_margin():
-    assert section_rules.named(filtering.IN_FORCE, 0.0) == "the paper's rule"
-    assert section_rules.named(filtering.SECOND, 0.0) == "the paper's rule and minimum complex score"
-    assert section_rules.named(filtering.SECOND, 0.5) == "margin 0.5 in force and minimum complex score"
-    assert section_rules.named("every pair", 0.0) == "every pair"
+def test_the_rule_is_the_papers_only_with_its_margin_and_without_minimums():
+    paper, stricter = {"margin": 0.0, "minimums": {}}, {"margin": 0.5, "minimums": {}}
+    lower = {"margin": 0.0, "minimums": {"min_complex": 80.0, "min_simple": 70.0}}
+    assert section_rules.named(filtering.IN_FORCE, paper) == "the paper's rule"
+    assert section_rules.named(filtering.SECOND, paper) == "the paper's rule and minimum complex score"
+    assert section_rules.named(filtering.SECOND, stricter) == "margin 0.5 in force and minimum complex score"
+    asked = "margin 0, minimum complex score 80 and minimum simple score 70 in force"
+    assert section_rules.named(filtering.IN_FORCE, lower) == asked
+    assert section_rules.named("every pair", paper) == "every pair"
 
 
 def test_the_section_says_that_the_paper_keeps_swapped_prompts(figures):

@@ -26,6 +26,7 @@ def scored(
                 "simple_prompt": simple_prompt or f"circle number {index}",
                 "score_simple": 20.0 + margin,
                 "score_complex": 20.0,
+                "simple_truncated": False,
                 "complex_truncated": False,
                 "kept": kept,
                 "drop_reason": None if kept else "simple_scores_lower",

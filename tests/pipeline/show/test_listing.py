@@ -2,8 +2,9 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from pipeline import files, show, tables
+from pipeline import files, tables
 from pipeline.errors import InputError
+from pipeline.show import listing
 from pipeline.tables import IMAGE, column
 
 SHAPE = tables.schema(
@@ -27,7 +28,7 @@ def data(tmp_path):
 
 
 def test_a_stage_shows_figures_tables_and_pictures(data):
-    text = show.stage("clean", data)
+    text = listing.stage("clean", data)
     for line in (
         "  in = 3",
         "  dropped.small = 2",
@@ -41,15 +42,15 @@ def test_a_stage_shows_figures_tables_and_pictures(data):
 
 
 def test_a_sample_shows_all_its_values_and_its_picture(data, tmp_path):
-    text = show.sample("clean", "lexica:1", tmp_path / "show", data)
+    text = listing.sample("clean", "lexica:1", tmp_path / "show", data)
     assert "9 numbers, first [0.5, 0.5, 0.5, 0.5]" in text
     assert (tmp_path / "show" / "lexica_1.png").read_bytes() == b"picture"
 
 
 def test_an_unknown_stage_or_sample_is_told(data, tmp_path):
     with pytest.raises(InputError, match="name one of: clean"):
-        show.stage("cleaned", data)
+        listing.stage("cleaned", data)
     with pytest.raises(InputError, match="none has run yet"):
-        show.stage("clean", tmp_path / "nothing")
+        listing.stage("clean", tmp_path / "nothing")
     with pytest.raises(InputError, match="has no sample x"):
-        show.sample("clean", "x", tmp_path, data)
+        listing.sample("clean", "x", tmp_path, data)

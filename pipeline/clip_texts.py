@@ -1,0 +1,106 @@
+"""CLIP's texts as tokens: what lies beyond the context is told, and cut off or made into further pieces."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import ModelError
+
+LongPrompts = Literal["truncate", "mean_of_chunks"]
+Ints = npt.NDArray[np.int64]
+SPECIAL = 2
+"""Start and end token, which every piece has."""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """One text as CLIP reads it."""
+
+    chunks: Ints
+    """Rows of CLIP's whole context, start, end and padding included: shape (k, context)."""
+    counts: tuple[int, ...]
+    """The text's own tokens in each of them."""
+    longer: bool
+    """Whether the whole text, with start and end, is longer than the context."""
+
+
+class Texts:
+    """Makes tokens of texts.
+
+    Args:
+        tokenizer: open_clip's own or its wrapper of a Hugging Face one.
+        context: tokens that the model reads at a time.
+        long_prompts: what becomes of texts that are longer.
+
+    Raises:
+        ModelError: texts are to be cut into pieces, and this tokenizer cannot.
+    """
+
+    def __init__(self, tokenizer: Any, context: int, long_prompts: LongPrompts) -> None:
+        self._tokenizer, self._context = tokenizer, context
+        self._in_chunks = long_prompts == "mean_of_chunks"
+        self._own = hasattr(tokenizer, "encode")  # open_clip's own; a Hugging Face one counts start and end itself
+        if self._in_chunks and not _can_cut(tokenizer):
+            raise ModelError(
+                f"clip.long_prompts: {type(tokenizer).__name__} of this model cannot cut a text: take truncate"
+            )
+
+    def __call__(self, texts: Sequence[str]) -> list[Tokens]:
+        """Each text as tokens, in their order."""
+        starts = self._tokenizer(list(texts)).numpy().astype(np.int64)  # (n, context)
+        return [self._tokens(text, start) for text, start in zip(texts, starts, strict=True)]
+
+    def count(self, text: str) -> int:
+        """Tokens of the whole text, start and end included."""
+        if self._own:
+            return len(self._tokenizer.encode(text)) + SPECIAL
+        return len(self._tokenizer.tokenizer(self._tokenizer.clean_fn(text), verbose=False).input_ids)
+
+    def _tokens(self, text: str, start: Ints) -> Tokens:
+        total = self.count(text)
+        longer = total > self._context
+        if self._in_chunks and longer:
+            chunks, counts = self._own_chunks(text) if self._own else self._wrapped_chunks(text)
+            return Tokens(chunks, counts, longer)
+        return Tokens(start[None], (min(total, self._context) - SPECIAL,), longer)
+
+    def _own_chunks(self, text: str) -> tuple[Ints, tuple[int, ...]]:
+        whole, size = self._tokenizer.encode(text), self._context - SPECIAL
+        pieces = [whole[first : first + size] for first in range(0, len(whole), size)]
+        chunks = np.zeros((len(pieces), self._context), dtype=np.int64)
+        for chunk, piece in zip(chunks, pieces, strict=True):
+            chunk[: len(piece) + SPECIAL] = [self._tokenizer.sot_token_id, *piece, self._tokenizer.eot_token_id]
+        return chunks, tuple(map(len, pieces))
+
+    def _wrapped_chunks(self, text: str) -> tuple[Ints, tuple[int, ...]]:
+        """A Hugging Face tokenizer cuts by itself and gives each piece the special tokens that it gives a text."""
+        cut = self._tokenizer.tokenizer(
+            self._tokenizer.clean_fn(text),
+            max_length=self._context,
+            truncation=True,
+            padding="max_length",
+            return_overflowing_tokens=True,
+            return_special_tokens_mask=True,  # padding counts as special
+        )
+        chunks = np.array(cut.input_ids, dtype=np.int64)  # (k, context)
+        if self._tokenizer.strip_sep_token:  # as open_clip does with a text that fits
+            chunks[chunks == self._tokenizer.tokenizer.sep_token_id] = 0
+        return chunks, tuple(self._context - sum(mask) for mask in cut.special_tokens_mask)
+
+
+def _can_cut(tokenizer: Any) -> bool:
+    if hasattr(tokenizer, "encode"):
+        return getattr(tokenizer, "reduction_fn", None) is None
+    wrapped = getattr(tokenizer, "tokenizer", None)
+    return bool(getattr(wrapped, "is_fast", False)) and getattr(tokenizer, "tokenizer_mode", "") == ""
+
+
+def groups(rows: Ints, size: int) -> Iterable[tuple[Ints, int]]:
+    """Rows in groups of exactly ``size``, the last one filled with its last row; beside each how many are its own."""
+    for first in range(0, len(rows), size):
+        group = rows[first : first + size]
+        fill = np.repeat(group[-1:], size - len(group), axis=0)
+        yield np.concatenate([group, fill]), len(group)
