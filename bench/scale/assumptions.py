@@ -28,24 +28,22 @@ CARDS = (
     Card("RTX 3090", 71e12, 35.6e12, 24, 0.30, ("RTX 3090",)),
     Card("H100/H200", 989e12, 67e12, 141, 3.50, ("H100", "H200")),
 )
-"""Peaks as in ../reference/engines.md 3.1; memory of the H200 (an H100 has 80 GB)."""
+"""The vendors' figures, noted from memory; memory of the H200 (an H100 has 80 GB)."""
 
 USD_A_CORE_HOUR = 0.04
 USD_A_GB_MONTH = 0.02
 USD_A_PERSON_HOUR = 20.0
 REVIEW_S_A_PAIR = 2.0
-"""A person on a page of many pictures who clicks the wrong ones (../reference/sources.md, section 4: planned, not
-measured)."""
+"""A person on a page of many pictures who clicks the wrong ones (planned, never measured)."""
 
 PNG_B = 360_000
-"""A picture of 512 x 512 px as PNG (../reference/sources.md, section 3: one picture); lossless WebP 258 kB, JPEG 95
-83 kB."""
+"""A picture of 512 x 512 px as PNG (one was measured); lossless WebP 258 kB, JPEG 95 83 kB."""
 RENDITION_B = 225_000
-"""A rendition of Civitai of 512 to 800 px: 150 to 300 kB (../reference/sources.md, section 1.1)."""
+"""A rendition of Civitai of 512 to 800 px: 150 to 300 kB."""
 DIFFUSIONDB_B = 6.5e12 / 14e6
 """A picture of DiffusionDB: 6.5 TB for 14 million (its README)."""
 ITEM_B = 5e6 / 3251
-"""An item of Civitai's API as JSON, which ``meta_json`` keeps: 5 MB for 3,251 (../reference/sources.md)."""
+"""An item of Civitai's API as JSON, which ``meta_json`` keeps: 5 MB for 3,251 in August 2023."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from pipeline.params import load
 
 PAPER = Path(__file__).parents[2] / "profiles" / "paper.yaml"
 PROMPT_TOKENS = 13.3
-"""Mean tokens of a simple prompt (../reference: 57,603 captions); a pass's FLOP are interpolated between 13 and 14."""
+"""Mean tokens of a simple prompt (captions of the paper's kind); a pass's FLOP are interpolated between 13 and 14."""
 PREFIX_TOKENS = 4
 """Start token and "a picture of", from which LAVIS lets BLIP go on."""
 CAPTION_TOKENS = 10
