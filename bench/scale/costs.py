@@ -1,8 +1,9 @@
 """What each stage costs at a size: FLOP, processor time, bytes, requests, people's time. Settings are the paper's."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from bench.scale.architectures import LLAMA
 from bench.scale.assumptions import (
@@ -18,7 +19,7 @@ from bench.scale.rates import Rates
 from bench.scale.sizes import KEPT, Size
 from pipeline import prompts
 from pipeline.downloading import DownloadParams
-from pipeline.params import load
+from pipeline.params import Section, load
 from pipeline.sampling import SampleParams
 from pipeline.sources.settings import SourcesParams
 from pipeline.training_recipe import TrainParams
@@ -30,6 +31,13 @@ MOMENTS_B = 2 * 8 * 64 * 64 * 2
 VECTOR_B = LLAMA["13B"].width * 2
 """A vector of LLaMA-13B in float16."""
 HOUR, GB = 3600.0, 1e9
+SectionT = TypeVar("SectionT", bound=Section)
+
+
+@cache
+def paper(section: type[SectionT], name: str) -> SectionT:
+    """A section of the paper's profile, read once."""
+    return load(section, name, PAPER)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +111,8 @@ class Costing:
 
     def polite_s(self) -> tuple[float, float]:
         """Seconds of listing and of downloading, were everything asked of Civitai at the profile's rates."""
-        site = load(SourcesParams, "sources", PAPER).civitai
-        pictures = load(DownloadParams, "download", PAPER).requests_per_s
+        site = paper(SourcesParams, "sources").civitai
+        pictures = paper(DownloadParams, "download").requests_per_s
         pages = self.size.records / site.page_size
         return pages / site.requests_per_s, self.size.records / pictures
 
@@ -116,7 +124,7 @@ class Costing:
 
     def _scrape(self) -> Cost:
         size, asked = self.size, 0 if self.size.imported else 1
-        page_size = load(SourcesParams, "sources", PAPER).civitai.page_size
+        page_size = paper(SourcesParams, "sources").civitai.page_size
         return Cost(
             stage="scrape",
             core_s=size.records * self.rates("cleaning", "scrape_cpu_ms_a_record") / 1000,
@@ -196,25 +204,25 @@ class Costing:
 
     def steps(self) -> float:
         """Steps in which every pair is seen as often as in the paper: 80,000 draws from 57,603 pairs."""
-        return load(TrainParams, "train", PAPER).steps * self.size.kept / KEPT
+        return paper(TrainParams, "train").steps * self.size.kept / KEPT
 
     def step_flop(self) -> float:
         """One optimiser step: both prompts encoded, adapter and U-Net forward and backward; moments are cached."""
         sample = 2 * self.rates("flops", "text") + self.rates("flops", "adapter") + self.rates("flops", "unet_to_text")
-        return sample * load(TrainParams, "train", PAPER).batch_size
+        return sample * paper(TrainParams, "train").batch_size
 
     def _sample(self) -> Cost:
         return Cost(stage="sample", flop=pictures() * self.picture_flop(), output_b=pictures() * PNG_B)
 
     def picture_flop(self) -> float:
         """One generated picture: the U-Net twice a step (guidance), then the VAE's decoder."""
-        config = load(SampleParams, "sample", PAPER)
+        config = paper(SampleParams, "sample")
         calls = config.steps + (config.scheduler == "pndm")  # which calls the U-Net once more
         return 2 * calls * self.rates("flops", "unet") + self.rates("flops", "vae_decode")
 
 
 def pictures() -> int:
     """Generated pictures: prompts x seeds x the two arms."""
-    config = load(SampleParams, "sample", PAPER)
+    config = paper(SampleParams, "sample")
     chosen = prompts.first_of_each_type(prompts.read(ROOT / name for name in config.prompts), config.limit_per_type)
     return 2 * len(chosen) * config.images_per_prompt

@@ -4,13 +4,11 @@ import math
 from dataclasses import dataclass
 
 from bench.scale.assumptions import CARDS, ITEM_B, MACHINE
-from bench.scale.costs import HOUR, MOMENTS_B, VECTOR_B, Costing
-from bench.scale.costs import PAPER as PROFILE
+from bench.scale.costs import HOUR, MOMENTS_B, VECTOR_B, Costing, paper
 from bench.scale.rates import Rates
 from bench.scale.sizes import PAPER
 from pipeline import grouping
 from pipeline.cleaning import CleanParams
-from pipeline.params import load
 
 INDEX_B = 24
 """A key in the work store's index (pipeline.work)."""
@@ -156,7 +154,7 @@ def _of_disk(costing: Costing) -> list[Limit]:
 
 def near_duplicates_s(rows: float) -> float:
     """Seconds of clean's search on one core: sorting once a choice of blocks, and looking at pairs that share them."""
-    bits = load(CleanParams, "clean", PROFILE).phash_distance
+    bits = paper(CleanParams, "clean").phash_distance
     blocks = grouping.block_count(round(rows), bits)
     equal = blocks - bits
     pairs = rows * rows / 2 / 2.0 ** (grouping.HASH_BITS * equal / blocks)
