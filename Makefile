@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
 RUN := $(THREADS) PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: setup lavis check test test-ray repro truth choice evidence ablation layers compare bench miniature clean
+.PHONY: setup lavis check test test-ray repro truth choice evidence ablation layers compare bench scale miniature clean
 
 setup: $(STAMP)
 
@@ -72,6 +72,10 @@ compare: setup
 
 bench: setup
 	$(RUN) python -m bench
+
+# docs/scale.md anew, from counted FLOP and from what benches left in bench/results.
+scale: setup
+	$(RUN) python -m bench.scale
 
 miniature: setup
 	$(RUN) python -m miniature.build

@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench import results
+
 if TYPE_CHECKING:  # libraries are imported in the children alone: a child's peak counts from its parent's size
     from pipeline.cleaning import CleanParams
     from pipeline.http import Response
@@ -189,6 +191,7 @@ def run(step: str, count: int, folder: Path) -> tuple[float, float]:
 def compare(sizes: tuple[int, ...]) -> None:
     """Measure both sizes and print how time and memory grow."""
     figures: dict[tuple[str, int], tuple[float, float]] = {}
+    kept: dict[str, float] = {"records": sizes[-1]}
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as name:
         for count in sizes:
@@ -202,8 +205,13 @@ def compare(sizes: tuple[int, ...]) -> None:
         (short, small), (long, large) = figures[step, fewer], figures[step, more]
         print(f"{step:8}{fewer:10,}{short:9.1f}{small:9.0f}")
         print(f"{step:8}{more:10,}{long:9.1f}{large:9.0f}{long / short * fewer / more:15.2f}{large / small:9.2f}")
+        kept[f"{step}_cpu_ms_a_record"] = 1000 * (long - short) / (more - fewer)
+        kept[f"{step}_memory_b_a_record"] = 2**20 * (large - small) / (more - fewer)
+        kept[f"{step}_peak_mib"] = large
+        kept[f"{step}_time_by_linear"], kept[f"{step}_memory_ratio"] = long / short * fewer / more, large / small
     print(f"{'goal':8}{'':28}{TIME_GOAL:15.2f}{MEMORY_GOAL:9.2f}")
     print(f"everything with its preparation: {time.perf_counter() - started:.0f} s")
+    print(f"written to {results.save('cleaning', kept)}")
 
 
 if __name__ == "__main__":

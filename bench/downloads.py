@@ -17,6 +17,7 @@ from typing import Any
 
 from PIL import Image
 
+from bench import results
 from pipeline import fetching
 from pipeline.http import Access, Limits, PoliteSession
 from pipeline.lanes import as_they_come
@@ -102,6 +103,15 @@ def main() -> None:
             f"the same, 4 connections: alone {alone:.2f} s, beside a host that takes {SLOW_S:.0f} s a request ", end=""
         )
         print(f"{beside:.2f} s, ratio {beside / alone:.2f}")
+    results.save(
+        "downloads",
+        {
+            "one_connection_pictures_a_s": PICTURES / one,
+            "sixteen_connections_pictures_a_s": PICTURES / sixteen,
+            "sixteen_against_one": one / sixteen,
+            "fast_host_beside_slow_one": beside / alone,
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,314 @@
+"""BLIP base, CLIP ViT-B/32, LLaMA-7B and 13B in their real shapes with random weights through our operators, on a GPU.
+
+For each: items a second in batches and one at a time, the share of the card's peak (counted FLOP / time / peak), peak
+memory of the card, and the largest batch that ``auto`` found. Weights are made on the GPU and saved as folders in a
+temporary directory (13B: 26 GB), since the operators load folders; texts are words of a vocabulary as large as the
+real one. With ``--tiny`` the same code runs small shapes on the CPU and keeps no figures.
+
+    python -m bench.real_shapes [--tiny]
+"""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from bench import results
+from bench.pictures import jpeg
+from bench.scale import architectures, counting
+from bench.scale.architectures import LLAMA, LlamaShape
+from bench.scale.assumptions import CARDS
+from bench.scale.counting import CAPTION_TOKENS, PAPER, PREFIX_TOKENS, PROMPT_TOKENS
+from pipeline import cli
+from pipeline.captioning import BlipParams, Captioner
+from pipeline import clip_score
+from pipeline.clip_rule import ClipParams
+from pipeline.clip_score import PictureEncoder, PromptScorer
+from pipeline.layer_encoder import load_encoder
+from pipeline.llm import LlmParams
+from pipeline.model_folders import write_revision
+from pipeline.operating import Asked, Batches, BatchSize, Operator
+from pipeline.params import load
+from pipeline.work import ROW_KEY
+
+GB = 1e9
+Named = tuple[str, str]
+"""A model's folder and its revision."""
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """What is run, and on how much."""
+
+    blip: Any
+    clip: dict[str, Any]
+    llamas: dict[str, Any]
+    pictures: int
+    prompts: int
+    alone: int
+    """Items of the run that takes one at a time."""
+    llm_batch: int
+
+
+def real() -> Shapes:
+    """The paper's models."""
+    llamas = {size: architectures.llama_config(LLAMA[size]) for size in ("7B", "13B")}
+    return Shapes(architectures.blip_config(), architectures.clip_config(), llamas, 2048, 8192, 64, 512)
+
+
+def tiny() -> Shapes:
+    """The same architectures, small enough for a processor."""
+    blip = architectures.blip_config()
+    small = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+    for part in (blip.vision_config, blip.text_config):
+        part.update(small)
+    blip.vision_config.update({"image_size": 32})
+    blip.text_config.update({"encoder_hidden_size": 16, "vocab_size": 128, "bos_token_id": 103})
+    clip = architectures.clip_config()
+    clip |= {
+        "embed_dim": 8,
+        "vision_cfg": {"image_size": 32, "patch_size": 16, "width": 8, "head_width": 4, "layers": 1},
+        "text_cfg": {**clip["text_cfg"], "width": 8, "heads": 2, "layers": 1},
+    }
+    llama = architectures.llama_config(LlamaShape(2, 16, 2, 24), vocab_size=256)
+    return Shapes(blip, clip, {"tiny": llama}, pictures=3, prompts=6, alone=2, llm_batch=4)
+
+
+def words(start: str, size: int, special: dict[str, int]) -> dict[str, int]:
+    """A vocabulary of that size; special tokens keep their places."""
+    places = {number: word for word, number in special.items()}
+    return {places.get(number, f"{start}{number}"): number for number in range(size)}
+
+
+def blip_folder(folder: Path, config: Any, device: str) -> Named:
+    """BLIP with random weights, a tokenizer of its vocabulary's size and its processor."""
+    from transformers import BertTokenizer, BlipForConditionalGeneration
+    from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
+
+    with torch.device(device):
+        BlipForConditionalGeneration(config).save_pretrained(folder)
+    marks = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": config.text_config.sep_token_id}
+    BertTokenizer(vocab=words("w", config.text_config.vocab_size, marks)).save_pretrained(folder)
+    side = config.vision_config.image_size
+    BlipImageProcessorPil(size={"height": side, "width": side}).save_pretrained(folder)
+    return str(folder), write_revision(folder)
+
+
+def clip_folder(folder: Path, config: dict[str, Any], device: str) -> Named:
+    """CLIP with random weights in open_clip's form; open_clip brings the tokenizer."""
+    import open_clip
+    from safetensors.torch import save_file
+
+    folder.mkdir()
+    with torch.device(device):
+        weights = open_clip.CLIP(**config).state_dict()
+    save_file(weights, folder / "open_clip_model.safetensors")
+    told = json.dumps({"model_cfg": config, "preprocess_cfg": {}})
+    (folder / "open_clip_config.json").write_text(told, encoding="utf-8")
+    return str(folder), write_revision(folder)
+
+
+def llama_folder(folder: Path, config: Any, device: str) -> Named:
+    """A LLaMA with random weights in bfloat16 and a tokenizer that puts a start token first."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+
+    with torch.device(device):
+        AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(folder)
+    vocabulary = words("w", config.vocab_size, {"<unk>": 0, "<s>": 1, "</s>": 2})
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", unk_token="<unk>").save_pretrained(folder)
+    return str(folder), write_revision(folder)
+
+
+# The calls into the pipeline, all of them here.
+
+
+def captioner(named: Named, device: str) -> Operator:
+    """BLIP as the paper's profile has it; captions all have the length that the FLOP are counted for."""
+    length = PREFIX_TOKENS + CAPTION_TOKENS
+    changed = {"model": named[0], "revision": named[1], "min_length": length, "max_length": length}
+    return Captioner(load(BlipParams, "blip", PAPER).model_copy(update=changed), device)
+
+
+class Scorer:
+    """CLIP's two operators as one: the picture's features, then both prompts against them."""
+
+    def __init__(self, named: Named, device: str) -> None:
+        changed = {"model": named[0], "revision": named[1]}
+        clip = clip_score.load(load(ClipParams, "clip", PAPER).model_copy(update=changed), device)
+        self._pictures, self._prompts = PictureEncoder(clip), PromptScorer(clip)
+
+    def prepare(self, rows: pa.Table) -> pa.Table:
+        """Pixels beside both prompts."""
+        pixels = self._pictures.prepare(rows).column("pixels")
+        return rows.drop_columns(["image"]).append_column("pixels", pixels)
+
+    def __call__(self, rows: pa.Table) -> pa.Table:
+        """Scores; the prompts are made into tokens here."""
+        features = self._pictures(rows).column("embedding")
+        return self._prompts(self._prompts.prepare(rows.append_column("embedding", features)))
+
+
+def scorer(named: Named, device: str) -> Operator:
+    """CLIP for both prompts."""
+    return Scorer(named, device)
+
+
+def encoder(named: Named, layers: range, device: str, batch: int) -> Operator:
+    """The LLM in bfloat16, pooled at these layers."""
+    changed = {"model": named[0], "revision": named[1], "dtype": "bfloat16", "layer": layers[-1]}
+    return load_encoder(load(LlmParams, "llm", PAPER).model_copy(update=changed), layers, device=device, batch=batch)
+
+
+def picture_rows(count: int) -> pa.Table:
+    """Pictures of 512 x 768 px with both prompts; 32 different ones."""
+    files = [jpeg(number) for number in range(min(count, 32))]
+    return pa.table(
+        {
+            ROW_KEY: [f"{number:08d}" for number in range(count)],
+            "image": pa.array([files[number % len(files)] for number in range(count)], pa.binary()),
+            "simple_prompt": [f"picture number {number}" for number in range(count)],
+            "complex_prompt": [f"picture number {number}, masterpiece, best quality" for number in range(count)],
+        }
+    )
+
+
+def prompt_rows(count: int, vocabulary: int) -> tuple[pa.Table, list[int]]:
+    """Different prompts and their tokens, start token included: 13.3 on average, unevenly long as captions are."""
+    generator = np.random.default_rng(0)
+    spread = generator.lognormal(0.0, 0.3, count)
+    lengths = np.maximum(1, np.rint((PROMPT_TOKENS - 1) * spread / spread.mean())).astype(int)
+    texts = [" ".join(f"w{word}" for word in generator.integers(3, vocabulary, length)) for length in lengths]
+    return pa.table({ROW_KEY: texts}), [1 + int(length) for length in lengths]
+
+
+def seconds(action: Callable[[], object], device: str) -> float:
+    """Wall seconds of a call, the GPU's work included."""
+    started = time.perf_counter()
+    action()
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def measure(
+    name: str, operator: Operator, rows: pa.Table, asked: Asked, *, device: str, alone: int
+) -> dict[str, float]:
+    """One operator: in batches, then the first rows one at a time; rows are prepared before the clock runs."""
+    size = BatchSize(asked, device, name)
+    batched, single = Batches(operator, size), Batches(operator, BatchSize(1, device, name))
+    ready = batched.prepare(rows)
+    batched(ready)  # finds the batch, warms up
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats()
+    together = rows.num_rows / seconds(lambda: batched(ready), device)
+    first = [single.prepare(rows.slice(row, 1)) for row in range(alone)]
+    one = alone / seconds(lambda: [single(row) for row in first], device)
+    figures = {"a_s": together, "one_at_a_time_a_s": one, "against_one_at_a_time": together / one, "batch": size.rows}
+    if device.startswith("cuda"):
+        figures["peak_gb"] = torch.cuda.max_memory_allocated() / GB
+    return {f"{name}_{figure}": value for figure, value in figures.items()}
+
+
+def with_share(figures: dict[str, float], name: str, flop: float, device: str) -> dict[str, float]:
+    """The figures with the share of the card's peak, where its peak is known."""
+    peak = peak_of(torch.cuda.get_device_name(device)) if device.startswith("cuda") else None
+    share = {} if peak is None else {f"{name}_share_of_peak": figures[f"{name}_a_s"] * flop / peak}
+    return {**figures, f"{name}_gflop": flop / 1e9, **share}
+
+
+def peak_of(card: str) -> float | None:
+    """A card's dense peak in half precision; None where it is not in the list."""
+    return next((known.peak_flop_s for known in CARDS if any(part in card for part in known.devices)), None)
+
+
+def run_blip(shapes: Shapes, folder: Path, device: str) -> dict[str, float]:
+    """Captions."""
+    operator = captioner(blip_folder(folder, shapes.blip, device), device)
+    figures = measure("blip", operator, picture_rows(shapes.pictures), "auto", device=device, alone=shapes.alone)
+    with torch.device("meta"):
+        from transformers import BlipForConditionalGeneration
+
+        counted = counting.blip_figures(BlipForConditionalGeneration(shapes.blip).eval())
+    return with_share(figures, "blip", sum(counted.values()), device)
+
+
+def run_clip(shapes: Shapes, folder: Path, device: str) -> dict[str, float]:
+    """Both scores of a picture."""
+    import open_clip
+
+    operator = scorer(clip_folder(folder, shapes.clip, device), device)
+    figures = measure("clip", operator, picture_rows(shapes.pictures), "auto", device=device, alone=shapes.alone)
+    with torch.device("meta"):
+        counted = counting.clip_figures(open_clip.CLIP(**shapes.clip), shapes.clip["vision_cfg"]["image_size"])
+    return with_share(figures, "clip", counted["clip_image"] + 2 * counted["clip_text"], device)
+
+
+def run_llama(size: str, shapes: Shapes, folder: Path, device: str) -> dict[str, float]:
+    """Vectors of all layers, and of the deepest alone."""
+    config, name = shapes.llamas[size], f"llama_{size}"
+    named = llama_folder(folder, config, device)
+    rows, lengths = prompt_rows(shapes.prompts, config.vocab_size)
+    depth, batch = config.num_hidden_layers, shapes.llm_batch
+
+    def run_layers(layers: range, alone: int) -> dict[str, float]:
+        return measure(name, encoder(named, layers, device, batch), rows, len(lengths), device=device, alone=alone)
+
+    every = run_layers(range(1, depth + 1), shapes.alone)
+    last = run_layers(range(depth, depth + 1), 1)
+    every |= {f"{name}_batch": batch, f"{name}_all_layers_against_one": last[f"{name}_a_s"] / every[f"{name}_a_s"]}
+    flop = counting.llama_mean(shape_of(config), lengths)
+    return with_share(every, name, flop, device)
+
+
+def shape_of(config: Any) -> LlamaShape:
+    """A LLaMA's config as what is counted."""
+    return LlamaShape(
+        config.num_hidden_layers, config.hidden_size, config.num_attention_heads, config.intermediate_size
+    )
+
+
+def run(shapes: Shapes, device: str) -> dict[str, float]:
+    """All models, one after another; one that does not fit the card is told and left out."""
+    figures: dict[str, float] = {}
+    runs: dict[str, Callable[[Path], dict[str, float]]] = {
+        "blip": lambda folder: run_blip(shapes, folder, device),
+        "clip": lambda folder: run_clip(shapes, folder, device),
+        **{
+            f"llama_{size}": lambda folder, size=size: run_llama(size, shapes, folder, device) for size in shapes.llamas
+        },
+    }
+    for name, action in runs.items():
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                figures |= action(Path(folder) / name)
+            except torch.OutOfMemoryError:
+                cli.say(f"{name} does not fit the card's memory: left out")
+    return figures
+
+
+def main(arguments: list[str]) -> None:
+    """Run, print and, on a GPU, keep."""
+    small = arguments == ["--tiny"]
+    if not small and not torch.cuda.is_available():
+        raise SystemExit("bench.real_shapes needs a CUDA GPU, and there is none here: --tiny runs its code on the CPU")
+    figures = run(tiny(), "cpu") if small else run(real(), "cuda")
+    for name, value in figures.items():
+        print(f"{name:36}{value:14.3f}")
+    if not small:
+        print(f"written to {results.save('real_shapes', figures)}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

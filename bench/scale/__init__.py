@@ -1,0 +1,1 @@
+"""What each stage costs at three sizes and what breaks first: ``python -m bench.scale`` writes docs/scale.md."""
