@@ -98,6 +98,7 @@ NOT_READ = {
     "clean": {"sample"},  # lists sample.prompts
     "evaluate": {"sample", "clip.margin"},
     "embed": {"llm.layer"},
+    "train": {"clip.margin"},
     "report": {"blip", "clip", "llm", "diffusion", "adapter", "loss"},  # names models, layer, eta and weights alone
 }
 

@@ -136,6 +136,7 @@ def settings(tmp_path, monkeypatch, **changes):
     monkeypatch.chdir(tmp_path)
     compute = {"engine": "local", "device": "cpu", "threads": 1, "download_workers": 1, "caption_batch": 1}
     compute |= dict.fromkeys(("clip_batch", "llm_batch", "vae_batch", "sample_batch", "micro_batch"), 2)
+    compute |= dict.fromkeys(("gradient_checkpointing", "channels_last", "compile"), False)
     document = {"llm": params(**changes).model_dump(), "compute": compute}
     (tmp_path / "params.yaml").write_text(json.dumps(document, indent=1))
 

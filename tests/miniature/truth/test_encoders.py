@@ -12,7 +12,11 @@ from tests.pipeline import tiny_models
 from tests.pipeline.frozen_models import llama_folder
 
 BATCHES = ("caption_batch", "clip_batch", "llm_batch", "vae_batch", "sample_batch", "micro_batch")
-COMPUTE = ComputeParams(engine="local", device="cpu", threads=1, download_workers=1, **dict.fromkeys(BATCHES, 4))
+SWITCHES = ("gradient_checkpointing", "channels_last", "compile")
+COMPUTE = ComputeParams(
+    engine="local", device="cpu", threads=1, download_workers=1,
+    **dict.fromkeys(BATCHES, 4), **dict.fromkeys(SWITCHES, False),
+)  # fmt: skip
 TEXTS = ["two red stars", "a circle", "three blue stars on white ground"]
 
 
