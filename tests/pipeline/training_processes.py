@@ -34,4 +34,5 @@ def run(folder, made):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    tiny_models.folder()  # before the processes know each other: later, transformers saves in the first one alone
     run(Path(sys.argv[1]), accelerator("fp32", "cpu"))
