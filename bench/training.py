@@ -142,11 +142,7 @@ def _once(way: Way, device: str) -> tuple[float, float, float]:
 def to_first_step(data: Path) -> dict[str, float]:
     """Wall and processor seconds from ``python -m stages.train`` until the first step's figures are on the disk.
 
-    Args:
-        data: a finished run's ``data`` folder, which is only read.
-
-    Raises:
-        SystemExit: no step came.
+    Reads a finished run's ``data`` folder and leaves it as it is. Raises SystemExit where no step came.
     """
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)

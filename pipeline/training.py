@@ -132,11 +132,13 @@ class Trainer:
     def _measure(self, step: int, observe: Observe | None) -> Figures:
         """Validation and observation of the weights that would be left if this were the last step."""
         config = self.recipe.train
-        figures: Figures = {}
+        validates = self._due(step, config.validate_every)
+        observes = observe is not None and self._due(step, config.sample_every)
+        if not validates and not observes:
+            return {}
         with self.weights.used():
-            if self._due(step, config.validate_every):
-                figures |= self._validate()
-            if observe is not None and self._due(step, config.sample_every):
+            figures = self._validate() if validates else {}
+            if observe is not None and observes:
                 figures |= observe(step, self.adapter.eval())
             self.weights.measured(step, figures)
         return figures
