@@ -27,9 +27,8 @@ from bench.scale import architectures, counting
 from bench.scale.architectures import LLAMA, LlamaShape
 from bench.scale.assumptions import CARDS
 from bench.scale.counting import CAPTION_TOKENS, PAPER, PREFIX_TOKENS, PROMPT_TOKENS
-from pipeline import cli
+from pipeline import cli, clip_score
 from pipeline.captioning import BlipParams, Captioner
-from pipeline import clip_score
 from pipeline.clip_rule import ClipParams
 from pipeline.clip_score import PictureEncoder, PromptScorer
 from pipeline.layer_encoder import load_encoder

@@ -216,8 +216,8 @@ def embed(_count: int) -> None:
 
     from pipeline import params
     from pipeline.llm import LlmParams, LlmShape
-    from pipeline.operating import Operator
     from pipeline.llm_loading import load_tokens
+    from pipeline.operating import Operator
     from pipeline.work import ROW_KEY
     from stages.embed import Llm
     from stages.embed import embed as stage

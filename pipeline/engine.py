@@ -37,6 +37,12 @@ class ComputeParams(Section):
     sample_batch: int = Field(ge=1)
     micro_batch: int = Field(ge=1)
     """Training samples that one process runs at a time; the rest of a global batch follows, the last time fewer."""
+    gradient_checkpointing: bool
+    """Training computes the U-Net's activations again in the backward pass: less memory, about 1.35 times the work."""
+    channels_last: bool
+    """Training keeps the U-Net's weights with channels last: faster convolutions on some GPUs."""
+    compile: bool
+    """Training compiles the U-Net with ``torch.compile``: minutes at the start, faster steps; needs a C++ compiler."""
 
 
 def device(config: ComputeParams) -> str:

@@ -141,6 +141,38 @@ def denoising(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return (prediction - target).square().mean()
 
 
+def min_snr_weights(alpha: torch.Tensor, sigma: torch.Tensor, gamma: float, prediction: Prediction) -> torch.Tensor:
+    """Min-SNR weights of Eq. 8's samples: min(SNR, gamma) / SNR for the noise, / (SNR + 1) for the velocity.
+
+    SNR is alpha^2 / sigma^2. Both weight the error in z by min(SNR, gamma) (arXiv 2303.09556, section 3.4). Written
+    here without a division by SNR, so that a noise level without any signal has its limit, not a NaN.
+
+    Args:
+        alpha: (batch, 1, 1, 1), the signal's factor at each sample's timestep.
+        sigma: (batch, 1, 1, 1), the noise's factor, above 0; alpha^2 + sigma^2 = 1.
+        gamma: the greatest SNR that counts; the paper takes 5.
+        prediction: the scheduler's ``prediction_type``.
+
+    Returns:
+        (batch, 1, 1, 1), 0 to 1.
+    """
+    signal, capped = alpha.square(), gamma * sigma.square()
+    if prediction == "v_prediction":
+        return torch.minimum(signal, capped)
+    return torch.clamp(capped / signal, max=1.0)
+
+
+def weighted_denoising(prediction: torch.Tensor, target: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Eq. 8 with a weight a sample: mean over all elements of weight times squared error.
+
+    Args:
+        prediction: (batch, channels, height, width).
+        target: the same shape.
+        weights: (batch, 1, 1, 1), see :func:`min_snr_weights`.
+    """
+    return (weights * (prediction - target).square()).mean()
+
+
 def total(llm: torch.Tensor, align: torch.Tensor, denoise: torch.Tensor, config: LossParams) -> torch.Tensor:
     """Eq. 10: l = lambda1 l_LLM + lambda2 l_CP + l_simple."""
     return config.llm_weight * llm + config.alignment_weight * align + denoise

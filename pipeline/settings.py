@@ -24,7 +24,8 @@ from pipeline.pretrained import read_config
 from pipeline.review.verdicts import ReviewParams
 from pipeline.sampling import SampleParams
 from pipeline.sources.settings import SourcesParams
-from pipeline.training_recipe import Recipe, TrainParams
+from pipeline.training_recipe import Recipe
+from pipeline.training_settings import TrainParams
 from pipeline.vae import DiffusionParams
 
 
@@ -216,6 +217,15 @@ def _engine(settings: Settings, _: Path) -> Iterator[Note]:
     yield from ()
 
 
+def _dropped_captions(settings: Settings, path: Path) -> Iterator[Note]:
+    """A dropped caption teaches the adapter the empty text, which sampling must then send through it."""
+    share = settings.train.caption_dropout
+    if settings.adapter.kind == "sur" and share and not settings.sample.adapt_negative:
+        message = f"trains the empty text, which sample.adapt_negative: false leaves alone: take 0 or true, got {share}"
+        raise wrong("train.caption_dropout", message, path)
+    yield from ()
+
+
 CHECKS: tuple[Check, ...] = (
     *(_model(section) for section in ("blip", "llm", "diffusion")),
     _backend,
@@ -227,6 +237,7 @@ CHECKS: tuple[Check, ...] = (
     _renditions,
     _recipe,
     _engine,
+    _dropped_captions,
     _prompts,
     _modules,
     _imports,

@@ -18,9 +18,11 @@ from pipeline.diffusion import Diffusion
 from pipeline.errors import SettingError
 from pipeline.seeds import seed_of
 from pipeline.training_checkpoints import Checkpoints, Figures, History
-from pipeline.training_examples import Examples, batch_rows, training_batch
+from pipeline.training_examples import Batch, Examples, batch_rows, training_batch
 from pipeline.training_objective import Choose, Losses, adapted, batch_losses, complex_, simple, validate
+from pipeline.training_optimiser import Pace, optimiser, part_norms
 from pipeline.training_recipe import Recipe, learning_rate
+from pipeline.training_weights import Weights
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Trained:
 
     adapter: SurAdapter
     history: History
+    step: int
+    """Counted from 1: whose weights the adapter has, see ``train.keep``."""
 
     def last(self, steps: int) -> Figures:
         """Means of the training's figures over its last steps, without their prefix ``train/``."""
@@ -44,6 +48,13 @@ class Report(Protocol):
         """Note the figures."""
 
 
+class Observe(Protocol):
+    """Looks at the adapter after a step, counted from 1, and gives figures of its own."""
+
+    def __call__(self, step: int, adapter: SurAdapter, /) -> Figures:
+        """Look, for instance at what it draws."""
+
+
 class Trainer:
     """One training run.
 
@@ -57,7 +68,8 @@ class Trainer:
         micro_batch: samples that one process runs at a time; changes results by rounding only.
 
     Raises:
-        SettingError: the batch does not divide among the processes, or the heads not the width.
+        SettingError: the batch does not divide among the processes, or the heads not the width; the best step is asked
+            for without validation rows; the optimiser does not run here.
     """
 
     def __init__(
@@ -77,18 +89,23 @@ class Trainer:
             raise SettingError(
                 f"train.batch_size {config.batch_size} does not divide among {accelerator.num_processes} processes"
             )
+        if config.keep == "best" and not len(validation):
+            raise SettingError("train.keep: best chooses on split val, which has no sample: see clean.val_share")
         self.recipe, self.diffusion, self.examples, self.validation = recipe, diffusion, examples, validation
         self.accelerator, self.micro_batch = accelerator, micro_batch
         self.adapter = _untrained(recipe, diffusion, examples)
-        optimizer = torch.optim.AdamW(self.adapter.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+        optimizer = optimiser(self.adapter.parameters(), config, diffusion.device)
         self.forward, self.optimizer = accelerator.prepare(self.adapter, optimizer)
+        self.weights = Weights([*self.adapter.parameters()], config, accelerator)
+        self.pace = Pace()
         self.checkpoints = Checkpoints(folder, accelerator)
 
-    def run(self, report: Report) -> Trained:
+    def run(self, report: Report, observe: Observe | None = None) -> Trained:
         """Train to the last step, going on from the newest checkpoint.
 
         Args:
             report: called with each step (from 1) and its figures, those of an interrupted run included.
+            observe: called every ``train.sample_every`` steps and after the last one, where that is set.
 
         Raises:
             SettingError: the loss is no longer finite.
@@ -99,15 +116,32 @@ class Trainer:
             report(step, figures)
         with cli.progress(range(done, config.steps), "train", unit="step") as steps:
             for step in steps:
-                figures = self._step(step)
-                last = step + 1 == config.steps
-                if last or (step + 1) % config.validate_every == 0:
-                    figures |= self._validate()
+                with self.pace.step(config.batch_size):
+                    figures = self._step(step)
+                steps.set_postfix_str(str(self.pace), refresh=False)
+                figures |= self._measure(step + 1, observe)
                 history.append((step + 1, figures))
                 report(step + 1, figures)
-                if last or (step + 1) % config.checkpoint_every == 0:
+                if self._due(step + 1, config.checkpoint_every):
                     self.checkpoints.save(step + 1, history)
-        return Trained(self.adapter.eval(), history)
+        return Trained(self.adapter.eval(), history, self.weights.settle())
+
+    def _due(self, step: int, every: int | None) -> bool:
+        return every is not None and (step == self.recipe.train.steps or step % every == 0)
+
+    def _measure(self, step: int, observe: Observe | None) -> Figures:
+        """Validation and observation of the weights that would be left if this were the last step."""
+        config = self.recipe.train
+        validates = self._due(step, config.validate_every)
+        observes = observe is not None and self._due(step, config.sample_every)
+        if not validates and not observes:
+            return {}
+        with self.weights.used():
+            figures = self._validate() if validates else {}
+            if observe is not None and observes:
+                figures |= observe(step, self.adapter.eval())
+            self.weights.measured(step, figures)
+        return figures
 
     def _step(self, step: int) -> Figures:
         config = self.recipe.train
@@ -117,13 +151,16 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         sums = self._accumulate(step)
-        norm = self.accelerator.clip_grad_norm_(self.adapter.parameters(), config.clip_norm)
+        self.accelerator.unscale_gradients()
+        parts = part_norms(self.adapter)
+        norm = float(torch.nn.utils.clip_grad_norm_(self.adapter.parameters(), config.clip_norm))
         self.optimizer.step()
         self.optimizer.zero_grad()
-        return self._figures(step, sums, float(norm), rate)
+        self.weights.step()
+        return self._figures(step, sums, rate, {"": norm, **{f"_{name}": value for name, value in parts.items()}})
 
     def _accumulate(self, step: int) -> torch.Tensor:
-        """Gradients of this process's share of the global batch; gives its part of each mean loss, (4,)."""
+        """Gradients of this process's share of the global batch; gives its part of each mean loss, (5,)."""
         config = self.recipe.train
         rows = batch_rows(config.seed, step, config.batch_size, len(self.examples))
         first = self.accelerator.process_index * self.share
@@ -132,33 +169,43 @@ class Trainer:
         for start in range(0, self.share, self.micro_batch):
             micro = places[start : start + self.micro_batch]
             seeds = [seed_of(config.seed, "draws", step, place) for place in micro]
-            batch = training_batch(self.examples, [rows[place] for place in micro], seeds, self.diffusion.timesteps)
+            with self.pace.loading():
+                batch = training_batch(
+                    self.examples,
+                    [rows[place] for place in micro],
+                    seeds,
+                    self.diffusion.timesteps,
+                    noise_offset=config.noise_offset,
+                    caption_dropout=config.caption_dropout,
+                )
             last = micro[-1] == places[-1]
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.forward):
-                losses = batch_losses(self.forward, self.adapter, self.diffusion, batch, self.recipe.loss)
+                losses = self._losses(batch)
                 # Processes are averaged by DDP: a process's share counts as a whole here.
                 self.accelerator.backward(losses.total * (len(micro) / self.share))
             sums += torch.stack([loss.detach() for loss in losses]) * (len(micro) / config.batch_size)
         return sums
 
-    def _figures(self, step: int, sums: torch.Tensor, norm: float, rate: float) -> Figures:
-        total, denoising, llm, alignment = self.accelerator.reduce(sums, "sum").tolist()
-        if not math.isfinite(total):
+    def _losses(self, batch: Batch) -> Losses:
+        gamma = self.recipe.train.snr_gamma
+        return batch_losses(self.forward, self.adapter, self.diffusion, batch, self.recipe.loss, snr_gamma=gamma)
+
+    def _figures(self, step: int, sums: torch.Tensor, rate: float, norms: dict[str, float]) -> Figures:
+        raw = dict(zip(Losses._fields, self.accelerator.reduce(sums, "sum").tolist(), strict=True))
+        if not math.isfinite(raw["total"]):
             raise SettingError(
                 f"the loss is not finite at step {step + 1}: lower train.learning_rate or take a wider train.precision"
             )
-        if not math.isfinite(norm) and self.recipe.train.precision != "fp16":  # fp16 skips such a step
+        if not math.isfinite(norms[""]) and self.recipe.train.precision != "fp16":  # fp16 skips such a step
             raise SettingError(f"the gradient is not finite at step {step + 1}: lower train.learning_rate")
-        return {
-            "train/total": total,
-            "train/denoising": denoising,
-            "train/llm": llm,
-            "train/llm_weighted": llm * self.recipe.loss.llm_weight,
-            "train/alignment": alignment,
-            "train/alignment_weighted": alignment * self.recipe.loss.alignment_weight,
-            "train/gradient_norm": norm if math.isfinite(norm) else 0.0,  # fp16: an overflow skips the step
-            "train/learning_rate": rate,
+        weighted = {
+            "llm_weighted": raw["llm"] * self.recipe.loss.llm_weight,
+            "alignment_weighted": raw["alignment"] * self.recipe.loss.alignment_weight,
+            "learning_rate": rate,
         }
+        # An overflow of fp16 skips the step.
+        finite = {f"gradient_norm{name}": norm if math.isfinite(norm) else 0.0 for name, norm in norms.items()}
+        return {f"train/{name}": value for name, value in {**raw, **weighted, **finite}.items()}
 
     def _validate(self) -> Figures:
         """Every process validates all of it, so that the figure does not depend on their number."""

@@ -14,11 +14,12 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 import torch
 
-from pipeline import latents, tables
-from pipeline.errors import EmptyResultError, InputError
+from pipeline import tables
+from pipeline.errors import EmptyResultError
 from pipeline.samples import SURD
 from pipeline.seeds import seed_of
 from pipeline.tables import KEY
+from pipeline.training_moments import Moments, Source
 
 Vectors = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 TEXTS = tables.schema(*(SURD.field(name) for name in (KEY, "split", "complex_prompt", "simple_prompt")))
@@ -26,15 +27,15 @@ TEXTS = tables.schema(*(SURD.field(name) for name in (KEY, "split", "complex_pro
 
 @dataclass(frozen=True)
 class Examples:
-    """Rows of one split, sorted by ``sample_id``; 131 kB a row for 512 px pictures with their mirrored moments."""
+    """Rows of one split, sorted by ``sample_id``."""
 
     sample_ids: list[str]
     simple: list[str]
     complex: list[str]
     llm: torch.Tensor
     """(rows, llm width) float32: pooled vectors of the simple prompts."""
-    moments: torch.Tensor
-    """(rows, 1 or 2, 2 x channels, height, width) float16: plain, then mirrored where mirroring is on."""
+    moments: Moments
+    """Of the pictures' latents, with mirrored ones where mirroring is on."""
 
     def __len__(self) -> int:
         return len(self.sample_ids)
@@ -42,7 +43,7 @@ class Examples:
     @property
     def latent_shape(self) -> tuple[int, int, int]:
         """Channels, height and width of one latent."""
-        values, height, width = self.moments.shape[2:]
+        values, height, width = self.moments.shape
         return values // 2, height, width
 
 
@@ -61,16 +62,18 @@ class Batch(NamedTuple):
     """eps of Eq. 8, the same shape."""
     timesteps: torch.Tensor
     """(batch,) int64."""
+    captioned: torch.Tensor
+    """(batch,) bool: False where both prompts were dropped for the empty text."""
 
 
 def read_examples(
-    pictures: Path, moments: Path, vectors: Vectors, split: str, *, mirrored: bool, limit: int | None = None
+    pictures: Path, moments: Source, vectors: Vectors, split: str, *, mirrored: bool, limit: int | None = None
 ) -> Examples:
     """Join prompts, moments and LLM vectors of a split by ``sample_id``.
 
     Args:
         pictures: ``data/resize/parts``.
-        moments: ``data/latents/parts``.
+        moments: gives the moments of some sample ids: :func:`pipeline.training_moments.cached` or ``live``.
         vectors: gives the LLM vectors of some sample ids, in their order.
         split: ``train`` or ``val``.
         mirrored: keep the mirrored moments too.
@@ -87,7 +90,7 @@ def read_examples(
         simple=rows.column("simple_prompt").to_pylist(),
         complex=rows.column("complex_prompt").to_pylist(),
         llm=torch.from_numpy(vectors(ids)),
-        moments=_read_moments(moments, ids, mirrored),
+        moments=moments(ids, mirrored),
     )
 
 
@@ -96,25 +99,6 @@ def different_prompts(pictures: Path, split: str) -> list[str]:
     rows = tables.read_shards(pictures, TEXTS)
     rows = rows.filter(pc.equal(rows.column("split"), split)).sort_by(KEY)
     return list(dict.fromkeys(rows.column("simple_prompt").to_pylist()))
-
-
-def _read_moments(folder: Path, ids: Sequence[str], mirrored: bool) -> torch.Tensor:
-    """Shard by shard into one array of its final size."""
-    places = {sample_id: row for row, sample_id in enumerate(ids)}
-    found: torch.Tensor | None = None
-    missing = set(ids)
-    for path in tables.shards(folder):
-        names, plain, flipped = latents.read(path)
-        if found is None:
-            found = torch.empty((len(ids), 1 + mirrored, *plain.shape[1:]), dtype=torch.float16)
-        kept = [row for row, name in enumerate(names) if name in places]
-        targets = [places[names[row]] for row in kept]
-        for slot, values in enumerate((plain, flipped)[: 1 + mirrored]):
-            found[targets, slot] = torch.from_numpy(values[kept])
-        missing.difference_update(names)
-    if missing or found is None:
-        raise InputError(f"{folder} lacks {len(missing)} samples, first {min(missing)}: run dvc repro latents")
-    return found
 
 
 def batch_rows(seed: int, step: int, size: int, count: int) -> list[int]:
@@ -139,7 +123,15 @@ def _permutation(seed: int, epoch: int, count: int) -> list[int]:
     return order
 
 
-def training_batch(examples: Examples, rows: Sequence[int], seeds: Sequence[int], timesteps: int) -> Batch:
+def training_batch(
+    examples: Examples,
+    rows: Sequence[int],
+    seeds: Sequence[int],
+    timesteps: int,
+    *,
+    noise_offset: float = 0.0,
+    caption_dropout: float = 0.0,
+) -> Batch:
     """Rows with uniform timesteps, noise and, where there are mirrored moments, a coin for mirroring.
 
     Args:
@@ -147,14 +139,28 @@ def training_batch(examples: Examples, rows: Sequence[int], seeds: Sequence[int]
         rows: which.
         seeds: one a row; decides all that is drawn for it.
         timesteps: number of the model's training timesteps.
+        noise_offset: deviation of what a channel's noise has in common.
+        caption_dropout: share of rows whose two prompts become the empty text.
     """
-    drawn_timesteps, sides, noises = [], [], []
-    for seed in seeds:
-        generator = torch.Generator().manual_seed(seed)
-        drawn_timesteps.append(torch.randint(timesteps, (), generator=generator))
-        sides.append(torch.randint(examples.moments.shape[1], (), generator=generator))
-        noises.append(torch.randn((2, *examples.latent_shape), generator=generator))
-    return _batch(examples, rows, torch.stack(sides), torch.stack(drawn_timesteps), torch.stack(noises))
+    drawn = [_draw(examples, seed, timesteps, noise_offset) for seed in seeds]
+    drawn_timesteps, sides, noises, coins = (torch.stack(values) for values in zip(*drawn, strict=True))
+    return _batch(examples, rows, sides, drawn_timesteps, noises, captioned=coins >= caption_dropout)
+
+
+def _draw(examples: Examples, seed: int, timesteps: int, noise_offset: float) -> tuple[torch.Tensor, ...]:
+    """Timestep, side, both noises and a number from 0 to 1.
+
+    The offset and the number are drawn where nothing asks for them too: no setting changes what is drawn for another.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    timestep = torch.randint(timesteps, (), generator=generator)
+    side = torch.randint(examples.moments.sides, (), generator=generator)
+    noises = torch.randn((2, *examples.latent_shape), generator=generator)
+    shared = torch.randn((examples.latent_shape[0], 1, 1), generator=generator)
+    coin = torch.rand((), generator=generator)
+    if noise_offset:
+        noises[1] += noise_offset * shared
+    return timestep, side, noises, coin
 
 
 def validation_batch(examples: Examples, rows: Sequence[int], seed: int, timesteps: int) -> Batch:
@@ -162,21 +168,29 @@ def validation_batch(examples: Examples, rows: Sequence[int], seed: int, timeste
     spread = torch.tensor([(2 * row + 1) * timesteps // (2 * len(examples)) for row in rows])
     generators = [torch.Generator().manual_seed(seed_of(seed, "validation", row)) for row in rows]
     noises = torch.stack([torch.randn((2, *examples.latent_shape), generator=one) for one in generators])
-    return _batch(examples, rows, torch.zeros(len(rows), dtype=torch.int64), spread, noises)
+    plain, captioned = torch.zeros(len(rows), dtype=torch.int64), torch.ones(len(rows), dtype=torch.bool)
+    return _batch(examples, rows, plain, spread, noises, captioned=captioned)
 
 
 def _batch(
-    examples: Examples, rows: Sequence[int], sides: torch.Tensor, timesteps: torch.Tensor, noises: torch.Tensor
+    examples: Examples,
+    rows: Sequence[int],
+    sides: torch.Tensor,
+    timesteps: torch.Tensor,
+    noises: torch.Tensor,
+    *,
+    captioned: torch.Tensor,
 ) -> Batch:
-    chosen = torch.tensor(list(rows))
+    said = list(zip(rows, captioned.tolist(), strict=True))
     return Batch(
-        simple=[examples.simple[row] for row in rows],
-        complex=[examples.complex[row] for row in rows],
-        llm=examples.llm[chosen],
-        moments=examples.moments[chosen, sides].float(),
+        simple=[examples.simple[row] if kept else "" for row, kept in said],
+        complex=[examples.complex[row] if kept else "" for row, kept in said],
+        llm=examples.llm[torch.tensor(list(rows))],
+        moments=examples.moments.take(rows, sides),
         latent_noise=noises[:, 0],
         noise=noises[:, 1],
         timesteps=timesteps,
+        captioned=captioned,
     )
 
 

@@ -16,16 +16,31 @@ Choose = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class Losses(NamedTuple):
-    """Scalars of a micro-batch, raw; ``total`` is weighted (Eq. 10)."""
+    """Scalars of a micro-batch: the raw terms, and ``total``, their weighted sum (Eq. 10)."""
 
     total: torch.Tensor
     denoising: torch.Tensor
+    denoising_weighted: torch.Tensor
+    """By min-SNR where that is asked for, else ``denoising`` itself."""
     llm: torch.Tensor
     alignment: torch.Tensor
 
 
+class Denoised(NamedTuple):
+    """Eq. 8 of a batch, as it stands and with its min-SNR weights."""
+
+    raw: torch.Tensor
+    weighted: torch.Tensor
+
+
 def batch_losses(
-    forward: Forward, adapter: SurAdapter, diffusion: Diffusion, batch: Batch, config: LossParams
+    forward: Forward,
+    adapter: SurAdapter,
+    diffusion: Diffusion,
+    batch: Batch,
+    config: LossParams,
+    *,
+    snr_gamma: float | None = None,
 ) -> Losses:
     """Eqs. 5, 8, 9 and 10 on a batch; gradients flow to the adapter alone.
 
@@ -35,15 +50,29 @@ def batch_losses(
         diffusion: the frozen base model.
         batch: rows and draws.
         config: section ``loss``.
+        snr_gamma: cap of min-SNR weighting; None weights no timestep.
     """
     x, x_c = text_states(diffusion, batch)
     made = forward(x)
-    denoise = denoising_loss(diffusion, batch, made.condition)
+    denoise = denoised(diffusion, batch, made.condition, snr_gamma=snr_gamma)
     student = made.query if config.student == "query" else made.hidden
     teacher = adapter.teacher(batch.llm.to(diffusion.device))
-    llm = losses.llm_distillation(student.float(), teacher, diffusion.own_tokens(batch.simple), config)
+    llm = _distilled(student.float(), teacher, diffusion.own_tokens(batch.simple), batch.captioned, config)
     align = losses.alignment(made.condition.float(), x_c, config)
-    return Losses(losses.total(llm, align, denoise, config), denoise, llm, align)
+    return Losses(losses.total(llm, align, denoise.weighted, config), *denoise, llm, align)
+
+
+def _distilled(
+    student: torch.Tensor, teacher: torch.Tensor, own: torch.Tensor, captioned: torch.Tensor, config: LossParams
+) -> torch.Tensor:
+    """Eq. 5 over the rows that kept their caption: the LLM vector says nothing of the empty text, which counts as 0."""
+    kept = captioned.to(student.device)
+    count = int(captioned.sum())
+    if count == len(captioned):
+        return losses.llm_distillation(student, teacher, own, config)
+    if not count:
+        return student.new_zeros(())
+    return losses.llm_distillation(student[kept], teacher[kept], own[kept], config) * (count / len(captioned))
 
 
 def text_states(diffusion: Diffusion, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
@@ -53,15 +82,22 @@ def text_states(diffusion: Diffusion, batch: Batch) -> tuple[torch.Tensor, torch
     return simple, complex_
 
 
-def denoising_loss(diffusion: Diffusion, batch: Batch, condition: torch.Tensor) -> torch.Tensor:
-    """Eq. 8 for a condition (batch, tokens, width)."""
+def denoised(
+    diffusion: Diffusion, batch: Batch, condition: torch.Tensor, *, snr_gamma: float | None = None
+) -> Denoised:
+    """Eq. 8 for a condition (batch, tokens, width), raw and weighted by min-SNR with this cap."""
     moments, latent_noise, noise, timesteps = (
         value.to(diffusion.device) for value in (batch.moments, batch.latent_noise, batch.noise, batch.timesteps)
     )
     z = diffusion.codec.sample_latents(moments, latent_noise)
     alpha, sigma = diffusion.levels(timesteps)
     prediction = diffusion.predict(alpha * z + sigma * noise, timesteps, condition)
-    return losses.denoising(prediction, losses.prediction_target(z, noise, alpha, sigma, diffusion.prediction))
+    target = losses.prediction_target(z, noise, alpha, sigma, diffusion.prediction)
+    raw = losses.denoising(prediction, target)
+    if snr_gamma is None:
+        return Denoised(raw, raw)
+    weights = losses.min_snr_weights(alpha, sigma, snr_gamma, diffusion.prediction)
+    return Denoised(raw, losses.weighted_denoising(prediction, target, weights))
 
 
 def adapted(adapter: SurAdapter) -> Choose:
@@ -96,5 +132,5 @@ def validate(diffusion: Diffusion, choose: Choose, examples: Examples, *, seed: 
     for start in range(0, len(examples), batch):
         rows = range(start, min(start + batch, len(examples)))
         drawn = validation_batch(examples, rows, seed, diffusion.timesteps)
-        total += len(rows) * float(denoising_loss(diffusion, drawn, choose(*text_states(diffusion, drawn))))
+        total += len(rows) * float(denoised(diffusion, drawn, choose(*text_states(diffusion, drawn))).raw)
     return total / len(examples)

@@ -1,54 +1,27 @@
 """What decides a training: its settings, the processes it runs in, and the name of a run."""
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field
 
 from pipeline import files
 from pipeline.adapters.sur import AdapterParams
 from pipeline.errors import SettingError
 from pipeline.losses import LossParams
-from pipeline.params import Section
+from pipeline.training_settings import TrainParams
 
 MIXED: dict[str, str] = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-CODE = ("training*.py", "losses.py", "diffusion.py", "vae.py", "latents.py", "seeds.py", "adapters/sur.py")
-
-
-class TrainParams(Section):
-    """Section ``train`` of params.yaml."""
-
-    steps: int = Field(ge=1)
-    """Optimiser steps; the paper takes 5000."""
-    batch_size: int = Field(ge=1)
-    """Samples a step over all processes; the paper takes 16. ``compute.micro_batch`` of them run at a time."""
-    learning_rate: float = Field(gt=0.0)
-    """Of AdamW, constant after the warm-up; the paper takes 1e-5."""
-    weight_decay: float = Field(ge=0.0)
-    """Of AdamW; its usual value is 0.01."""
-    warmup_steps: int = Field(ge=0)
-    """Steps over which the learning rate grows from 0 to its value."""
-    clip_norm: float = Field(gt=0.0)
-    """Greatest norm of all gradients together; greater ones are scaled down."""
-    horizontal_flip: bool
-    """Mirror half of the pictures, as the paper does. Off where left and right are said in prompts."""
-    precision: Literal["fp32", "bf16", "fp16"]
-    """Number format of the frozen models and of the adapter's multiplications; fp16 needs a GPU."""
-    validate_every: int = Field(ge=1)
-    """Steps between validations; there is one at the end too."""
-    validation_samples: int = Field(ge=0)
-    """The first so many samples of split val; 0 validates nothing."""
-    checkpoint_every: int = Field(ge=1)
-    """Steps that a kill can cost at most."""
-    sample_prompts: int = Field(ge=0)
-    """Prompts of split val that are drawn at the end, base beside adapted; 0 draws nothing."""
-    seed: int = Field(ge=0)
-    """Of order, timesteps, noise and mirroring."""
+CODE = (
+    "training*.py",
+    *("losses.py", "diffusion.py", "vae.py", "latents.py", "seeds.py", "adapters/sur.py"),
+    *("sampling.py", "clip_score.py"),  # what train.keep: best may go by
+)
 
 
 @dataclass(frozen=True)
@@ -73,6 +46,12 @@ class Recipe:
             raise SettingError(
                 "loss.student: h3 distils the Transformer, which adapter.h3: linear leaves out: take query"
             )
+        if self.train.keep == "best" and self.train.validation_samples == 0:
+            raise SettingError("train.keep: best chooses on split val: train.validation_samples must be above 0")
+        if self.train.sample_every is not None and self.train.sample_prompts == 0:
+            raise SettingError("train.sample_every draws nothing while train.sample_prompts is 0")
+        if self.train.metric == "val/clip_score" and self.train.keep == "best" and self.train.sample_every is None:
+            raise SettingError("train.metric: val/clip_score is measured on grids: train.sample_every must be set")
 
 
 def accelerator(precision: str, device: str) -> Any:
@@ -83,6 +62,7 @@ def accelerator(precision: str, device: str) -> Any:
     """
     from accelerate import Accelerator
 
+    torch.backends.cudnn.allow_tf32 = precision != "fp32"  # fp32 means it: torch lets convolutions take 10-bit TF32
     try:
         made = Accelerator(mixed_precision=MIXED[precision], cpu=device == "cpu")
     except ValueError as error:
@@ -115,5 +95,12 @@ def fingerprint(settings: Any, inputs: Sequence[Path]) -> str:
 
 
 def learning_rate(config: TrainParams, step: int) -> float:
-    """Of a step counted from 0: linear warm-up, then constant."""
-    return config.learning_rate * min(1.0, (step + 1) / max(1, config.warmup_steps))
+    """Of a step counted from 0: linear warm-up, then ``schedule``; a pure function, so that a resumed run has the same.
+
+    The fall to 0 ends after the last step, as in diffusers' schedules, so that no step is without effect.
+    """
+    warm = config.learning_rate * min(1.0, (step + 1) / max(1, config.warmup_steps))
+    if config.schedule == "constant" or step < config.warmup_steps:
+        return warm
+    done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)  # 0 to below 1
+    return warm * (1.0 - done if config.schedule == "linear" else 0.5 * (1.0 + math.cos(math.pi * done)))

@@ -9,34 +9,47 @@ Reads     data/resize/parts                  prompts and splits
           data/embed/layers/layer_NN.parquet the LLM vectors of llm.layer, and no other layer
           data/embed/states                  token-level vectors, for the adapters that take them
 Writes    data/train/adapter                 weights, config, card
-          data/train/log                     DVCLive: losses raw and weighted, gradient norm, validation
+          data/train/log                     DVCLive: losses raw and weighted, gradient norms, validation; with
+                                             train.sample_every grids in images/ and their CLIP score
           data/train/report.json             last figures, parameter counts
           data/train/samples.png             prompts of split val, base beside adapted
-Params    adapter, loss, train, diffusion, llm.layer
+Params    adapter, loss, train, diffusion, llm.layer, clip
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from pipeline import cli, diffusion, engine, files, images, llm, samples, tables, work
-from pipeline.adapters import checkpoint, folder
-from pipeline.adapters.official import Adapter
-from pipeline.adapters.sur import AdapterParams, OfficialCheckpoint
+from pipeline import (
+    cli,
+    diffusion,
+    engine,
+    llm,
+    samples,
+    tables,
+    training_moments,
+    training_samples,
+    training_unet,
+    work,
+)
+from pipeline.adapters import folder
+from pipeline.adapters.sur import AdapterParams
+from pipeline.clip_rule import ClipParams
+from pipeline.converting import convert
 from pipeline.diffusion import Diffusion
 from pipeline.engine import ComputeParams
 from pipeline.llm import LlmParams
 from pipeline.losses import LossParams
 from pipeline.params import load
-from pipeline.sampling import Denoising, Sampler
-from pipeline.seeds import seed_of
 from pipeline.training import Report, Trained, Trainer
-from pipeline.training_examples import Examples, different_prompts, read_examples, require_examples
+from pipeline.training_examples import Examples, read_examples, require_examples
 from pipeline.training_log import live_log
-from pipeline.training_recipe import DTYPES, Recipe, TrainParams, accelerator, fingerprint
+from pipeline.training_recipe import DTYPES, Recipe, accelerator, fingerprint
+from pipeline.training_samples import Grids, Similarity
+from pipeline.training_settings import TrainParams
 from pipeline.vae import DiffusionParams
 
 PICTURES = Path("data/resize/parts")
@@ -44,7 +57,7 @@ LATENTS = Path("data/latents/parts")
 LAYERS = Path("data/embed/layers")
 TARGET = Path("data/train")
 AVERAGED_STEPS = 50
-DRAWN = Denoising(steps=20, guidance_scale=5.0, scheduler="ddim")
+GRIDS = "samples"
 
 
 def main() -> None:
@@ -52,6 +65,7 @@ def main() -> None:
     adapter, loss, training = load(AdapterParams, "adapter"), load(LossParams, "loss"), load(TrainParams, "train")
     base, vectors, compute = load(DiffusionParams, "diffusion"), load(LlmParams, "llm"), load(ComputeParams, "compute")
     named = folder.Named(model=base.model, revision=base.revision)
+    clip = load(ClipParams, "clip")
     layer = LAYERS / f"layer_{vectors.layer}.parquet"
     processes = accelerator(training.precision, engine.device(compute))
     model = diffusion.load(base.model, base.revision, device=str(processes.device), dtype=DTYPES[training.precision])
@@ -68,9 +82,11 @@ def main() -> None:
         Recipe(adapter, loss, training),
         base=named,
         language=folder.LlmNamed(model=vectors.model, revision=vectors.revision, layer=vectors.layer),
-        model=model,
+        model=training_unet.prepared(model, compute),
         accelerator=processes,
         micro_batch=compute.micro_batch,
+        clip=clip.scores(),
+        similarity=training_samples.clip_similarity(clip, str(processes.device)),
     )
 
 
@@ -86,6 +102,8 @@ def train(
     model: Diffusion,
     accelerator: Any,
     micro_batch: int,
+    clip: Mapping[str, str],
+    similarity: Similarity,
 ) -> None:
     """Train, or go on with, the run that these inputs and settings name, and write what it leaves.
 
@@ -100,19 +118,27 @@ def train(
         model: the base model, loaded.
         accelerator: see :func:`pipeline.training_recipe.accelerator`.
         micro_batch: samples that one process runs at a time.
+        clip: what decides the model that ``similarity`` measures with.
+        similarity: how well the grids of ``train.sample_every`` fit their prompts.
 
     Raises:
         EmptyResultError: split train has no sample.
         SettingError: settings contradict each other, or the loss is no longer finite.
     """
-    examples, validation = _examples(pictures, moments, layer, recipe.train)
+    examples, validation = _examples(pictures, moments, layer, recipe.train, model)
     texts = [(part.sample_ids, part.simple, part.complex) for part in (examples, validation)]
     settings = [recipe.as_json(), base.model_dump(), language.model_dump(), texts]
-    run = work.root() / "train" / fingerprint(settings, [layer, *tables.shards(moments)])
+    if recipe.train.sample_every is not None:
+        settings.append(dict(clip))
+    seen = tables.shards(moments if recipe.train.cache_latents else pictures)
+    run = work.root() / "train" / fingerprint(settings, [layer, *seen])
     trainer = Trainer(recipe, model, examples, validation, accelerator=accelerator, folder=run, micro_batch=micro_batch)
+    shown = list(dict.fromkeys(validation.simple))[: recipe.train.sample_prompts]
+    main = accelerator.is_main_process
+    grids = Grids(model, shown, similarity, kept=run / GRIDS, shown=target / "log/images", writes=main)
     with _log(target / "log", run, accelerator) as report:
-        trained = trainer.run(report)
-    if accelerator.is_main_process:
+        trained = trainer.run(report, grids if recipe.train.sample_every is not None else None)
+    if main:
         folder.save(
             target / "adapter",
             trained.adapter,
@@ -120,57 +146,27 @@ def train(
             llm=language,
             w0_seed=recipe.loss.w0_seed,
             llm_scale=recipe.loss.llm_scale,
-            steps=recipe.train.steps,
+            steps=trained.step,
         )
-        different = list(dict.fromkeys(validation.simple))[: recipe.train.sample_prompts]
-        _draw(model, trained.adapter, different, target / "samples.png")
+        if recipe.train.sample_every is not None:
+            grids.show()
+        training_samples.write_sheet(
+            target / "samples.png", shown, *training_samples.draw(model, trained.adapter, shown)
+        )
         _report(target / "report.json", trainer, trained)
 
 
-def convert(
-    pictures: Path,
-    target: Path,
-    source: OfficialCheckpoint,
-    eta: float,
-    *,
-    base: folder.Named,
-    model: Diffusion,
-    shown: int,
-) -> None:
-    """Write what a training leaves, with the weights of the authors' file and an empty log.
-
-    Args:
-        pictures: shards of the data set, for the prompts that are drawn.
-        target: the stage's folder.
-        source: the authors' file.
-        eta: the share of c_LLM.
-        base: name of the base model.
-        model: the base model, loaded.
-        shown: prompts of split val that are drawn.
-
-    Raises:
-        InputError: the file is missing, another one, or not the authors' state dict.
-        ModelError: it is for text states of another width than the model's.
-    """
-    found = checkpoint.read(Path(source.path).expanduser(), sha256=source.sha256)
-    folder.save_official(target / "adapter", found, base=base, eta=eta)
-    adapter = folder.load(target / "adapter", base=base, width=model.text_width, device=model.device)
-    with live_log(target / "log"):
-        pass  # no step was made; the stages after this one read the log all the same
-    _draw(model, adapter, different_prompts(pictures, "val")[:shown], target / "samples.png")
-    weights = {"read": found.parameters, "left_out": found.dead}
-    samples.write_report(target / "report.json", 0, 0, steps=0, parameters=weights, official_sha256=found.sha256)
-    cli.say(f"train: nothing was trained, {source.path} was converted: {checkpoint.told(found)}")
-
-
-def _examples(pictures: Path, moments: Path, layer: Path, config: TrainParams) -> tuple[Examples, Examples]:
+def _examples(
+    pictures: Path, moments: Path, layer: Path, config: TrainParams, model: Diffusion
+) -> tuple[Examples, Examples]:
     """Splits train and val."""
 
     def vectors(sample_ids: Sequence[str]) -> llm.Floats:
         return llm.load_layer(layer, sample_ids)
 
-    examples = read_examples(pictures, moments, vectors, "train", mirrored=config.horizontal_flip)
-    validation = read_examples(pictures, moments, vectors, "val", mirrored=False, limit=config.validation_samples)
+    source = training_moments.cached(moments) if config.cache_latents else training_moments.live(pictures, model.codec)
+    examples = read_examples(pictures, source, vectors, "train", mirrored=config.horizontal_flip)
+    validation = read_examples(pictures, source, vectors, "val", mirrored=False, limit=config.validation_samples)
     return require_examples(examples), validation
 
 
@@ -185,32 +181,28 @@ def _log(folder_: Path, run: Path, accelerator: Any) -> Iterator[Report]:
         yield report
 
 
-def _draw(model: Diffusion, adapter: Adapter, texts: Sequence[str], path: Path) -> None:
-    """Prompts of split val, base beside adapted, same noise; an empty sheet where there are none."""
-    sampler = Sampler(model, adapter, DRAWN)
-    shown = [(text, through) for text in texts for through in (False, True)]
-    pictures = [sampler.pictures([text], [seed_of("train", text)], [through])[0] for text, through in shown]
-    labels = [f"{'adapted' if through else 'base'}: {text}" for text, through in shown]
-    with files.atomic_file(path) as temporary:
-        images.contact_sheet(pictures, labels, columns=4).save(temporary, "PNG")
-
-
 def _report(path: Path, trainer: Trainer, trained: Trained) -> None:
     """Last figures, validation and sizes."""
-    used, steps = len(trainer.examples), trainer.recipe.train.steps
+    recipe = trainer.recipe.train
+    used, steps = len(trainer.examples), recipe.steps
     losses = trainer.validations()
     samples.write_report(
         path,
         used + len(trainer.validation),
         used,
         steps=steps,
+        weights={"of_step": trained.step, "kind": "trained" if recipe.ema_decay is None else "moving_average"},
         validation_samples=len(trainer.validation),
         parameters=folder.parameter_counts(trained.adapter),
         last_steps=trained.last(AVERAGED_STEPS),
         validation=losses,
     )
     said = ", ".join(f"{name} {loss:.5f}" for name, loss in losses.items() if loss is not None)
-    cli.say(f"train: {steps:,} steps on {used:,} samples, validation: {said or 'none'}")
+    counts = folder.parameter_counts(trained.adapter)
+    cli.say(
+        f"train: {steps:,} steps of {counts['trained']:,} parameters on {used:,} samples ({trainer.pace}), "
+        f"validation: {said or 'none'}"
+    )
 
 
 if __name__ == "__main__":

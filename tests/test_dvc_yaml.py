@@ -98,6 +98,7 @@ NOT_READ = {
     "clean": {"sample"},  # lists sample.prompts
     "evaluate": {"sample", "clip.margin", "clip.min_simple", "clip.min_complex"},
     "embed": {"llm.layer"},
+    "train": {"clip.margin", "clip.min_simple", "clip.min_complex"},
     "report": {"blip", "clip", "llm", "diffusion", "adapter", "loss"},  # names models, layer, eta and weights alone
 }
 

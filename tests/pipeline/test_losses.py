@@ -124,3 +124,46 @@ def test_denoising_is_the_mean_squared_error():
 def test_total_weighs_the_three_losses():
     parts = [torch.tensor(value, dtype=torch.float64) for value in (2.0, 3.0, 5.0)]
     assert float(losses.total(*parts, config())) == 0.25 * 2.0 + 0.5 * 3.0 + 5.0
+
+
+def levels(*squared):
+    """Alpha and sigma (batch, 1, 1, 1) of some alpha^2, float64."""
+    signal = torch.tensor(squared, dtype=torch.float64).view(-1, 1, 1, 1)
+    return signal.sqrt(), (1.0 - signal).sqrt()
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+def test_min_snr_weights_equal_their_definition(prediction):
+    squared = (0.999, 0.9, 0.5, 0.1, 0.004)
+    got = losses.min_snr_weights(*levels(*squared), 5.0, prediction).flatten().tolist()
+    for each, signal in zip(got, squared, strict=True):
+        snr = signal / (1.0 - signal)
+        assert each == pytest.approx(min(snr, 5.0) / (snr if prediction == "epsilon" else snr + 1.0), rel=1e-12)
+
+
+def test_min_snr_weights_have_their_limit_where_there_is_no_signal():
+    assert losses.min_snr_weights(*levels(0.0), 5.0, "epsilon").item() == 1.0
+    assert losses.min_snr_weights(*levels(0.0), 5.0, "v_prediction").item() == 0.0
+
+
+def test_min_snr_weights_the_same_error_alike_for_noise_and_velocity():
+    alpha, sigma = levels(0.99, 0.6, 0.2)
+    z, eps, wrong_z = (tensor(seed, 3, 2, 4, 4) for seed in (1, 2, 3))
+    wrong_eps = (alpha * z + sigma * eps - alpha * wrong_z) / sigma  # what is said of the same noised latents
+    terms = [
+        losses.weighted_denoising(
+            losses.prediction_target(wrong_z, wrong_eps, alpha, sigma, prediction),
+            losses.prediction_target(z, eps, alpha, sigma, prediction),
+            losses.min_snr_weights(alpha, sigma, 5.0, prediction),
+        )
+        for prediction in ("epsilon", "v_prediction")
+    ]
+    by_z = (torch.clamp((alpha / sigma) ** 2, max=5.0) * (z - wrong_z) ** 2).mean()
+    assert torch.allclose(torch.stack(terms), by_z)
+
+
+def test_weighted_denoising_is_the_mean_of_weight_times_squared_error():
+    said, asked, weights = tensor(1, 2, 3, 2, 2), tensor(2, 2, 3, 2, 2), tensor(3, 2, 1, 1, 1).abs()
+    want = np.mean([weights[row].item() * ((said - asked)[row].numpy() ** 2).mean() for row in range(2)])
+    assert losses.weighted_denoising(said, asked, weights).item() == pytest.approx(want, rel=1e-12)
+    assert torch.allclose(losses.weighted_denoising(said, asked, torch.ones(2, 1, 1, 1)), losses.denoising(said, asked))

@@ -103,6 +103,14 @@ def test_sections_that_contradict_each_other_are_told(project):
     assert any("loss.student" in line for line in faults(project))
 
 
+def test_dropped_captions_ask_for_an_adapted_negative_prompt(project):
+    edit(project, "caption_dropout: 0.0", "caption_dropout: 0.1")
+    (fault,) = faults(project)
+    assert "train.caption_dropout trains the empty text, which sample.adapt_negative: false leaves alone" in fault
+    edit(project, "adapt_negative: false", "adapt_negative: true")
+    assert settings.examine(project) == []
+
+
 def test_prompt_files_that_dvc_does_not_watch_are_refused(project):
     shutil.copy(ROOT / "prompts" / "paper.json", "mine.json")
     edit(project, "prompts/miniature.json", "mine.json")

@@ -42,9 +42,21 @@ def test_twice_the_same_gives_the_same_bits(tmp_path):
     assert one.history == other.history
 
 
+EVERYTHING = {
+    "ema_decay": 0.5,
+    "snr_gamma": 5.0,
+    "noise_offset": 0.1,
+    "caption_dropout": 0.25,
+    "schedule": "cosine",
+    "keep": "best",
+    "validate_every": 1,
+}
+
+
+@pytest.mark.parametrize("choices", [{}, EVERYTHING], ids=["plain", "everything"])
 @pytest.mark.parametrize("stop", [1, 3, 5])
-def test_a_stopped_and_resumed_training_equals_an_uninterrupted_one_bit_for_bit(tmp_path, stop):
-    chosen = recipe(adapter={"dropout": 0.25})
+def test_a_stopped_and_resumed_training_equals_an_uninterrupted_one_bit_for_bit(tmp_path, stop, choices):
+    chosen = recipe(adapter={"dropout": 0.25}, **choices)
     whole = trainer(tmp_path / "whole", chosen).run(silent)
     with pytest.raises(KeyboardInterrupt):
         trainer(tmp_path / "stopped", chosen).run(stop_after(stop))
@@ -54,12 +66,14 @@ def test_a_stopped_and_resumed_training_equals_an_uninterrupted_one_bit_for_bit(
     resumed = trainer(tmp_path / "stopped", chosen).run(lambda step, figures: told.append((step, figures)))
     assert same(weights(whole), weights(resumed))
     assert resumed.history == whole.history == told
+    assert resumed.step == whole.step
 
 
-def test_a_finished_training_is_not_done_again(tmp_path):
-    first = trainer(tmp_path).run(silent)
+@pytest.mark.parametrize("choices", [{}, EVERYTHING], ids=["plain", "everything"])
+def test_a_finished_training_is_not_done_again(tmp_path, choices):
+    first = trainer(tmp_path, recipe(**choices)).run(silent)
     steps = sorted(path.name for path in tmp_path.glob("step-*"))
-    again = trainer(tmp_path).run(silent)
+    again = trainer(tmp_path, recipe(**choices)).run(silent)
     assert steps == ["step-000004", "step-000006"]
     assert same(weights(first), weights(again))
     assert again.history == first.history
@@ -90,7 +104,7 @@ def test_no_frozen_weight_moves(tmp_path):
 def denoising_gradients(running):
     batch = training_batch(running)
     x, _ = training_objective.text_states(running.diffusion, batch)
-    loss = training_objective.denoising_loss(running.diffusion, batch, running.adapter(x).condition)
+    loss = training_objective.denoised(running.diffusion, batch, running.adapter(x).condition).raw
     running.adapter.zero_grad()
     loss.backward()
     return {name for name, value in running.adapter.named_parameters() if value.grad.abs().sum() > 0}
@@ -116,8 +130,70 @@ def test_figures_are_raw_and_weighted(tmp_path):
     assert figures["train/alignment_weighted"] == 0.5 * figures["train/alignment"]
     parts = figures["train/llm_weighted"] + figures["train/alignment_weighted"] + figures["train/denoising"]
     assert figures["train/total"] == pytest.approx(parts, rel=1e-5)
+    assert figures["train/denoising_weighted"] == figures["train/denoising"]
     assert figures["train/learning_rate"] == 0.5e-2
     assert "val/denoising" in figures
+
+
+def test_gradient_norms_of_the_parts_make_up_the_whole(tmp_path):
+    figures = trainer(tmp_path).run(silent).history[-1][1]
+    parts = [figures[f"train/gradient_norm_{part}"] for part in ("transformer", "query", "h2", "h1", "g")]
+    assert all(norm > 0 for norm in parts)
+    assert sum(norm**2 for norm in parts) == pytest.approx(figures["train/gradient_norm"] ** 2, rel=1e-4)
+
+
+def test_min_snr_weighting_trains_other_weights_by_a_smaller_loss(tmp_path):
+    plain = trainer(tmp_path / "plain", recipe(steps=2)).run(silent)
+    capped = trainer(tmp_path / "capped", recipe(steps=2, snr_gamma=0.5)).run(silent)
+    first = capped.history[0][1]
+    assert first["train/denoising"] == plain.history[0][1]["train/denoising"]
+    assert first["train/denoising_weighted"] < first["train/denoising"]
+    assert not same(weights(plain), weights(capped))
+
+
+@pytest.mark.parametrize("choice", [{"noise_offset": 0.5}, {"caption_dropout": 0.5}, {"schedule": "linear"}])
+def test_each_choice_reaches_the_weights(tmp_path, choice):
+    plain = trainer(tmp_path / "plain", recipe(steps=4)).run(silent)
+    chosen = trainer(tmp_path / "chosen", recipe(steps=4, **choice)).run(silent)
+    assert not same(weights(plain), weights(chosen))
+
+
+def test_the_moving_average_is_what_is_validated_and_left(tmp_path):
+    plain = trainer(tmp_path / "plain", recipe()).run(silent)
+    running = trainer(tmp_path / "averaged", recipe(ema_decay=0.9))
+    averaged = running.run(silent)
+    trained = {name: value for name, value in plain.history[-1][1].items() if name.startswith("train/")}
+    assert trained == {name: averaged.history[-1][1][name] for name in trained}  # it moves no step
+    assert not same(weights(plain), weights(averaged))
+    assert running.validations()["adapted"] == averaged.history[-1][1]["val/denoising"]
+    assert averaged.step == 6
+
+
+def test_the_step_that_validated_best_is_left(tmp_path):
+    running = trainer(tmp_path, recipe(keep="best", validate_every=1, learning_rate=0.3, warmup_steps=0))
+    trained = running.run(silent)
+    losses = {step: figures["val/denoising"] for step, figures in trained.history}
+    assert trained.step == min(losses, key=losses.get) != 6
+    assert running.validations()["adapted"] == losses[trained.step]
+
+
+def test_what_observes_is_asked_every_so_many_steps_and_at_the_end(tmp_path):
+    asked = []
+
+    def observe(step, adapter):
+        asked.append((step, adapter.training))
+        return {"val/clip_score": float(step)}
+
+    chosen = recipe(steps=5, sample_every=2, keep="best", metric="val/clip_score")
+    trained = trainer(tmp_path, chosen).run(silent, observe)
+    assert asked == [(2, False), (4, False), (5, False)]
+    assert [step for step, figures in trained.history if "val/clip_score" in figures] == [2, 4, 5]
+    assert trained.step == 5
+
+
+def test_the_best_step_needs_a_validation_split(tmp_path):
+    with pytest.raises(SettingError, match=r"train\.keep: best chooses on split val, which has no sample"):
+        trainer(tmp_path, recipe(keep="best"), validation=0)
 
 
 def test_the_last_steps_are_averaged(tmp_path):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from pipeline import latents, tables, training_examples
 from pipeline.errors import EmptyResultError, InputError
 from pipeline.training_examples import batch_rows, read_examples, require_examples, training_batch, validation_batch
+from pipeline.training_moments import cached
 from tests.pipeline import tiny_models
 from tests.pipeline.training_setup import examples
 
@@ -29,22 +30,23 @@ def vectors(sample_ids):
 
 
 def read(data, split="train", **options):
-    return read_examples(data / "pictures", data / "latents", vectors, split, **{"mirrored": True, **options})
+    source = cached(data / "latents")
+    return read_examples(data / "pictures", source, vectors, split, **{"mirrored": True, **options})
 
 
 def test_prompts_moments_and_vectors_are_joined_by_id(data):
     got = read(data, "val")
     assert got.sample_ids == ["test:007", "test:008", "test:009"]
     assert got.llm[:, 0].tolist() == [7, 8, 9]
-    assert got.moments[:, 0, 0, 0, 0].tolist() == [7, 8, 9]
-    assert got.moments[:, 1, 0, 0, 0].tolist() == [-7, -8, -9]
+    assert got.moments.values[:, 0, 0, 0, 0].tolist() == [7, 8, 9]
+    assert got.moments.values[:, 1, 0, 0, 0].tolist() == [-7, -8, -9]
     assert got.simple[0] == "a black square"
     assert got.complex[0] == "black square, best quality, 7"
     assert got.latent_shape == (1, 2, 2)
 
 
 def test_mirrored_moments_are_left_out_where_they_are_not_wanted(data):
-    assert read(data, mirrored=False).moments.shape == (7, 1, 2, 2, 2)
+    assert read(data, mirrored=False).moments.values.shape == (7, 1, 2, 2, 2)
 
 
 def test_only_the_first_rows_are_taken(data):
@@ -92,8 +94,8 @@ def test_timesteps_and_mirroring_are_uniform():
     some = examples()
     batch = training_batch(some, [0] * 600, list(range(600)), 10)
     assert set(batch.timesteps.tolist()) == set(range(10))
-    plain = (batch.moments == some.moments[0, 0].float()).flatten(1).all(1)
-    mirrored = (batch.moments == some.moments[0, 1].float()).flatten(1).all(1)
+    plain = (batch.moments == some.moments.values[0, 0].float()).flatten(1).all(1)
+    mirrored = (batch.moments == some.moments.values[0, 1].float()).flatten(1).all(1)
     assert bool((plain ^ mirrored).all())
     assert 200 < int(plain.sum()) < 400
     assert not torch.equal(batch.noise, batch.latent_noise)
@@ -107,3 +109,30 @@ def test_validation_timesteps_lie_evenly_and_stay():
     assert torch.equal(again.noise, batch.noise[2:3])
     assert again.timesteps.tolist() == [625]
     assert training_examples.validation_batch(some, [2], 1, 1000).noise.ne(again.noise).any()
+
+
+def test_a_noise_offset_is_shared_by_a_channel_and_moves_no_other_draw():
+    some, seeds = examples(), list(range(200))
+    plain = training_batch(some, [0] * 200, seeds, 1000)
+    offset = training_batch(some, [0] * 200, seeds, 1000, noise_offset=0.5)
+    shift = offset.noise - plain.noise
+    assert torch.allclose(shift, shift.mean((2, 3), keepdim=True).expand_as(shift), atol=1e-5)
+    assert shift.mean((2, 3)).std().item() == pytest.approx(0.5, rel=0.1)
+    for name in ("latent_noise", "timesteps", "moments", "captioned"):
+        assert torch.equal(getattr(plain, name), getattr(offset, name))
+
+
+def test_dropped_captions_are_a_share_and_move_no_other_draw():
+    some, seeds = examples(), list(range(600))
+    plain = training_batch(some, [1] * 600, seeds, 1000)
+    dropped = training_batch(some, [1] * 600, seeds, 1000, caption_dropout=0.25)
+    assert bool(plain.captioned.all())
+    assert 100 < int((~dropped.captioned).sum()) < 200
+    for simple, complex_, kept in zip(dropped.simple, dropped.complex, dropped.captioned.tolist(), strict=True):
+        assert (simple, complex_) == ((some.simple[1], some.complex[1]) if kept else ("", ""))
+    for name in ("latent_noise", "noise", "timesteps", "moments", "llm"):
+        assert torch.equal(getattr(plain, name), getattr(dropped, name))
+
+
+def test_validation_drops_no_caption():
+    assert bool(validation_batch(examples(4, sides=1), range(4), 0, 1000).captioned.all())

@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from pipeline import training_recipe
 from pipeline.errors import SettingError
@@ -59,3 +60,47 @@ def test_a_precision_that_does_not_run_here_is_told(monkeypatch):
     monkeypatch.setattr("accelerate.Accelerator", refuse)
     with pytest.raises(SettingError, match=r"train\.precision fp16 does not run here: fp16 mixed precision requires"):
         accelerator("fp16", "cpu")
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear"])
+def test_the_learning_rate_falls_as_in_diffusers(schedule):
+    from diffusers.optimization import get_scheduler
+
+    config = recipe(learning_rate=1.0, warmup_steps=4, steps=20, schedule=schedule).train
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = get_scheduler(schedule, optimizer, num_warmup_steps=4, num_training_steps=20)
+    for step in range(20):
+        if step >= 4:  # their warm-up begins with a step of rate 0
+            assert learning_rate(config, step) == pytest.approx(theirs.get_last_lr()[0], abs=1e-12)
+        optimizer.step()
+        theirs.step()
+    assert learning_rate(config, 3) == learning_rate(config, 4) == 1.0
+    assert 0.0 < learning_rate(config, 19) < 0.1
+
+
+def test_a_warm_up_longer_than_the_training_is_only_a_warm_up():
+    config = recipe(learning_rate=1.0, warmup_steps=8, steps=4, schedule="cosine").train
+    assert [learning_rate(config, step) for step in range(4)] == [0.125, 0.25, 0.375, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"keep": "best", "validation_samples": 0}, r"train\.keep: best chooses on split val"),
+        (
+            {"sample_every": 2, "sample_prompts": 0},
+            r"train\.sample_every draws nothing while train\.sample_prompts is 0",
+        ),
+        ({"keep": "best", "metric": "val/clip_score"}, r"train\.metric: val/clip_score is measured on grids"),
+    ],
+)
+def test_choices_that_contradict_each_other_are_refused(changes, message):
+    with pytest.raises(SettingError, match=message):
+        recipe(**changes)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_fp32_means_float32_for_convolutions_too(monkeypatch, precision):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", precision != "bf16")
+    process(precision)
+    assert torch.backends.cudnn.allow_tf32 == (precision == "bf16")

@@ -8,7 +8,9 @@ from pipeline.adapters.sur import AdapterParams
 from pipeline.losses import LossParams
 from pipeline.training import Trainer
 from pipeline.training_examples import Examples
-from pipeline.training_recipe import Recipe, TrainParams, accelerator
+from pipeline.training_moments import CachedMoments
+from pipeline.training_recipe import Recipe, accelerator
+from pipeline.training_settings import TrainParams
 from tests.pipeline import tiny_models
 from tests.pipeline.adapters.test_sur import BASE as ADAPTER
 from tests.pipeline.test_losses import BASE as LOSS
@@ -16,16 +18,26 @@ from tests.pipeline.test_losses import BASE as LOSS
 TRAIN = {
     "steps": 6,
     "batch_size": 4,
+    "optimiser": "adamw",
     "learning_rate": 1e-2,
+    "schedule": "constant",
     "weight_decay": 0.01,
     "warmup_steps": 2,
     "clip_norm": 1.0,
+    "ema_decay": None,
+    "snr_gamma": None,
+    "noise_offset": 0.0,
+    "caption_dropout": 0.0,
     "horizontal_flip": True,
     "precision": "fp32",
+    "cache_latents": True,
     "validate_every": 3,
     "validation_samples": 3,
     "checkpoint_every": 2,
     "sample_prompts": 2,
+    "sample_every": None,
+    "keep": "last",
+    "metric": "val/denoising",
     "seed": 0,
 }
 
@@ -46,7 +58,7 @@ def examples(count=10, seed=0, sides=2):
         simple=[f"a {colour} square" for colour in colours],
         complex=[f"{colour} square, best quality" for colour in colours],
         llm=torch.from_numpy(draw.normal(size=(count, tiny_models.LLM_WIDTH)).astype(np.float32)),
-        moments=torch.from_numpy(draw.normal(size=(count, sides, 8, 8, 8)).astype(np.float16)),
+        moments=CachedMoments(torch.from_numpy(draw.normal(size=(count, sides, 8, 8, 8)).astype(np.float16))),
     )
 
 

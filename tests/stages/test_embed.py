@@ -264,6 +264,7 @@ def settings(tmp_path, monkeypatch, **changes):
     compute["ray"] = {"address": None, "actors": 1, "cpus_per_actor": 1, "gpus_per_actor": 0}
     compute["llm_device_map"] = None
     compute |= dict.fromkeys(("clip_batch", "llm_batch", "vae_batch", "sample_batch", "micro_batch"), 2)
+    compute |= dict.fromkeys(("gradient_checkpointing", "channels_last", "compile"), False)
     document = {"llm": params(**changes).model_dump(), "compute": compute}
     (tmp_path / "params.yaml").write_text(json.dumps(document, indent=1))
 

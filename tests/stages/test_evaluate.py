@@ -219,7 +219,12 @@ def test_main_reads_its_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "clip:",
         "  model: ./nowhere",
         "  revision: x",
+        "  weights: null",
+        "  dtype: float32",
+        "  long_prompts: truncate",
         "  margin: 0.0",
+        "  min_simple: null",
+        "  min_complex: null",
     ]
     Path("params.yaml").write_text("\n".join(lines) + "\n" + params[params.index("compute:") :])
     monkeypatch.setattr(stage, "SAMPLED", tmp_path / "sample")

@@ -18,6 +18,7 @@ from tests.pipeline.training_setup import process, recipe
 from tests.stages.test_latents import config as diffusion_config
 
 LLM = LlmNamed(model="llama", revision="ff", layer=3)
+CLIP = Named(model="clip", revision="00")
 
 
 def base():
@@ -39,6 +40,11 @@ def data(tmp_path_factory):
     return root / "data"
 
 
+def darkness(pictures, texts):
+    """Stands for CLIP: any pure function of pictures and texts."""
+    return sum(255 - sum(picture.resize((1, 1)).getpixel((0, 0))) / 3 for picture in pictures) / len(texts)
+
+
 def run(data, target, chosen=None, *, layer="layer_3.parquet", accelerator=None):
     stage.train(
         data / "resize/parts",
@@ -51,6 +57,8 @@ def run(data, target, chosen=None, *, layer="layer_3.parquet", accelerator=None)
         model=tiny_models.load(),
         accelerator=accelerator or process(),
         micro_batch=4,
+        clip=CLIP,
+        similarity=darkness,
     )
 
 
@@ -94,6 +102,44 @@ def _failing_log(step):
             raise KeyboardInterrupt
 
     return contextlib.nullcontext(report)
+
+
+def test_grids_are_drawn_measured_and_after_a_kill_all_there(data, tmp_path, monkeypatch):
+    chosen = recipe(steps=5, sample_prompts=1, sample_every=2, keep="best", metric="val/clip_score", ema_decay=0.5)
+    run(data, tmp_path / "whole", chosen)
+    images = tmp_path / "whole/log/images"
+    assert sorted(path.name for path in images.iterdir()) == [f"step_00000{step}.png" for step in (2, 4, 5)]
+    assert (tmp_path / "whole/log/plots/metrics/val/clip_score.tsv").read_text().count("\n") == 4
+    report = json.loads((tmp_path / "whole/report.json").read_text())
+    assert report["weights"]["kind"] == "moving_average"
+    assert folder.read_config(tmp_path / "whole/adapter").steps == report["weights"]["of_step"]
+    monkeypatch.setenv("SUR_WORK", str(tmp_path / "other-work"))
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "live_log", lambda path: _failing_log(3))
+        with pytest.raises(KeyboardInterrupt):
+            run(data, tmp_path / "killed", chosen)
+    (tmp_path / "killed/log/images/step_000002.png").unlink()  # as DVC does before it starts a stage again
+    run(data, tmp_path / "killed", chosen)
+    assert contents(tmp_path / "whole") == contents(tmp_path / "killed")
+    run(data, tmp_path / "again", chosen)
+    assert contents(tmp_path / "whole") == contents(tmp_path / "again")
+
+
+def test_encoding_live_trains_the_same_but_for_the_caches_number_format(data, tmp_path):
+    run(data, tmp_path / "cached", recipe(steps=3, sample_prompts=0))
+    run(data, tmp_path / "live", recipe(steps=3, sample_prompts=0, cache_latents=False))
+    one, other = (json.loads((tmp_path / name / "report.json").read_text()) for name in ("cached", "live"))
+    assert one["last_steps"]["denoising"] == pytest.approx(other["last_steps"]["denoising"], rel=1e-3)
+    assert one["last_steps"] != other["last_steps"]
+    assert one["validation"]["base"] == pytest.approx(other["validation"]["base"], rel=1e-3)
+
+
+def test_no_clock_reaches_what_dvc_keeps(data, tmp_path, capsys):
+    run(data, tmp_path, recipe(steps=2, sample_prompts=0))
+    assert "images/s, loading" in capsys.readouterr().err
+    written = b"".join(contents(tmp_path).values())
+    assert b"images_per_s" not in written
+    assert b"loading" not in written
 
 
 def test_another_layer_is_another_run(data, tmp_path):

@@ -11,8 +11,9 @@ from tests.pipeline import tiny_models
 from tests.pipeline.frozen_models import llama_folder, llm_params
 
 BATCHES = ("caption_batch", "clip_batch", "llm_batch", "vae_batch", "sample_batch", "micro_batch")
+SWITCHES = ("gradient_checkpointing", "channels_last", "compile")
 POOL = {"address": None, "actors": 1, "cpus_per_actor": 1, "gpus_per_actor": 0}
-ALONE = {"download_workers": 1, "llm_device_map": None, "ray": POOL}
+ALONE = {"download_workers": 1, "llm_device_map": None, "ray": POOL} | dict.fromkeys(SWITCHES, False)
 COMPUTE = ComputeParams(engine="local", device="cpu", threads=1, **ALONE, **dict.fromkeys(BATCHES, 4))
 TEXTS = ["two red stars", "a circle", "three blue stars on white ground"]
 

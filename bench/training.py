@@ -1,0 +1,247 @@
+"""A training step against the authors' way, a bare U-Net loop and counted FLOPs; time to the first step.
+
+The authors' way encodes the pictures and each prompt anew in every step; only their cut gradient is repaired, since as
+written they skip the U-Net's backward pass. Models, batch and number format are the same, all ways run in turn.
+
+    python -m bench.training                          the miniature on one CPU thread
+    python -m bench.training --data DIR               and from start to first step of stages.train on DIR's data
+    python -m bench.training --real-shape --device cuda --dtype bf16 --batch 16 --peak-tflops 989
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import psutil
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from bench import random_diffusion, results
+from pipeline import diffusion, losses, training_unet
+from pipeline.adapters.sur import AdapterParams
+from pipeline.diffusion import Diffusion
+from pipeline.engine import ComputeParams
+from pipeline.losses import LossParams
+from pipeline.params import load
+from pipeline.training import Trainer
+from pipeline.training_examples import Examples
+from pipeline.training_moments import CachedMoments
+from pipeline.training_recipe import DTYPES, Recipe, accelerator
+from pipeline.training_settings import TrainParams
+from pipeline.vae import DiffusionParams
+
+Way = Callable[[], object]
+LLM_WIDTH = 5120
+FIRST_STEP_LIMIT_S = 300.0
+
+
+class Contest:
+    """One trainer whose models, batch and optimiser all ways use.
+
+    Args:
+        model: the frozen base model.
+        recipe: batch, precision and the rest.
+        side: of the pictures in pixels.
+        device: a torch device.
+        folder: for checkpoints; none is written.
+    """
+
+    def __init__(self, model: Diffusion, recipe: Recipe, *, side: int, device: str, folder: Path) -> None:
+        self.model, self.count, self.steps = model, recipe.train.batch_size, 0
+        latent, channels = side // model.codec.side_factor, int(model.unet.config.in_channels)
+        draw = torch.Generator().manual_seed(0)
+        moments = torch.randn((self.count, 2, 2 * channels, latent, latent), generator=draw)
+        texts = [f"a red square and {row} circles" for row in range(self.count)]
+        examples = Examples(
+            sample_ids=texts,
+            simple=texts,
+            complex=[f"{text}, best quality, highly detailed" for text in texts],
+            llm=torch.randn((self.count, LLM_WIDTH), generator=draw),
+            moments=CachedMoments(moments.half()),
+        )
+        self.pixels = torch.rand((self.count, 3, side, side), generator=draw) * 2 - 1
+        self.latents = torch.randn((self.count, channels, latent, latent), generator=draw).to(device)
+        made = accelerator(recipe.train.precision, device)
+        self.trainer = Trainer(
+            recipe, model, examples, examples, accelerator=made, folder=folder, micro_batch=self.count
+        )
+
+    def ours(self) -> None:
+        """A whole step of the trainer."""
+        with self.trainer.pace.step(self.count):
+            self.trainer._step(self.steps)
+        self.steps += 1
+
+    def authors(self) -> None:
+        """The step of the authors' script with the gradient repaired: VAE and both text encodings live."""
+        run, model, examples = self.trainer, self.model, self.trainer.examples
+        run.adapter.train()
+        z = model.codec.sample_latents(model.codec.moments(self.pixels), torch.randn_like(self.latents))
+        noise = torch.randn_like(z)
+        timesteps = torch.randint(model.timesteps, (len(z),), device=z.device)
+        x, x_c = (model.text_states(texts).float() for texts in (examples.simple, examples.complex))
+        made = run.forward(x)
+        alpha, sigma = model.levels(timesteps)
+        said = model.predict(alpha * z + sigma * noise, timesteps, made.condition)
+        config = run.recipe.loss
+        teacher = run.adapter.teacher(examples.llm.to(z.device))
+        distilled = losses.llm_distillation(
+            made.query.float(), teacher, torch.ones(x.shape[:2], device=x.device), config
+        )
+        aligned = losses.alignment(made.condition.float(), x_c, config)
+        target = losses.prediction_target(z, noise, alpha, sigma, model.prediction)
+        run.accelerator.backward(losses.total(distilled, aligned, losses.denoising(said, target), config))
+        run.accelerator.clip_grad_norm_(run.adapter.parameters(), run.recipe.train.clip_norm)
+        run.optimizer.step()
+        run.optimizer.zero_grad()
+
+    def bare(self) -> None:
+        """The limit: the frozen U-Net forward and backward to its text input, and nothing else."""
+        tokens = int(self.model.tokenizer.model_max_length)
+        condition = torch.ones((self.count, tokens, self.model.text_width), device=self.latents.device)
+        timesteps = torch.full((self.count,), 500, device=self.latents.device)
+        self.model.predict(self.latents, timesteps, condition.requires_grad_()).square().mean().backward()
+
+
+def measure(ways: dict[str, Way], rounds: int, device: str) -> dict[str, dict[str, float]]:
+    """Median wall and processor seconds, peak GPU bytes and FLOPs of each way; the counting run is the warm-up."""
+    found: dict[str, dict[str, float]] = {}
+    for name, way in ways.items():
+        with FlopCounterMode(display=False) as counter:
+            way()
+        found[name] = {"flops": float(counter.get_total_flops())}
+    runs: dict[str, list[tuple[float, float, float]]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            runs[name].append(_once(way, device))
+    for name, measured in runs.items():
+        wall, processor, peak = (median(values) for values in zip(*measured, strict=True))
+        found[name] |= {"seconds": wall, "processor_seconds": processor, "peak_bytes": peak}
+    return found
+
+
+def _once(way: Way, device: str) -> tuple[float, float, float]:
+    gpu = device.startswith("cuda")
+    if gpu:
+        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.synchronize()
+    wall, processor = time.perf_counter(), time.process_time()
+    way()
+    if gpu:
+        torch.cuda.synchronize()
+    peak = float(torch.cuda.max_memory_allocated()) if gpu else 0.0
+    return time.perf_counter() - wall, time.process_time() - processor, peak
+
+
+def to_first_step(data: Path) -> dict[str, float]:
+    """Wall and processor seconds from ``python -m stages.train`` until the first step's figures are on the disk.
+
+    Reads a finished run's ``data`` folder and leaves it as it is. Raises SystemExit where no step came.
+    """
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        (folder / "data").mkdir()
+        for name in ("resize", "latents", "embed"):
+            (folder / "data" / name).symlink_to((data / name).resolve())
+        for name in ("params.yaml", "miniature", "prompts"):
+            (folder / name).symlink_to(Path(name).resolve())
+        first = folder / "data/train/log/plots/metrics/train/total.tsv"
+        environment = {**os.environ, "SUR_WORK": str(folder / "work"), "PYTHONPATH": str(Path.cwd())}
+        started = time.perf_counter()
+        process = subprocess.Popen([sys.executable, "-m", "stages.train"], cwd=folder, env=environment)
+        try:
+            while not first.is_file():
+                if process.poll() is not None or time.perf_counter() - started > FIRST_STEP_LIMIT_S:
+                    raise SystemExit("stages.train came to no step")
+                time.sleep(0.05)
+            used = psutil.Process(process.pid).cpu_times()
+            return {"first_step_s": time.perf_counter() - started, "first_step_processor_s": used.user + used.system}
+        finally:
+            process.kill()
+            process.wait()
+
+
+def figures(found: dict[str, dict[str, float]], count: int, device: str, peak_tflops: float | None) -> dict[str, float]:
+    """Rates, ratios and what share of the possible they are."""
+    ours, authors, bare = (found[name] for name in ("ours", "authors", "bare"))
+    clock = "seconds" if device.startswith("cuda") else "processor_seconds"  # busy machines: a CPU's own time
+    possible, reached = authors["flops"] / ours["flops"], authors[clock] / ours[clock]
+    told = {
+        "ours_images_a_s": count / ours["seconds"],
+        "authors_images_a_s": count / authors["seconds"],
+        "bare_images_a_s": count / bare["seconds"],
+        "ratio_by_flops": possible,
+        "ratio_reached": reached,
+        "share_of_flop_ratio": reached / possible,
+        "share_of_bare_rate": bare[clock] / ours[clock],
+        "step_tflop": ours["flops"] / 1e12,
+    }
+    if device.startswith("cuda"):
+        told["peak_memory_ratio"] = ours["peak_bytes"] / authors["peak_bytes"]
+        told["ours_peak_mb"] = ours["peak_bytes"] / 1e6
+    if peak_tflops is not None:
+        told["share_of_card_peak"] = ours["flops"] / ours["seconds"] / (peak_tflops * 1e12)
+    return told
+
+
+def main() -> None:
+    """Run all comparisons, print and keep them."""
+    asked = _arguments()
+    torch.set_num_threads(1 if asked.device == "cpu" else torch.get_num_threads())
+    base = load(DiffusionParams, "diffusion")
+    dtype = DTYPES[asked.dtype]
+    if asked.real_shape:
+        model = random_diffusion.stable_diffusion_15(device=asked.device, dtype=dtype)
+    else:
+        model = diffusion.load(base.model, base.revision, device=asked.device, dtype=dtype)
+    changes = {"batch_size": asked.batch, "precision": asked.dtype, "steps": 10_000}
+    train = load(TrainParams, "train").model_copy(update=changes)
+    recipe = Recipe(load(AdapterParams, "adapter"), load(LossParams, "loss"), train)
+    with tempfile.TemporaryDirectory() as folder:
+        contest = Contest(model, recipe, side=512 if asked.real_shape else 64, device=asked.device, folder=Path(folder))
+        ways = {"ours": contest.ours, "authors": contest.authors, "bare": contest.bare}
+        told = figures(measure(ways, asked.rounds, asked.device), asked.batch, asked.device, asked.peak_tflops)
+        told["loading_share_of_step"] = contest.trainer.pace.loading_seconds / contest.trainer.pace.seconds
+        told |= _with_checkpointing(contest, asked.rounds, asked.device)
+    if asked.data is not None:
+        told |= to_first_step(asked.data)
+    for name, value in told.items():
+        print(f"{name:32}{value:12.4f}")
+    print(results.save("training_real_shape" if asked.real_shape else "training", told))
+
+
+def _with_checkpointing(contest: Contest, rounds: int, device: str) -> dict[str, float]:
+    """Seconds and memory of a step with gradient checkpointing over one without."""
+    plain = measure({"ours": contest.ours}, rounds, device)["ours"]
+    compute = load(ComputeParams, "compute").model_copy(update={"gradient_checkpointing": True})
+    training_unet.prepared(contest.model, compute)
+    again = measure({"ours": contest.ours}, rounds, device)["ours"]
+    clock = "seconds" if device.startswith("cuda") else "processor_seconds"
+    told = {"checkpointing_time_ratio": again[clock] / plain[clock]}
+    if plain["peak_bytes"]:
+        told["checkpointing_memory_ratio"] = again["peak_bytes"] / plain["peak_bytes"]
+    return told
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--real-shape", action="store_true", help="Stable Diffusion 1.5's shape, random weights, 512 px"
+    )
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", default="fp32", choices=sorted(DTYPES))
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--peak-tflops", type=float, help="of the card in this number format, from its data sheet")
+    parser.add_argument("--data", type=Path, help="a finished run's data folder: measures the time to the first step")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""A training that is killed with SIGKILL and started again ends at the bits of one that nobody disturbed."""
+
+import multiprocessing
+import signal
+
+import pytest
+
+from tests.pipeline import training_once
+
+
+@pytest.fixture(scope="module")
+def start():
+    """Trains in a process of its own, forked from one that has everything imported; gives its exit code."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([training_once.__name__])
+
+    def train(folder, **options):
+        folder.mkdir(exist_ok=True)
+        process = context.Process(target=training_once.run, args=(folder,), kwargs=options)
+        process.start()
+        process.join(120)
+        return process.exitcode
+
+    return train
+
+
+@pytest.fixture(scope="module")
+def whole(start, tmp_path_factory):
+    """What a training leaves that nobody disturbs."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert start(folder) == 0
+    return (folder / "done.safetensors").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("while_saving", [False, True])
+@pytest.mark.parametrize("step", range(1, 6))
+def test_killed_after_any_step_or_while_saving_it_the_weights_are_the_same_bytes(
+    start, whole, tmp_path, step, while_saving
+):
+    assert start(tmp_path, kill_at=step, while_saving=while_saving) == -signal.SIGKILL
+    assert not (tmp_path / "done.safetensors").exists()
+    assert start(tmp_path) == 0
+    assert (tmp_path / "done.safetensors").read_bytes() == whole
