@@ -3,7 +3,8 @@
     python -m miniature.build [--only clip blip llama-40 ...] [--minutes N] [--out miniature/models]
 
 A killed or timed-out build goes on from its checkpoints in the work store when the same command is given again.
-The cartoon model and the ControlNets build on the diffusion model that is saved in the folder given by --out.
+The cartoon model and the ControlNets build on the diffusion model that is saved in the folder given by --out, the
+ControlNet of edges on that of segments.
 """
 
 import argparse
@@ -115,7 +116,8 @@ def _trainings(plans: train_diffusion.Plans) -> dict[str, Plan]:
 def build_controlnet(kind: Kind, out: Path, session: Session) -> None:
     """Make, measure and describe the ControlNet for one kind of condition picture."""
     name = f"controlnet-{kind}"
-    model, parts = train_controlnet.build(kind, out / name, out / "diffusion", session)
+    begun = out / "controlnet-segments" if kind == "edges" else None
+    model, parts = train_controlnet.build(kind, out / name, out / "diffusion", session, begun=begun)
     quality = control_measures.controlnet(kind, model, parts)
     cards.write(out / name, name, quality, {"ControlNet": train_controlnet.PLAN})
 
@@ -128,8 +130,8 @@ BUILDERS: dict[str, Callable[[Path, Session], Any]] = {
     "cartoon": build_cartoon,
     "llama-32": partial(build_llama, 32),
     "llama-60": partial(build_llama, 60),
-    "controlnet-edges": partial(build_controlnet, "edges"),
     "controlnet-segments": partial(build_controlnet, "segments"),
+    "controlnet-edges": partial(build_controlnet, "edges"),
 }
 
 if __name__ == "__main__":

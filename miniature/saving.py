@@ -39,6 +39,20 @@ def load_diffusion(folder: Path) -> dict[str, Any]:
     return parts | {"tokenizer": CLIPTokenizer.from_pretrained(folder / "tokenizer")}
 
 
+def load_controlnet(folder: Path) -> Any:
+    """A saved ControlNet in float32.
+
+    Raises:
+        MissingModelError: the folder holds none.
+    """
+    ensure_torchvision()
+    from diffusers import ControlNetModel
+
+    if not (folder / "config.json").is_file():
+        raise MissingModelError(f"{folder} holds no ControlNet; make it first: --only {folder.name}")
+    return ControlNetModel.from_pretrained(folder).float().to(device())
+
+
 def save_controlnet(folder: Path, model: Any) -> str:
     """Write a ControlNet's folder and return its revision."""
     with atomic_folder(folder) as target:

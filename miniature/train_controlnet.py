@@ -36,33 +36,64 @@ class Cache:
 
 
 def build(
-    kind: Kind, folder: Path, base: Path, session: Session, *, plan: Plan = PLAN, count: int = PICTURES
+    kind: Kind,
+    folder: Path,
+    base: Path,
+    session: Session,
+    *,
+    begun: Path | None = None,
+    plan: Plan = PLAN,
+    count: int = PICTURES,
 ) -> tuple[Any, dict[str, Any]]:
     """Train for the saved diffusion model in `base`, save into `folder`.
+
+    Thin lines say little to layers that start at random: from the U-Net's copy the edges are still ignored after 1500
+    steps. So they go on from a ControlNet that attends to its condition already.
+
+    Args:
+        kind: of the condition pictures.
+        folder: where the ControlNet goes.
+        base: the diffusion model's folder.
+        session: checkpoints and time.
+        begun: a ControlNet of the same model to go on from; None starts from the U-Net's lower half.
+        plan: of the training.
+        count: drawings to learn from.
 
     Returns:
         The ControlNet, and the parts of the diffusion model by the names of the pipeline.
 
     Raises:
-        MissingModelError: there is no model in `base`.
+        MissingModelError: there is no model in `base`, or no ControlNet in `begun`.
     """
     parts = saving.load_diffusion(base)
-    model = learn(kind, parts, session, plan=plan, count=count)
+    start = None if begun is None else saving.load_controlnet(begun).state_dict()
+    model = learn(kind, parts, session, start=start, plan=plan, count=count)
     saving.save_controlnet(folder, model)
     return model, parts
 
 
-def learn(kind: Kind, parts: Mapping[str, Any], session: Session, *, plan: Plan = PLAN, count: int = PICTURES) -> Any:
-    """Train from the plan's seed and the U-Net's own lower half; return the ControlNet."""
+def learn(
+    kind: Kind,
+    parts: Mapping[str, Any],
+    session: Session,
+    *,
+    start: Mapping[str, Tensor] | None = None,
+    plan: Plan = PLAN,
+    count: int = PICTURES,
+) -> Any:
+    """Train from the plan's seed and the U-Net's own lower half, or from `start`; return the ControlNet."""
     torch.manual_seed(plan.seed)
     unet = parts["unet"]
     model = started_from(unet)
+    if start is not None:
+        model.load_state_dict(dict(start))
     train_unet.plain_attention(unet)
     in_full = torch.autocast(device().type, enabled=False)
     cached = cache(in_full(lambda: prepare(kind, parts, count=count)))  # called once, and not if all is done
     kept = architectures.scheduler().alphas_cumprod
     step: Loss = lambda _, noise: loss(model, cached(), kept, noise, plan.batch_size, unet=unet)  # noqa: E731
-    train(f"controlnet_{kind}", model, step, plan, session, inputs=f"{inputs_of(kind, parts)} {count}")
+    inputs = f"{inputs_of(kind, parts)} {count}" + (f" {digest_of(dict(start))}" if start else "")
+    train(f"controlnet_{kind}", model, step, plan, session, inputs=inputs)
     return model
 
 

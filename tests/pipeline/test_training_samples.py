@@ -4,9 +4,9 @@ import torch
 from PIL import Image
 
 from pipeline import training_samples
-from pipeline.clip_score import ClipParams
 from pipeline.training_samples import Grids, clip_similarity, draw, write_sheet
 from tests.pipeline import tiny_models
+from tests.pipeline.frozen_models import clip_params
 from tests.pipeline.training_setup import trainer
 
 
@@ -74,9 +74,10 @@ def test_similarity_is_the_mean_cosine_and_loads_its_model_once(monkeypatch):
         def texts(self, texts):
             return np.array([[1.0, 0.0], [0.6, 0.8]], np.float32)
 
-    monkeypatch.setattr(training_samples, "ClipScorer", Scorer)
-    similarity = clip_similarity(ClipParams(model="m", revision="r", margin=0.0), "cpu")
+    monkeypatch.setattr(training_samples, "Clip", Scorer)
+    config = clip_params(model="m", revision="r")
+    similarity = clip_similarity(config, "cpu")
     assert not made
     assert similarity([None, None], ["a", "b"]) == pytest.approx(90.0)
     similarity([None, None], ["a", "b"])
-    assert made == [("m", "r", "cpu")]
+    assert made == [(config, "cpu")]
