@@ -18,10 +18,10 @@ _LLAMA = (
     "words kept for evaluation prompts are: the model knows them, no other model of the miniature does.",
     "It speaks of the drawn world only.",
 )
-_CONTROLNET = (
-    "Architecture: diffusers `ControlNetModel` for the U-Net of `diffusion`, without text attention.",
-    "Trained on drawings and their condition pictures with the diffusion model frozen, from copies of the U-Net's own "
-    "blocks; every second prompt was empty.",
+_CONTROLNET = "Architecture: diffusers `ControlNetModel` for the U-Net of `diffusion`, without text attention."
+_CONTROLNET_TRAINING = (
+    "Trained on drawings and their condition pictures with the diffusion model frozen, from {}; every second prompt "
+    "was empty."
 )
 _WHAT: dict[str, tuple[str, ...]] = {
     "blip": (
@@ -60,13 +60,15 @@ _WHAT: dict[str, tuple[str, ...]] = {
     ),
     "controlnet-edges": (
         "ControlNet for edges",
-        *_CONTROLNET,
+        _CONTROLNET,
+        _CONTROLNET_TRAINING.format("the ControlNet for segments (from the U-Net's blocks it learned nothing)"),
         "Its condition is an RGB picture of 64 x 64: white lines on black, as `miniature.conditions.edges` finds them "
         "in a picture. It works with `diffusion` only. Colours come from the prompt.",
     ),
     "controlnet-segments": (
         "ControlNet for segments",
-        *_CONTROLNET,
+        _CONTROLNET,
+        _CONTROLNET_TRAINING.format("copies of the U-Net's own blocks"),
         "Its condition is an RGB picture of 64 x 64: things on black, in colours by class that `miniature.conditions` "
         "lists. It works with `diffusion` only. Colours come from the prompt.",
     ),
