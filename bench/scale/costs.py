@@ -29,6 +29,7 @@ PAPER = ROOT / "profiles" / "paper.yaml"
 MOMENTS_B = 2 * 8 * 64 * 64 * 2
 """Plain and mirrored moments of a picture of 512 px: 8 x 64 x 64 float16 each."""
 VECTOR_B = LLAMA["13B"].width * 2
+FEATURE_B = 512 * 4  # what CLIP ViT-B/32 says of a picture, float32
 """A vector of LLaMA-13B in float16."""
 HOUR, GB = 3600.0, 1e9
 SectionT = TypeVar("SectionT", bound=Section)
@@ -162,12 +163,14 @@ class Costing:
 
     def _clip_filter(self) -> Cost:
         flop = self.rates("flops", "clip_image") + 2 * self.rates("flops", "clip_text")
+        features = self.size.records * FEATURE_B
         return Cost(
             stage="clip_filter",
             flop=self.size.records * flop,
             model="clip",
             core_s=self.size.records * self._core_s("decode", "clip"),
-            output_b=self.size.records * self._row_b("scores"),
+            output_b=self.size.records * self._row_b("scores") + features,
+            store_b=features,
         )
 
     def _review(self) -> Cost:

@@ -12,9 +12,6 @@ from tests.closure import ROOT
 COMMITTED = page.PAGE.read_text(encoding="utf-8")
 PROFILE = YAML(typ="safe").load((ROOT / "profiles" / "paper.yaml").read_text(encoding="utf-8"))
 OTHER_NAMES = re.compile(r"^(bench|pipeline|dvc|params)\.|\.(json|yaml|md|py|j2|config)$")
-# Settings of other parts of the same step: the set goes when they are there.
-COMING = {"blip.dtype", "clip.dtype", "compute.llm_device_map", "compute.ray.actors", "compute.ray.address"}
-COMING |= {"llm.quantisation"}
 
 
 def test_the_page_is_what_the_committed_figures_give():
@@ -24,7 +21,7 @@ def test_the_page_is_what_the_committed_figures_give():
 def test_settings_that_the_page_names_are_there():
     named = {name for name in re.findall(r"`([a-z]+(?:\.[a-z_0-9]+)+)[:`]", COMMITTED) if not OTHER_NAMES.search(name)}
     assert {"llm.layers", "download.requests_per_s", "review.require"} <= named
-    assert [name for name in sorted(named) if not _is_setting(name) and name not in COMING] == []
+    assert [name for name in sorted(named) if not _is_setting(name)] == []
 
 
 def _is_setting(name):
