@@ -4,6 +4,7 @@ import functools
 import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,8 @@ from PIL import Image
 
 from pipeline import tables
 from pipeline.clip_rule import ClipParams
-from pipeline.clip_texts import Texts, Tokens, groups
+from pipeline.clip_text_tower import TextTower
+from pipeline.clip_texts import Texts, Tokens
 from pipeline.errors import ModelError
 from pipeline.images import decode
 from pipeline.model_folders import is_folder, verify_file
@@ -73,8 +75,8 @@ class Prepared(NamedTuple):
 class Clip:
     """A CLIP with its transform of pictures and its tokenizer.
 
-    Texts always fill CLIP's whole context, so features do not depend on the texts beside them. Features are brought to
-    length 1 in float32, whatever the model computes in.
+    A text is encoded at a length that is its own (:class:`pipeline.clip_text_tower.TextTower`), so features do not
+    depend on the texts beside it. Features are brought to length 1 in float32, whatever the model computes in.
 
     Args:
         config: which model, in which dtype, and what becomes of long prompts.
@@ -102,6 +104,7 @@ class Clip:
         self._model.eval()
         self._device, self._dtype = device, getattr(torch, config.dtype)
         self.tokens = Texts(tokenizer, self._model.context_length, config.long_prompts)
+        self._tower = TextTower(self._model, device)
 
     def pixels(self, picture: Image.Image) -> Floats:
         """An RGB picture of any size as the model takes it: shape (3, side, side)."""
@@ -127,17 +130,12 @@ class Clip:
         """Features of texts as tokens: shape (n, d), length 1.
 
         A text of several chunks has the mean of their features, weighted by their numbers of tokens, brought to length
-        1 afterwards (ADR 0020). The model always sees ``batch`` chunks at a time, the last ones repeated where fewer
-        are left: a text's last bits do not depend on how many chunks the others have.
+        1 afterwards (ADR 0020). The number of rows in a call of the model depends on ``batch`` and on a chunk's length
+        alone: a text's last bits do not depend on how many chunks the others have.
         """
         rows = np.concatenate([text.chunks for text in texts])  # (all chunks, context)
-        encoded = [self._encode(group)[:own] for group, own in groups(rows, batch)]
-        features = torch.cat(encoded).split([len(text.counts) for text in texts])
+        features = self._tower(rows, batch).split([len(text.counts) for text in texts])
         return _unit(torch.stack([_mean(part, text.counts) for part, text in zip(features, texts, strict=True)]))
-
-    def _encode(self, chunks: npt.NDArray[np.int64]) -> torch.Tensor:
-        features: torch.Tensor = self._model.encode_text(torch.from_numpy(chunks).to(self._device))
-        return features.float()
 
 
 def _mean(chunks: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
@@ -177,7 +175,7 @@ class PictureEncoder:
 class PromptScorer:
     """An operator: ``key``, ``embedding`` (a picture's), ``simple_prompt``, ``complex_prompt`` in, ``key``, RESULT out.
 
-    Each distinct text of a call is encoded once, in model calls of as many texts as the call has rows.
+    Each distinct text of a call is encoded once.
     """
 
     def __init__(self, clip: Clip) -> None:
@@ -186,11 +184,11 @@ class PromptScorer:
     def prepare(self, rows: pa.Table) -> pa.Table:
         """Both prompts as tokens."""
         columns = {ROW_KEY: rows.column(ROW_KEY), "embedding": rows.column("embedding")}
+        texts = {kind: rows.column(f"{kind}_prompt").to_pylist() for kind in PROMPTS}
+        distinct = list(dict.fromkeys(chain.from_iterable(texts.values())))
+        known = dict(zip(distinct, self._clip.tokens(distinct), strict=True))
         for kind in PROMPTS:
-            texts = rows.column(f"{kind}_prompt").to_pylist()
-            distinct = list(dict.fromkeys(texts))
-            known = dict(zip(distinct, self._clip.tokens(distinct), strict=True))
-            tokens, names = [known[text] for text in texts], Prepared.of(kind)
+            tokens, names = [known[text] for text in texts[kind]], Prepared.of(kind)
             columns[names.chunks] = pa.array([each.chunks.tobytes() for each in tokens], pa.binary())
             columns[names.counts] = pa.array([each.counts for each in tokens], pa.list_(pa.int64()))
             columns[names.longer] = pa.array([each.longer for each in tokens], pa.bool_())

@@ -43,6 +43,7 @@ class Texts:
         self._tokenizer, self._context = tokenizer, context
         self._in_chunks = long_prompts == "mean_of_chunks"
         self._own = hasattr(tokenizer, "encode")  # open_clip's own; a Hugging Face one counts start and end itself
+        self._wrapped = _is_plain_wrapper(tokenizer)
         if self._in_chunks and not _can_cut(tokenizer):
             raise ModelError(
                 f"clip.long_prompts: {type(tokenizer).__name__} of this model cannot cut a text: take truncate"
@@ -50,6 +51,8 @@ class Texts:
 
     def __call__(self, texts: Sequence[str]) -> list[Tokens]:
         """Each text as tokens, in their order."""
+        if self._wrapped:
+            return self._wrapped_tokens(texts)
         starts = self._tokenizer(list(texts)).numpy().astype(np.int64)  # (n, context)
         return [self._tokens(text, start) for text, start in zip(texts, starts, strict=True)]
 
@@ -63,8 +66,7 @@ class Texts:
         total = self.count(text)
         longer = total > self._context
         if self._in_chunks and longer:
-            chunks, counts = self._own_chunks(text) if self._own else self._wrapped_chunks(text)
-            return Tokens(chunks, counts, longer)
+            return Tokens(*self._own_chunks(text), longer)
         return Tokens(start[None], (min(total, self._context) - SPECIAL,), longer)
 
     def _own_chunks(self, text: str) -> tuple[Ints, tuple[int, ...]]:
@@ -75,27 +77,43 @@ class Texts:
             chunk[: len(piece) + SPECIAL] = [self._tokenizer.sot_token_id, *piece, self._tokenizer.eot_token_id]
         return chunks, tuple(map(len, pieces))
 
-    def _wrapped_chunks(self, text: str) -> tuple[Ints, tuple[int, ...]]:
+    def _wrapped_tokens(self, texts: Sequence[str]) -> list[Tokens]:
         """A Hugging Face tokenizer cuts by itself and gives each piece the special tokens that it gives a text."""
-        cut = self._tokenizer.tokenizer(
-            self._tokenizer.clean_fn(text),
+        inner = self._tokenizer.tokenizer
+        cut = inner(
+            [self._tokenizer.clean_fn(text) for text in texts],
             max_length=self._context,
             truncation=True,
-            padding="max_length",
             return_overflowing_tokens=True,
-            return_special_tokens_mask=True,  # padding counts as special
+            verbose=False,
         )
-        chunks = np.array(cut.input_ids, dtype=np.int64)  # (k, context)
-        if self._tokenizer.strip_sep_token:  # as open_clip does with a text that fits
-            chunks[chunks == self._tokenizer.tokenizer.sep_token_id] = 0
-        return chunks, tuple(self._context - sum(mask) for mask in cut.special_tokens_mask)
+        pieces: list[list[list[int]]] = [[] for _ in texts]
+        for text, ids in zip(cut.overflow_to_sample_mapping, cut.input_ids, strict=True):
+            pieces[text].append(ids)
+        special = inner.num_special_tokens_to_add()
+        return [self._padded(each[: None if self._in_chunks else 1], special, len(each) > 1) for each in pieces]
+
+    def _padded(self, pieces: Sequence[Sequence[int]], special: int, longer: bool) -> Tokens:
+        inner = self._tokenizer.tokenizer
+        chunks = np.full((len(pieces), self._context), inner.pad_token_id, dtype=np.int64)
+        for chunk, piece in zip(chunks, pieces, strict=True):
+            chunk[: len(piece)] = piece
+        if self._tokenizer.strip_sep_token:  # as open_clip does
+            chunks[chunks == inner.sep_token_id] = 0
+        return Tokens(chunks, tuple(len(piece) - special for piece in pieces), longer)
 
 
 def _can_cut(tokenizer: Any) -> bool:
     if hasattr(tokenizer, "encode"):
         return getattr(tokenizer, "reduction_fn", None) is None
+    return _is_plain_wrapper(tokenizer)
+
+
+def _is_plain_wrapper(tokenizer: Any) -> bool:
+    """Whether open_clip only hands texts to a fast tokenizer of Hugging Face, which pads behind the text."""
     wrapped = getattr(tokenizer, "tokenizer", None)
-    return bool(getattr(wrapped, "is_fast", False)) and getattr(tokenizer, "tokenizer_mode", "") == ""
+    fast = getattr(wrapped, "is_fast", False) and getattr(wrapped, "padding_side", "") == "right"
+    return bool(fast) and hasattr(tokenizer, "clean_fn") and getattr(tokenizer, "tokenizer_mode", "") == ""
 
 
 def groups(rows: Ints, size: int) -> Iterable[tuple[Ints, int]]:

@@ -201,5 +201,7 @@ class Batches:
         return pa.concat_tables([self._full(batch, rows.slice(start, batch)) for start in starts])
 
     def _full(self, batch: int, rows: pa.Table) -> pa.Table:
+        if rows.num_rows == batch:
+            return self._operator(rows)  # nothing to copy
         fill = [rows.num_rows - 1] * (batch - rows.num_rows)
         return self._operator(rows.take([*range(rows.num_rows), *fill])).slice(0, rows.num_rows)

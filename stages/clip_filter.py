@@ -20,7 +20,19 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import cli, clip_rule, clip_score, clip_texts, engine, images, operating, samples, score_charts, tables
+from pipeline import (
+    cli,
+    clip_rule,
+    clip_score,
+    clip_text_tower,
+    clip_texts,
+    engine,
+    images,
+    operating,
+    samples,
+    score_charts,
+    tables,
+)
 from pipeline.clip_rule import ClipParams
 from pipeline.clip_score import PROMPTS, PictureEncoder, PromptScorer
 from pipeline.engine import ComputeParams
@@ -89,7 +101,8 @@ def clip_filter(
         EmptyResultError: the rule keeps no pair; the scores are written, so that bounds can be chosen by them.
     """
     features = ResultStore("clip_pictures", config.pictures(), clip_score.FEATURES, code=(clip_score, images))
-    scored = ResultStore("clip_filter", config.scores(), clip_score.RESULT, code=(clip_score, clip_texts, images))
+    code = (clip_score, clip_text_tower, clip_texts, images)
+    scored = ResultStore("clip_filter", config.scores(), clip_score.RESULT, code=code)
     for rows in tables.read_parts(source, CAPTIONS, AT_ONCE):
         place = rows.select([KEY, "part"]).append_column(ROW_KEY, rows.column("image_sha256"))
         run(Work("clip_filter: pictures", pictures, partial(samples.add_images, parts), unit), place, features)

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from pipeline import clip_score
 from pipeline.clip_score import FEATURES, RESULT, Clip, PictureEncoder, PromptScorer, _open_clip_name
+from pipeline.clip_text_tower import TextTower
 from pipeline.errors import ModelError
 from pipeline.images import ImageParams, encode
 from pipeline.model_folders import file_revision
@@ -132,10 +133,18 @@ def test_scores_do_not_depend_on_the_rows_beside_them(kind, request):
 
 def test_each_distinct_text_is_encoded_once(clip, monkeypatch):
     seen = []
-    monkeypatch.setattr(Clip, "_encode", lambda self, chunks: seen.append(chunks) or torch.ones(len(chunks), 8))
-    scored(clip)
-    assert [len(group) for group in seen] == [3, 3]  # 5 distinct texts of 6, in calls of 3
+    monkeypatch.setattr(TextTower, "_encode", lambda self, rows: seen.append(rows) or torch.ones(len(rows), 8))
+    scored(clip, batch=8)
+    assert [len(group) for group in seen] == [2, 2, 2]  # 5 distinct texts of 6, in calls of a quarter of the batch
     assert len(np.unique(np.concatenate(seen), axis=0)) == 5
+
+
+def test_each_distinct_text_is_cut_into_tokens_once(clip, monkeypatch):
+    seen = []
+    tokens = clip.tokens
+    monkeypatch.setattr(clip, "tokens", lambda texts: seen.append(list(texts)) or tokens(texts))
+    scored(clip)
+    assert seen == [["a red circle", "two stars", "red circle on white ground", LONG, "blue"]]
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

@@ -75,3 +75,12 @@ def test_groups_are_full_and_tell_how_many_rows_are_their_own():
     rows = np.arange(5)[:, None]
     found = [(group[:, 0].tolist(), own) for group, own in groups(rows, 3)]
     assert found == [([0, 1, 2], 3), ([3, 4, 4], 2)]
+
+
+def test_a_tokenizer_that_pads_in_front_is_left_to_open_clip(tmp_path):
+    folder, _ = clip_folder(tmp_path)
+    tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
+    tokenizer.tokenizer.padding_side = "left"
+    fits, longer = Texts(tokenizer, CONTEXT, "truncate")(["a red circle", LONG])
+    assert np.array_equal(np.concatenate([fits.chunks, longer.chunks]), tokenizer(["a red circle", LONG]).numpy())
+    assert (fits.counts, fits.longer, longer.counts, longer.longer) == ((3,), False, (6,), True)

@@ -150,6 +150,19 @@ def test_every_call_has_the_same_number_of_rows():
     assert values(19) == [2 * number for number in range(19)]
 
 
+def test_full_batches_are_handed_on_without_a_copy():
+    handed: list[pa.Table] = []
+
+    def call(rows):
+        handed.append(rows)
+        return rows
+
+    rows = asked(6)
+    assert Batches(call, BatchSize(3, "cpu", "compute.caption_batch"))(rows).equals(rows)
+    place = [table.column("key").chunk(0).buffers()[1].address for table in handed]
+    assert place == [rows.column("key").chunk(0).buffers()[1].address] * 2
+
+
 class Small:
     """A GPU with room for so many rows."""
 
