@@ -48,7 +48,7 @@ class Fake:
 def run(tmp_path, fake, *, adapter=None, prompts=None, target="sample", **changes):
     chosen = [prompt("a"), prompt("b", "blue square", None)] if prompts is None else prompts
     adapter = adapter or write_adapter(tmp_path / "adapter")
-    stage.sample(adapter, tmp_path / target, chosen, config(**changes), base(), build=lambda: fake, batch=3)
+    stage.sample(adapter, tmp_path / target, chosen, config(**changes), base(), build=lambda: fake, unit=3)
 
 
 def contents(path):
