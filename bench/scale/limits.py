@@ -114,8 +114,8 @@ def _of_time(costing: Costing) -> list[Limit]:
             f"all models: one {card.name}",
             patience / (costing.gpu_h(card) * HOUR / PAPER.records),
             f"counted FLOP, {MACHINE.days:.0f} days",
-            "`compute.engine: ray` with `compute.ray.actors` for caption, clip_filter and embed; Accelerate for train; "
-            "latents has one device",
+            "`compute.engine: ray` with `compute.ray.actors` for caption, clip_filter, embed and latents; "
+            "Accelerate for train",
         ),
         Limit(
             f"all decoding and encoding: {MACHINE.cores} cores",
