@@ -95,7 +95,7 @@ def sample(
     _grids(prompts.first_of_each_type(chosen, SHOWN_PROMPTS), shots, keys, store, target / "grids.png")
     arms = Counter(shot.arm for shot in shots)
     types = Counter(prompt.type for prompt in chosen)
-    figures = {"pictures": dict(arms), "prompts": dict(types), "eta": trained.adapter.eta}
+    figures: dict[str, Any] = {"pictures": dict(arms), "prompts": dict(types), "eta": trained.adapter.eta}
     samples.write_report(target / "report.json", len(chosen), len(shots), **figures)
     cli.say(f"sample: {len(shots):,} pictures of {len(chosen):,} prompts, " + ", ".join(sorted(arms)))
 
