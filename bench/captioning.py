@@ -1,5 +1,6 @@
 """Captioning in batches through the stage's own code against one picture at a time; LAVIS's captions against ours.
 
+The miniature's run also says what memory the stage takes at 10,000 and at 100,000 pictures (goal: at most 1.2 times).
 One thread on the CPU, both sides in turn in one process; figures are medians and go to bench/results/captioning*.json.
 
     python -m bench.captioning                                        the miniature's BLIP and drawn pictures
@@ -8,8 +9,11 @@ One thread on the CPU, both sides in turn in one process; figures are medians an
 """
 
 import argparse
+import json
 import os
 import random
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -127,6 +131,14 @@ def on_the_card(operator: Captioner, rows: pa.Table, found: dict[str, float], pe
     }
 
 
+def caption_memory() -> dict[str, float]:
+    """The stage's peaks, by a process between: a child's counts from its parent's size, and this one has a model."""
+    command = [sys.executable, "-m", "bench.caption_memory"]
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    figures: dict[str, float] = json.loads(printed)
+    return figures
+
+
 def backends(config: BlipParams, rows: pa.Table, asked: argparse.Namespace) -> dict[str, float]:
     """Captions of LAVIS and of transformers on the same weights and pixels: the share that is equal."""
     one, other = (
@@ -167,6 +179,8 @@ def main() -> None:
         figures = compare(operator, rows, asked)
         if asked.real_shape:
             name = "captioning_real_shape"
+        else:
+            figures |= caption_memory()
         if asked.peak_tflops:
             figures |= on_the_card(operator, rows, figures, asked.peak_tflops)
     for key, value in figures.items():

@@ -17,8 +17,9 @@ class ComputeParams(Section):
     """Section ``compute`` of params.yaml: never changes results, so no stage lists it."""
 
     engine: Literal["local", "ray"]
-    """Where caption, clip_filter and embed run their models: in this process, or in a pool of Ray's actors on this
-    machine or on a cluster (docs/cluster.md). Scraping and downloading stay here, so that a site's rate limit holds."""
+    """Where caption, clip_filter, embed, latents and sample run their models: in this process, or in a pool of Ray's
+    actors on this machine or on a cluster (docs/cluster.md). Scraping and downloading stay here, so that a site's rate
+    limit holds."""
     ray: RayParams
     device: str = Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     threads: int = Field(ge=1)

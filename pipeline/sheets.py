@@ -13,8 +13,12 @@ from pipeline.images import contact_sheet, decode
 
 def pick(table: pa.Table, count: int = 24, *, seed: int = 0) -> pa.Table:
     """At most ``count`` rows drawn by ``seed``, in the table's order."""
-    chosen = random.Random(seed).sample(range(table.num_rows), min(count, table.num_rows))
-    return table.take(pa.array(sorted(chosen), pa.int64()))
+    return table.take(pa.array(places(table.num_rows, count, seed=seed), pa.int64()))
+
+
+def places(rows: int, count: int = 24, *, seed: int = 0) -> list[int]:
+    """Where the rows that :func:`pick` draws stand in a table of so many, counted from 0."""
+    return sorted(random.Random(seed).sample(range(rows), min(count, rows)))
 
 
 def save(path: Path, pictures: Sequence[bytes], labels: Sequence[str], *, tile_px: int = 160) -> None:

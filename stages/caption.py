@@ -9,27 +9,35 @@ Writes    data/caption/captions.parquet    samples.CAPTIONS, sorted by sample_id
 Params    blip
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline import blip_pictures, blip_sampling, captioning, cli, engine, images, operating, samples, sheets, tables
 from pipeline.captioning import BlipParams, Captioner
 from pipeline.engine import ComputeParams
+from pipeline.errors import EmptyResultError
 from pipeline.lavis import captioner, weights, worker
 from pipeline.lavis.captioner import LavisCaptioner
 from pipeline.operating import Operator, Runner, Work
 from pipeline.params import load
 from pipeline.samples import CAPTIONS, SAMPLES
-from pipeline.tables import KEY
+from pipeline.tables import DROPPED, KEY
 from pipeline.work import ROW_KEY, ResultStore
 
 CLEAN = Path("data/clean/samples.parquet")
 PARTS = Path("data/download/parts")
 TARGET = Path("data/caption")
+
+PLACES = tables.select(SAMPLES, [KEY, "part", "image_sha256"])
+AT_ONCE = 32_768  # rows whose keys and captions are in memory together
+PACKED = 4096  # rows that are packed together
 
 
 def main() -> None:
@@ -82,39 +90,58 @@ def caption(
     Raises:
         EmptyResultError: no caption is left.
     """
-    rows = tables.read(source, SAMPLES)
     store = ResultStore("caption", config.model_dump(), captioning.RESULT, code=_code(config))
-    keys = rows.column("image_sha256")
-    wanted = rows.select([KEY, "part"]).append_column(ROW_KEY, keys)
-    run(Work("caption", build, partial(samples.add_images, parts), unit), wanted, store)
-    said = store.take(keys.to_pylist())
-    rows = rows.append_column("simple_prompt", said.column("simple_prompt"))
-    truncated = sum(said.column("caption_truncated").to_pylist())
+    work = Work("caption", build, partial(samples.add_images, parts), unit)
+    faults, truncated = [DROPPED.empty_table()], 0
+    for rows in tables.read_parts(source, PLACES, AT_ONCE):
+        keys = rows.column("image_sha256")
+        run(work, rows.select([KEY, "part"]).append_column(ROW_KEY, keys), store)
+        said = store.take(keys.to_pylist())
+        truncated += sum(said.column("caption_truncated").to_pylist())
+        faults.append(_faults(rows, said))
+    dropped = samples.drop(pa.concat_tables(faults), target / "dropped.parquet")
+    total = tables.count(source)
+    if dropped.total() == total:
+        raise EmptyResultError(f"caption: none of {total:,} captions can be used, see blip.model and blip.max_length")
+    path, kept = target / "captions.parquet", total - dropped.total()
+    tables.write_in_order(_usable(source, store), path, CAPTIONS)
+    _sheet(path, kept, parts, target / "sheet.png")
+    samples.write_report(target / "report.json", total, kept, dropped, **_figures(path, kept, truncated))
+    cli.say(f"caption: {kept:,} captions, {dropped.total():,} dropped, {truncated:,} cut at blip.max_length")
+
+
+def _faults(rows: pa.Table, said: pa.Table) -> pa.Table:
+    """The rows whose captions cannot stay, and why: a table DROPPED."""
     faults = [captioning.fault(text) for text in said.column("simple_prompt").to_pylist()]
-    dropped = samples.drop(rows.append_column("drop_reason", pa.array(faults, pa.string())), target / "dropped.parquet")
-    kept = samples.require_rows(
-        rows.filter(pa.array([fault is None for fault in faults])),
-        f"caption: none of {rows.num_rows:,} captions can be used, see blip.model and blip.max_length",
-    )
-    tables.write(kept, target / "captions.parquet", CAPTIONS)
-    _sheet(kept, parts, target / "sheet.png")
-    samples.write_report(target / "report.json", rows.num_rows, kept.num_rows, dropped, **_figures(kept, truncated))
-    cli.say(f"caption: {kept.num_rows:,} captions, {dropped.total():,} dropped, {truncated:,} cut at blip.max_length")
+    judged = pa.table([rows.column(KEY), pa.array(faults, pa.string())], names=DROPPED.names)
+    return judged.filter(pc.is_valid(judged.column("drop_reason"))).cast(DROPPED)
 
 
-def _sheet(kept: pa.Table, parts: Path, path: Path) -> None:
-    shown = sheets.pick(kept)
+def _usable(source: Path, store: ResultStore) -> Iterator[pa.Table]:
+    """The rows whose captions can stay, with them: tables CAPTIONS."""
+    for rows in tables.read_parts(source, SAMPLES, PACKED):
+        said = store.take(rows.column("image_sha256").to_pylist(), captioning.RESULT).column("simple_prompt")
+        kept = [captioning.fault(text) is None for text in said.to_pylist()]
+        yield rows.append_column("simple_prompt", said).filter(pa.array(kept))
+
+
+def _sheet(captions: Path, kept: int, parts: Path, path: Path) -> None:
+    shown = tables.read_places(captions, CAPTIONS, sheets.places(kept))
     pictures = samples.read_images(parts, shown)
     names = shown.column(KEY).to_pylist()
     sheets.save(path, [pictures[name] for name in names], shown.column("simple_prompt").to_pylist())
 
 
-def _figures(kept: pa.Table, truncated: int) -> dict[str, float]:
-    texts = kept.column("simple_prompt").to_pylist()
+def _figures(captions: Path, kept: int, truncated: int) -> dict[str, float]:
+    words, distinct = 0, list[bytes]()
+    for rows in tables.read_parts(captions, tables.select(CAPTIONS, ["simple_prompt"]), PACKED):
+        texts = rows.column("simple_prompt").to_pylist()
+        words += sum(len(text.split()) for text in texts)
+        distinct.append(b"".join(blake2b(text.encode(), digest_size=8).digest() for text in texts))
     return {
         "captions_truncated": truncated,  # of all, dropped ones too
-        "distinct_captions": len(set(texts)),
-        "mean_words": round(sum(len(text.split()) for text in texts) / len(texts), 2),
+        "distinct_captions": len(np.unique(np.frombuffer(b"".join(distinct), np.uint64))),  # 8 bytes a row in memory
+        "mean_words": round(words / kept, 2),
     }
 
 

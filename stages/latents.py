@@ -22,7 +22,7 @@ from pipeline.engine import ComputeParams
 from pipeline.files import atomic_file
 from pipeline.latents import RESULT, Encoder, latents_schema, to_table
 from pipeline.latents import read as read_latents
-from pipeline.operating import Work
+from pipeline.operating import Runner, Work
 from pipeline.params import load
 from pipeline.samples import ROWS_PER_SHARD
 from pipeline.tables import IMAGE, KEY, column
@@ -32,40 +32,55 @@ from pipeline.work import ROW_KEY, ResultStore
 SOURCE = Path("data/resize/parts")
 TARGET = Path("data/latents")
 PICTURES = tables.schema(column(KEY, pa.string(), "the sample"), column("image", IMAGE, "the square picture"))
+SHARDS = 32  # whose keys are in memory together
+HASHED = 100  # pictures that are in memory together while their keys are made
 SHOWN = 12
 
 
 def main() -> None:
     """Encode the data set with the base model in force."""
     config, compute = load(DiffusionParams, "diffusion"), load(ComputeParams, "compute")
-    dtype = getattr(torch, config.dtype)
-    codec = functools.cache(
-        lambda: vae.load_codec(config.model, config.revision, device=engine.device(compute), dtype=dtype)
-    )
-    latents(SOURCE, TARGET, config, codec=codec, batch=compute.vae_batch)
+    codec = functools.partial(_codec, config, compute)
+    latents(SOURCE, TARGET, config, codec=codec, batch=compute.vae_batch, run=engine.runner(compute))
 
 
-def latents(source: Path, target: Path, config: DiffusionParams, *, codec: Callable[[], Codec], batch: int) -> None:
+def _codec(config: DiffusionParams, compute: ComputeParams) -> Codec:
+    device, dtype = engine.device(compute), getattr(torch, config.dtype)
+    return vae.load_codec(config.model, config.revision, device=device, dtype=dtype)
+
+
+def latents(
+    source: Path,
+    target: Path,
+    config: DiffusionParams,
+    *,
+    codec: Callable[[], Codec],
+    batch: int,
+    run: Runner = operating.local,
+) -> None:
     """Write the moments of all pictures.
 
     Args:
         source: shards of the data set.
         target: the stage's folder.
         config: the base model; with a picture's bytes it decides the result.
-        codec: loads the VAE; called more than once, so cached.
-        batch: pictures a call of the VAE.
+        codec: loads the VAE, once a worker and once here for the sheet; one that is loaded here is kept.
+        batch: pictures a call of the VAE; they are kept together.
+        run: where.
 
     Raises:
         EmptyResultError: the data set has no picture.
     """
     store = ResultStore("latents", config.model_dump(), RESULT, code=(encoding, vae, images))
     samples.require_rows(tables.read_shards(source, tables.schema(PICTURES.field(KEY))), "latents: no picture is left")
-    encoded = _encode(source, store, codec, batch)
+    build = functools.cache(functools.partial(_encoder, codec, batch))
+    work = Work("latents", build, functools.partial(samples.add_images, source), batch)
+    encoded = _encode(source, work, run, store)
     first = next(encoded)
     shape = latents_schema(first.schema.field("moments").type.list_size)
     parts = tables.write_shards(_chain(first, encoded), target / "parts", shape, rows=ROWS_PER_SHARD)
-    error = _sheet(tables.shards(source)[0], parts[0], codec(), target / "sheet.png")
-    count = sum(tables.read(part, tables.schema(shape.field(KEY))).num_rows for part in parts)
+    error = _sheet(tables.shards(source)[0], parts[0], build().codec, target / "sheet.png")
+    count = sum(tables.count(part) for part in parts)
     samples.write_report(
         target / "report.json",
         count,
@@ -77,22 +92,34 @@ def latents(source: Path, target: Path, config: DiffusionParams, *, codec: Calla
     cli.say(f"latents: {count:,} pictures encoded, plain and mirrored")
 
 
+def _encoder(codec: Callable[[], Codec], batch: int) -> Encoder:
+    return Encoder(codec(), batch)
+
+
 def _chain(first: pa.Table, rest: Iterator[pa.Table]) -> Iterator[pa.Table]:
     yield first
     yield from rest
 
 
-def _encode(source: Path, store: ResultStore, codec: Callable[[], Codec], batch: int) -> Iterator[pa.Table]:
-    """Shard by shard; a shard without rows gives nothing."""
-    for path in tables.shards(source):
-        shard = tables.read(path, PICTURES)
-        pictures = [picture["bytes"] for picture in shard.column("image").to_pylist()]
-        keys = [hashlib.sha256(content).hexdigest() for content in pictures]
-        if keys:
-            rows = pa.table({ROW_KEY: keys, "image": pa.array(pictures, pa.binary())})
-            work = Work("latents", lambda: Encoder(codec(), batch), operating.as_they_are, batch)
-            operating.local(work, rows, store)
-            yield to_table(shard.column(KEY).to_pylist(), store.take(keys))
+def _encode(source: Path, work: Work, run: Runner, store: ResultStore) -> Iterator[pa.Table]:
+    """The moments of all pictures in their order."""
+    shards = tables.shards(source)
+    for first in range(0, len(shards), SHARDS):
+        places = pa.concat_tables([_places(path) for path in shards[first : first + SHARDS]])
+        run(work, places, store)
+        for start in range(0, places.num_rows, ROWS_PER_SHARD):
+            rows = places.slice(start, ROWS_PER_SHARD)
+            yield to_table(rows.column(KEY).to_pylist(), store.take(rows.column(ROW_KEY).to_pylist()))
+
+
+def _places(shard: Path) -> pa.Table:
+    """Where each picture of a shard is, under the SHA-256 of its bytes: whoever encodes it reads it there."""
+    names, keys = list[str](), list[str]()
+    for rows in tables.read_parts(shard, PICTURES, HASHED):
+        names += rows.column(KEY).to_pylist()
+        keys += [hashlib.sha256(picture["bytes"]).hexdigest() for picture in rows.column("image").to_pylist()]
+    columns = {KEY: names, "part": [shard.name] * len(names), ROW_KEY: keys}
+    return pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
 
 
 def _sheet(pictures: Path, part: Path, codec: Codec, path: Path) -> float:

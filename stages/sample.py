@@ -15,6 +15,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import torch
@@ -25,7 +26,7 @@ from pipeline.engine import ComputeParams
 from pipeline.errors import EmptyResultError
 from pipeline.files import atomic_file, file_digest
 from pipeline.generated import GENERATED, MANIFEST
-from pipeline.operating import Operator, Work
+from pipeline.operating import Operator, Runner, Work
 from pipeline.params import load
 from pipeline.prompts import Prompt
 from pipeline.sampling import RESULT, Painter, SampleParams, Sampler, Shot
@@ -44,7 +45,7 @@ def main() -> None:
     compute = load(ComputeParams, "compute")
     chosen = prompts.first_of_each_type(prompts.read(Path(name) for name in config.prompts), config.limit_per_type)
     build = functools.partial(_painter, config, base, compute)
-    sample(ADAPTER, TARGET, chosen, config, base, build=build, batch=compute.sample_batch)
+    sample(ADAPTER, TARGET, chosen, config, base, build=build, unit=compute.sample_batch, run=engine.runner(compute))
 
 
 def _painter(config: SampleParams, base: DiffusionParams, compute: ComputeParams) -> Painter:
@@ -63,7 +64,8 @@ def sample(
     base: DiffusionParams,
     *,
     build: Callable[[], Operator],
-    batch: int,
+    unit: int,
+    run: Runner = operating.local,
 ) -> None:
     """Write the pictures of all arms; what an earlier experiment made in the same way is taken from the work store.
 
@@ -74,7 +76,8 @@ def sample(
         config: decides the pictures, with the base model and the adapter.
         base: the base model.
         build: makes the operator (loads the models); called only when a picture is missing.
-        batch: pictures a call.
+        unit: pictures that are made and kept together.
+        run: where.
 
     Raises:
         ModelError: the adapter folder is missing or damaged.
@@ -84,20 +87,16 @@ def sample(
         raise EmptyResultError("sample: the files of sample.prompts hold no prompt")
     trained = folder.read_config(adapter)
     shots = sampling.plan(chosen, config)
-    make = _maker(file_digest(adapter / folder.CONFIG), _store(config, base), functools.cache(build), batch)
-    parts = tables.write_shards(_generated(shots, make), target / "parts", GENERATED, rows=ROWS_PER_SHARD)
+    keys = sampling.work_keys(shots, file_digest(adapter / folder.CONFIG))
+    store = _store(config, base)
+    run(Work("sample", build, operating.as_they_are, unit), sampling.work_table(shots, keys), store)
+    parts = tables.write_shards(_generated(shots, keys, store), target / "parts", GENERATED, rows=ROWS_PER_SHARD)
     tables.write(_manifest(shots, parts), target / "manifest.parquet", MANIFEST)
-    _grids(prompts.first_of_each_type(chosen, SHOWN_PROMPTS), shots, make, target / "grids.png")
+    _grids(prompts.first_of_each_type(chosen, SHOWN_PROMPTS), shots, keys, store, target / "grids.png")
     arms = Counter(shot.arm for shot in shots)
     types = Counter(prompt.type for prompt in chosen)
-    samples.write_report(
-        target / "report.json",
-        len(chosen),
-        len(shots),
-        pictures=dict(arms),
-        prompts=dict(types),
-        eta=trained.adapter.eta,
-    )
+    figures: dict[str, Any] = {"pictures": dict(arms), "prompts": dict(types), "eta": trained.adapter.eta}
+    samples.write_report(target / "report.json", len(chosen), len(shots), **figures)
     cli.say(f"sample: {len(shots):,} pictures of {len(chosen):,} prompts, " + ", ".join(sorted(arms)))
 
 
@@ -107,36 +106,17 @@ def _store(config: SampleParams, base: DiffusionParams) -> ResultStore:
     return ResultStore("sample", settings, RESULT, code=(sampling, diffusion, vae, sur, official))
 
 
-def _maker(
-    adapter_digest: str, store: ResultStore, build: Callable[[], Operator], batch: int
-) -> Callable[[Sequence[Shot]], list[bytes]]:
-    """Gives the PNGs of some shots, from the store or newly made."""
-
-    def make(shots: Sequence[Shot]) -> list[bytes]:
-        keys = sampling.work_keys(shots, adapter_digest)
-        work = Work("sample", build, operating.as_they_are, batch)
-        operating.local(work, sampling.work_table(shots, keys), store)
-        made: list[bytes] = store.take(keys).column("image").to_pylist()
-        return made
-
-    return make
-
-
-def _generated(shots: Sequence[Shot], make: Callable[[Sequence[Shot]], list[bytes]]) -> Iterator[pa.Table]:
-    """Table GENERATED, made and held a shard at a time."""
-    kinds = [field.type for field in GENERATED]
+def _generated(shots: Sequence[Shot], keys: Sequence[str], store: ResultStore) -> Iterator[pa.Table]:
+    """Table GENERATED, held a shard at a time."""
     for start in range(0, len(shots), ROWS_PER_SHARD):
-        run = shots[start : start + ROWS_PER_SHARD]
-        columns: list[list[object]] = [
-            [shot.sample_id for shot in run],
-            [shot.arm for shot in run],
-            [shot.prompt.id for shot in run],
-            [shot.index for shot in run],
-            [shot.seed for shot in run],
-            [{"bytes": content, "path": None} for content in make(run)],
-        ]
-        arrays = [pa.array(values, kind) for values, kind in zip(columns, kinds, strict=True)]
-        yield pa.Table.from_arrays(arrays, schema=GENERATED)
+        part = slice(start, start + ROWS_PER_SHARD)
+        pictures = store.take(keys[part]).column("image").to_pylist()
+        yield tables.from_rows(map(_row, shots[part], pictures), GENERATED)
+
+
+def _row(shot: Shot, picture: bytes) -> dict[str, Any]:
+    named = {"sample_id": shot.sample_id, "arm": shot.arm, "prompt_id": shot.prompt.id, "index": shot.index}
+    return {**named, "seed": shot.seed, "image": {"bytes": picture, "path": None}}
 
 
 def _manifest(shots: Sequence[Shot], parts: Sequence[Path]) -> pa.Table:
@@ -151,18 +131,14 @@ def _manifest(shots: Sequence[Shot], parts: Sequence[Path]) -> pa.Table:
     return tables.from_rows(rows, MANIFEST)
 
 
-def _grids(
-    shown: Sequence[Prompt], shots: Sequence[Shot], make: Callable[[Sequence[Shot]], list[bytes]], path: Path
-) -> None:
+def _grids(shown: Sequence[Prompt], shots: Sequence[Shot], keys: Sequence[str], store: ResultStore, path: Path) -> None:
     """The first picture of some prompts, its arms side by side."""
     arms = sorted({shot.arm for shot in shots}, key=(sampling.BASE, sampling.ADAPTED, sampling.COMPLEX).index)
-    place = {(shot.prompt.id, shot.index, shot.arm): shot for shot in shots}
+    place = {(shot.prompt.id, shot.index, shot.arm): at for at, shot in enumerate(shots)}
     chosen = [place[key] for prompt in shown for arm in arms if (key := (prompt.id, 0, arm)) in place]
-    sheet = images.contact_sheet(
-        [images.decode(content) for content in make(chosen)],
-        [f"{shot.arm}: {shot.text}" for shot in chosen],
-        columns=2 * len(arms),
-    )
+    pictures = store.take([keys[at] for at in chosen]).column("image").to_pylist()
+    labels = [f"{shots[at].arm}: {shots[at].text}" for at in chosen]
+    sheet = images.contact_sheet([images.decode(content) for content in pictures], labels, columns=2 * len(arms))
     with atomic_file(path) as temporary:
         sheet.save(temporary, "PNG")
 

@@ -1,6 +1,7 @@
 """Engine ``ray`` with Ray itself: on two nodes, on this machine, with actors and nodes lost (make test-ray)."""
 
 import gc
+import json
 import os
 import select
 import signal
@@ -17,9 +18,11 @@ from pipeline import cli, ray_engine
 from pipeline.errors import SettingError
 from tests import conftest
 from tests.closure import ROOT
+from tests.pipeline import tiny_models
 from tests.pipeline.frozen_models import blip_folder, llama_folder
 from tests.pipeline.ray_work import Doubling, asked, bytes_of, doubled, local_bytes, pool, store, work
-from tests.stages import pairs, test_embed
+from tests.pipeline.test_prompts import ENTRY
+from tests.stages import pairs, test_embed, test_sample
 
 pytestmark = [
     pytest.mark.ray,
@@ -172,6 +175,24 @@ def test_a_stage_gives_the_bytes_of_the_engine_local(tmp_path, monkeypatch, stag
             blip={"model": blip, "revision": digest, "max_length": 8},
             llm={"model": llama, "revision": revision, "layer": 2},
         )
+        process = command(f"stages.{stage}", tmp_path)
+        _, errors = process.communicate(timeout=200)
+        assert process.returncode == 0, errors
+        made[kind] = files(tmp_path / "data" / stage)
+        assert list((tmp_path / f"work-{kind}").rglob("chunk-*.parquet"))
+    assert made["ray"] == made["local"]
+
+
+@pytest.mark.parametrize("stage", ["latents", "sample"])
+def test_a_stage_of_the_base_model_gives_the_bytes_of_the_engine_local(tmp_path, monkeypatch, stage):
+    tiny_models.write_pictures(tmp_path / "data/resize/parts")
+    test_sample.write_adapter(tmp_path / "data/train/adapter")
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts/miniature.json").write_text(json.dumps([ENTRY]))
+    made = {}
+    for kind in ("local", "ray"):
+        monkeypatch.setenv("SUR_WORK", f"work-{kind}")
+        tiny_models.write_params(tmp_path / "params.yaml", compute={"engine": kind})
         process = command(f"stages.{stage}", tmp_path)
         _, errors = process.communicate(timeout=200)
         assert process.returncode == 0, errors

@@ -87,6 +87,32 @@ def test_captions_that_were_cut_are_counted(tmp_path):
     assert (report["captions_truncated"], report["out"]) == (2, 3)
 
 
+def test_rows_that_come_in_parts_give_the_same_bytes(tmp_path, monkeypatch):
+    useless = {pairs.png(1): "", pairs.png(2): "star star star", pairs.png(6): ""}
+    whole = Blip(lambda content: useless.get(content, f"a picture named {name(content)} and"))
+    found = {path.name: path.read_bytes() for path in run(tmp_path, whole, range(10)).iterdir()}
+    monkeypatch.setenv("SUR_WORK", str(tmp_path / "other"))
+    monkeypatch.setattr("stages.caption.AT_ONCE", 4)
+    monkeypatch.setattr("stages.caption.PACKED", 3)
+    parts = Blip(whole.say)
+    assert found == {path.name: path.read_bytes() for path in run(tmp_path, parts, range(10)).iterdir()}
+    assert (whole.asked, parts.asked) == ([3, 3, 3, 1], [3, 1, 3, 1, 2])
+    assert read_json(tmp_path / "out" / "report.json") == {
+        "in": 10,
+        "out": 7,
+        "dropped": {"no_caption": 2, "repeated_words": 1},
+        "captions_truncated": 7,
+        "distinct_captions": 7,
+        "mean_words": 5.0,
+    }
+
+
+def test_captions_are_distinct_by_their_text(tmp_path):
+    out = run(tmp_path, Blip(lambda content: f"a star {int(name(content), 16) % 2}"))
+    texts = tables.read(out / "captions.parquet", CAPTIONS).column("simple_prompt").to_pylist()
+    assert read_json(out / "report.json")["distinct_captions"] == len(set(texts)) < len(texts)
+
+
 def test_added_samples_cost_only_themselves(tmp_path):
     run(tmp_path, Blip())
     blip = Blip()
@@ -142,3 +168,5 @@ def test_a_killed_run_goes_on_and_gives_the_same_bytes(tmp_path, monkeypatch):
 def test_nothing_left_names_the_settings(tmp_path):
     with pytest.raises(EmptyResultError, match=r"none of 7 captions can be used, see blip.model"):
         run(tmp_path, Blip(lambda _: "a a a"))
+    assert tables.count(tmp_path / "out" / "dropped.parquet") == 7
+    assert not (tmp_path / "out" / "captions.parquet").exists()

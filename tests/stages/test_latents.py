@@ -1,10 +1,11 @@
 import json
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
 
-from pipeline import samples, tables, vae
+from pipeline import operating, samples, tables, vae
 from pipeline.errors import EmptyResultError
 from pipeline.latents import read
 from pipeline.vae import DiffusionParams
@@ -49,12 +50,43 @@ def test_a_second_run_encodes_nothing_and_gives_the_same_bytes(tmp_path, codec, 
     assert first == {path.name: path.read_bytes() for path in (tmp_path / "latents").rglob("*") if path.is_file()}
 
 
+def test_shards_that_come_one_by_one_give_the_same_bytes(tmp_path, codec, monkeypatch):
+    tiny_models.write_pictures(tmp_path / "parts")
+    run(tmp_path, lambda: codec)
+    monkeypatch.setenv("SUR_WORK", str(tmp_path / "other"))
+    monkeypatch.setattr(stage, "SHARDS", 1)
+    monkeypatch.setattr(stage, "HASHED", 2)
+    monkeypatch.setattr(stage, "ROWS_PER_SHARD", 6)
+    run(tmp_path, lambda: codec, target="again")
+    first, again = ([read(part) for part in tables.shards(tmp_path / name / "parts")] for name in ("latents", "again"))
+    assert [len(names) for names, _, _ in again] == [6, 6, 1]
+    assert [name for names, _, _ in again for name in names] == first[0][0]
+    for kind in (1, 2):
+        assert (np.concatenate([part[kind] for part in again]) == first[0][kind]).all()
+
+
+def test_rows_that_go_out_are_thin(tmp_path, codec):
+    """Pictures are read where they are encoded."""
+    ids = tiny_models.write_pictures(tmp_path / "parts")
+    sent = []
+
+    def watched(work, rows, store):
+        sent.append(rows)
+        operating.local(work, rows, store)
+
+    stage.latents(tmp_path / "parts", tmp_path / "latents", config(), codec=lambda: codec, batch=4, run=watched)
+    (rows,) = sent
+    assert rows.column_names == ["sample_id", "part", "key"]
+    assert rows.column("sample_id").to_pylist() == ids
+    assert set(rows.column("part").to_pylist()) == {f"part-0000{number}.parquet" for number in range(3)}
+
+
 def test_another_model_is_encoded_anew(tmp_path, codec):
     tiny_models.write_pictures(tmp_path / "parts", train=2, val=0)
     run(tmp_path, lambda: codec)
     asked = []
     run(tmp_path, lambda: asked.append(1) or codec, revision="another")
-    assert len(asked) == 2  # for the operator and for the sheet
+    assert len(asked) == 1  # the operator's VAE draws the sheet too
 
 
 def test_no_picture_is_told(tmp_path, codec):

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from pipeline import sampling, tables
+from pipeline import operating, sampling, tables
 from pipeline.adapters import checkpoint, folder
 from pipeline.adapters.folder import LlmNamed
 from pipeline.adapters.sur import AdapterParams, SurAdapter
@@ -45,10 +45,11 @@ class Fake:
         return pa.table({"key": rows.column("key"), "image": pa.array(pictures, pa.binary())})
 
 
-def run(tmp_path, fake, *, adapter=None, prompts=None, target="sample", **changes):
+def run(tmp_path, fake, *, adapter=None, prompts=None, target="sample", run=operating.local, **changes):
     chosen = [prompt("a"), prompt("b", "blue square", None)] if prompts is None else prompts
     adapter = adapter or write_adapter(tmp_path / "adapter")
-    stage.sample(adapter, tmp_path / target, chosen, config(**changes), base(), build=lambda: fake, batch=3)
+    build = lambda: fake  # noqa: E731
+    stage.sample(adapter, tmp_path / target, chosen, config(**changes), base(), build=build, unit=3, run=run)
 
 
 def contents(path):
@@ -82,6 +83,19 @@ def test_manifest_and_pictures_belong_together(tmp_path, monkeypatch):
             assert told["sha256"] == hashlib.sha256(row["image"]["bytes"]).hexdigest()
             assert (told["arm"], told["index"], told["seed"]) == (row["arm"], row["index"], row["seed"])
     assert not manifest
+
+
+def test_all_pictures_go_out_at_once(tmp_path, monkeypatch):
+    """A pool of workers starts once, however many shards there are."""
+    monkeypatch.setattr(stage, "ROWS_PER_SHARD", 4)
+    sent = []
+
+    def watched(work, rows, store):
+        sent.append(rows.num_rows)
+        operating.local(work, rows, store)
+
+    run(tmp_path, Fake(), run=watched)
+    assert sent == [10]
 
 
 def test_another_adapter_draws_its_own_arm_alone(tmp_path):
