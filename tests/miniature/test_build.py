@@ -107,12 +107,15 @@ def test_each_controlnet_builder_trains_on_the_saved_diffusion_model(kind, monke
     (tmp_path / name).mkdir()
     built = []
     monkeypatch.setattr(
-        build.train_controlnet, "build", lambda *arguments: built.append(arguments) or ("model", "parts")
+        build.train_controlnet,
+        "build",
+        lambda *arguments, begun: built.append((*arguments, begun)) or ("model", "parts"),
     )
     monkeypatch.setattr(build.control_measures, "controlnet", lambda kind, model, parts: {f"{kind}_places_right": 0.5})
     session = build.Session(tmp_path)
     build.BUILDERS[name](tmp_path, session)
-    assert built == [(kind, tmp_path / name, tmp_path / "diffusion", session)]
+    begun = tmp_path / "controlnet-segments" if kind == "edges" else None  # edges alone are ignored for long
+    assert built == [(kind, tmp_path / name, tmp_path / "diffusion", session, begun)]
     card = (tmp_path / name / "README.md").read_text()
     assert f"# ControlNet for {kind}" in card
     assert f"| {kind}_places_right | 0.5 |" in card

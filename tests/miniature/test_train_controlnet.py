@@ -121,6 +121,23 @@ def test_the_frozen_models_speak_in_full_precision_also_where_training_multiplie
     assert torch.equal(made[0].drawn.states, wanted.drawn.states)
 
 
+def test_one_controlnet_may_go_on_from_another(base, tmp_path):
+    first, second = tmp_path / "segments", tmp_path / "edges"
+    begun, _ = train_controlnet.build("segments", first, base, Session(tmp_path), plan=SHORT, count=2)
+    still = replace(SHORT, learning_rate=0.0)
+    model, _ = train_controlnet.build("edges", second, base, Session(tmp_path), begun=first, plan=still, count=2)
+    for name, value in begun.state_dict().items():
+        torch.testing.assert_close(model.state_dict()[name], value, rtol=1e-3, atol=1e-3)  # saved in 16 bits
+    assert any(block.weight.abs().sum() > 0 for block in model.controlnet_down_blocks)
+
+
+def test_a_folder_without_a_controlnet_is_refused_in_one_line(tmp_path):
+    with pytest.raises(
+        saving.MissingModelError, match="holds no ControlNet; make it first: --only controlnet-segments"
+    ):
+        saving.load_controlnet(tmp_path / "controlnet-segments")
+
+
 def test_a_folder_without_a_diffusion_model_is_refused_in_one_line(tmp_path):
     with pytest.raises(saving.MissingModelError, match="holds no diffusion model; make it first: --only diffusion"):
         saving.load_diffusion(tmp_path)

@@ -123,10 +123,10 @@ def embedded(data, dtype="float32"):
     with layer_files(data / "embed" / "layers", [1, 2], 4, dtype, {}) as files:
         for shard in range(12):
             ids = pa.chunked_array([[f"s{shard:02d}{row}" for row in range(5)]])
-            vectors = {f"layer_{k}": rng.normal(size=(5, 4)) * ([1, 1, 1, 1], [1, 9, 1, 1])[k - 1] for k in (1, 2)}
+            vectors = {k: rng.normal(size=(5, 4)) * ([1, 1, 1, 1], [1, 9, 1, 1])[k - 1] for k in (1, 2)}
             kind = pa.list_(pa.float32() if dtype == "float32" else pa.float16(), 4)
-            columns = {name: pa.array([row.astype(dtype) for row in values], kind) for name, values in vectors.items()}
-            files.add(ids, pa.table(columns))
+            for layer, values in vectors.items():
+                files.add(layer, ids, pa.chunked_array([pa.array([row.astype(dtype) for row in values], kind)]))
     lines = ["layer,mean_norm,std_norm,outlier_share,outlier_dimensions", "1,0.0,0.5,0.0,", "2,9.0,4.5,0.96,1"]
     write_text(data / "embed" / "layers.csv", "\n".join(lines) + "\n")
     return data

@@ -49,7 +49,7 @@ def test_rows_stand_below_each_other_in_a_panel_a_skill(tmp_path, axes):
 def test_layers_stand_beside_each_other_and_the_control_to_their_right(tmp_path, axes):
     rows = [outcome("1", layer=1), outcome("40", layer=40), outcome("control", label="no LLM (control)")]
     assert draw(rows, tmp_path / "x.png", confidence=0.95)
-    assert points(axes[1]) == [(1, 20.0), (40, 20.0), (48.0, 20.0)]
+    assert points(axes[1]) == [(1, 20.0), (40, 20.0), (52.0, 20.0)]
     assert [label.get_text() for label in axes[1].get_xticklabels()] == ["1", "40", "no LLM"]
     assert levels(axes[1], 1) == {"simple prompts": 0, "complex prompts (ceiling)": 40.0}
 
