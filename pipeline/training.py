@@ -91,6 +91,10 @@ class Trainer:
             )
         if config.keep == "best" and not len(validation):
             raise SettingError("train.keep: best chooses on split val, which has no sample: see clean.val_share")
+        if config.sample_every is not None and not len(validation):
+            raise SettingError(
+                "train.sample_every draws prompts of split val, which has no sample: see clean.val_share"
+            )
         self.recipe, self.diffusion, self.examples, self.validation = recipe, diffusion, examples, validation
         self.accelerator, self.micro_batch = accelerator, micro_batch
         self.adapter = _untrained(recipe, diffusion, examples)

@@ -1,5 +1,6 @@
 """Where the trainer's latents come from: moments that stage ``latents`` cached, or pictures encoded in the step."""
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +71,7 @@ class LiveMoments:
     sides: int
     """2 mirrors."""
 
-    @property
+    @functools.cached_property
     def shape(self) -> tuple[int, int, int]:
         """2 x channels, height, width."""
         width, height = decode(self.pictures[0]).size

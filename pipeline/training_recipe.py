@@ -20,7 +20,8 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 CODE = (
     "training*.py",
     *("losses.py", "diffusion.py", "vae.py", "latents.py", "seeds.py", "adapters/sur.py"),
-    *("sampling.py", "clip_score.py"),  # what train.keep: best may go by
+    "images.py",  # latents of train.cache_latents: false
+    *("sampling.py", "clip_score.py", "clip_text*.py", "clip_rule.py"),  # what train.keep: best may go by
 )
 
 
@@ -48,8 +49,11 @@ class Recipe:
             )
         if self.train.keep == "best" and self.train.validation_samples == 0:
             raise SettingError("train.keep: best chooses on split val: train.validation_samples must be above 0")
-        if self.train.sample_every is not None and self.train.sample_prompts == 0:
-            raise SettingError("train.sample_every draws nothing while train.sample_prompts is 0")
+        if self.train.sample_every is not None and not self.train.sample_prompts * self.train.validation_samples:
+            raise SettingError(
+                "train.sample_every draws prompts of split val: "
+                "train.sample_prompts and train.validation_samples must be above 0"
+            )
         if self.train.metric == "val/clip_score" and self.train.keep == "best" and self.train.sample_every is None:
             raise SettingError("train.metric: val/clip_score is measured on grids: train.sample_every must be set")
 

@@ -1,5 +1,6 @@
 """What the adapter draws while it is trained: a grid at each checkpoint, base beside adapted, and its CLIP score."""
 
+import dataclasses
 import functools
 import shutil
 from collections.abc import Callable, Sequence
@@ -29,6 +30,7 @@ class Grids:
         similarity: measures the adapted pictures.
         kept: a folder of this run alone, which outlives a kill.
         shown: where people look, begun anew by each start.
+        adapt_negative: send the empty text through the adapter too, as a training with dropped captions wants it.
         writes: false in all processes but the main one: they draw, so that all know the figure, and write nothing.
     """
 
@@ -40,14 +42,16 @@ class Grids:
         *,
         kept: Path,
         shown: Path,
+        adapt_negative: bool = False,
         writes: bool = True,
     ) -> None:
         self.model, self.texts, self.similarity = model, list(texts), similarity
         self.kept, self.shown, self.writes = kept, shown, writes
+        self.adapt_negative = adapt_negative
 
     def __call__(self, step: int, adapter: Adapter) -> dict[str, float]:
         """Draw after a step, counted from 1; gives the mean CLIP score of the adapted pictures (100 x cosine)."""
-        base, adapted = draw(self.model, adapter, self.texts)
+        base, adapted = draw(self.model, adapter, self.texts, adapt_negative=self.adapt_negative)
         if self.writes:
             write_sheet(self.kept / f"step_{step:06d}.png", self.texts, base, adapted)
             self.show()
@@ -60,9 +64,11 @@ class Grids:
             shutil.copyfile(path, self.shown / path.name)
 
 
-def draw(model: Diffusion, adapter: Adapter, texts: Sequence[str]) -> tuple[list[Image.Image], list[Image.Image]]:
+def draw(
+    model: Diffusion, adapter: Adapter, texts: Sequence[str], *, adapt_negative: bool = False
+) -> tuple[list[Image.Image], list[Image.Image]]:
     """Base and adapted pictures of some prompts, each pair from the same noise, one picture at a time."""
-    sampler = Sampler(model, adapter, DRAWN)
+    sampler = Sampler(model, adapter, dataclasses.replace(DRAWN, adapt_negative=adapt_negative))
     base, adapted = (
         [sampler.pictures([text], [seed_of("train", text)], [through])[0] for text in texts]
         for through in (False, True)

@@ -135,7 +135,10 @@ def train(
     trainer = Trainer(recipe, model, examples, validation, accelerator=accelerator, folder=run, micro_batch=micro_batch)
     shown = list(dict.fromkeys(validation.simple))[: recipe.train.sample_prompts]
     main = accelerator.is_main_process
-    grids = Grids(model, shown, similarity, kept=run / GRIDS, shown=target / "log/images", writes=main)
+    through = recipe.train.caption_dropout > 0  # then the empty text has been learned too
+    grids = Grids(
+        model, shown, similarity, kept=run / GRIDS, shown=target / "log/images", adapt_negative=through, writes=main
+    )
     with _log(target / "log", run, accelerator) as report:
         trained = trainer.run(report, grids if recipe.train.sample_every is not None else None)
     if main:
@@ -151,7 +154,9 @@ def train(
         if recipe.train.sample_every is not None:
             grids.show()
         training_samples.write_sheet(
-            target / "samples.png", shown, *training_samples.draw(model, trained.adapter, shown)
+            target / "samples.png",
+            shown,
+            *training_samples.draw(model, trained.adapter, shown, adapt_negative=through),
         )
         _report(target / "report.json", trainer, trained)
 

@@ -39,6 +39,16 @@ def test_live_encoding_equals_the_cached_moments_within_their_number_format(data
     assert not torch.allclose(fresh[2], fresh[3], atol=1e-2)  # one picture, both sides
 
 
+def test_the_shape_of_live_moments_is_read_from_one_picture_once(data, codec, monkeypatch):
+    decoded = []
+    decode = training_moments.decode
+    monkeypatch.setattr(training_moments, "decode", lambda content: decoded.append(content) or decode(content))
+    root, ids = data
+    live = training_moments.live(root / "pictures", codec)(ids, False)
+    assert live.shape == live.shape
+    assert len(decoded) == 1
+
+
 def test_without_mirroring_there_is_one_side(data, codec):
     root, ids = data
     assert training_moments.cached(root / "latents/parts")(ids, False).sides == 1

@@ -89,7 +89,11 @@ def test_a_warm_up_longer_than_the_training_is_only_a_warm_up():
         ({"keep": "best", "validation_samples": 0}, r"train\.keep: best chooses on split val"),
         (
             {"sample_every": 2, "sample_prompts": 0},
-            r"train\.sample_every draws nothing while train\.sample_prompts is 0",
+            r"train\.sample_every draws prompts of split val: train\.sample_prompts and train\.validation_samples must",
+        ),
+        (
+            {"sample_every": 2, "validation_samples": 0},
+            r"train\.sample_every draws prompts of split val: train\.sample_prompts and train\.validation_samples must",
         ),
         ({"keep": "best", "metric": "val/clip_score"}, r"train\.metric: val/clip_score is measured on grids"),
     ],

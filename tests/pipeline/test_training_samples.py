@@ -42,6 +42,22 @@ def test_a_grid_is_written_shown_and_measured(running, tmp_path):
     assert np.array_equal(pictures[0], draw(running.diffusion, running.adapter, texts)[1][0])
 
 
+def test_where_the_empty_text_was_learned_it_goes_through_the_adapter_too(running, tmp_path):
+    texts, made = ["a red square"], []
+    for through in (False, True):
+        grids = Grids(
+            running.diffusion,
+            texts,
+            lambda pictures, _: made.append(pictures[0]) or 1.0,
+            kept=tmp_path / "kept",
+            shown=tmp_path / "shown",
+            adapt_negative=through,
+        )
+        grids(1, running.adapter.eval())
+    assert not np.array_equal(*made)
+    assert np.array_equal(made[1], draw(running.diffusion, running.adapter, texts, adapt_negative=True)[1][0])
+
+
 def test_grids_of_an_interrupted_run_are_shown_again(running, tmp_path):
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept/step_000002.png").write_bytes(b"earlier")
