@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline import llm, prompt_windows, tables
+from pipeline import llm, operating, prompt_windows, tables
 from pipeline.decoder import Decoder
 from pipeline.errors import InputError, ModelError, SettingError, StorageError
 from pipeline.files import read_json
@@ -75,11 +75,11 @@ def passes(monkeypatch):
     return made
 
 
-def run(tmp_path, model, texts=TEXTS, *, stop_after=None, **changes):
+def run(tmp_path, model, texts=TEXTS, *, stop_after=None, runner=operating.local, **changes):
     config = params(**model, **changes)
     build = Counting(config, stop_after=stop_after)
     made = Llm(layers=build.layers, states=build.states, tokens=cache(partial(load_tokens, config)))
-    embed(surd(tmp_path / "parts", texts), tmp_path / "out", config, SIZES, llm=made, unit=2)
+    embed(surd(tmp_path / "parts", texts), tmp_path / "out", config, SIZES, llm=made, unit=2, run=runner)
     return tmp_path / "out", build
 
 
@@ -156,6 +156,21 @@ def test_added_prompts_and_layers_compute_nothing_twice(tmp_path, model):
     _, build = run(tmp_path, model, [*TEXTS, "a person jumping"])
     assert build.loaded == [(1, 2, 3, 4), (1, 3, 4)]
     assert build.prompts == 1 + 5
+
+
+def test_a_run_that_waited_for_one_with_fewer_layers_computes_those_that_still_lack(tmp_path, model, monkeypatch):
+    others = []
+
+    def after_another(work, rows, store):
+        if not others:  # the other run finishes between this one's look at the store and its lock
+            others.append(run(tmp_path / "other", model, layer=2, layers=[2])[1])
+        operating.local(work, rows, store)
+
+    out, build = run(tmp_path / "waited", model, runner=after_another)
+    assert (others[0].loaded, build.loaded) == ([(2,)], [(1, 3, 4)])
+    found = contents(out)
+    monkeypatch.setenv("SUR_WORK", str(tmp_path / "store"))
+    assert contents(run(tmp_path / "alone", model)[0]) == found
 
 
 def test_the_window_changes_no_file(tmp_path, model, monkeypatch):
