@@ -87,7 +87,8 @@ class Kept:
         self.prompts, self.alone = self._store("prompt"), self._store("token")
 
     def _store(self, fed: Fed) -> ResultStore:
-        unused = {"layer", "layers", "states_layer"} | ({"pool_bos"} if fed == "token" else set())
+        unused = {"layer", "layers", "states_layer", "final_norm"}  # states are taken before the final norm
+        unused |= {"pool_bos"} if fed == "token" else set()
         settings = self.config.model_dump(exclude=unused) | {"states_layer": self.layer, "fed": fed}
         return ResultStore("embed", settings, result(self.config, self.layer, self.width), code=CODE)
 
@@ -101,6 +102,8 @@ class Kept:
         """Of the parts that are written."""
         layers = len(looked_at(self.config, self.layer)) if self.config.states == "blocks" else 0
         told = facts(self.config) | {"states": self.config.states, "layer": str(self.layer)}
+        told |= {"final_norm": "false", "start_token": str(self.config.pool_bos).lower()}
+        told.pop("pooling")  # nothing is pooled
         return part_schema(layers, self.width, self.config.store_dtype, told)
 
 

@@ -228,6 +228,25 @@ def test_token_states_stand_beside_the_pooled_vectors(tmp_path, model, states):
         np.testing.assert_allclose(found.alone(first), found.of("x:000")[0], rtol=1e-4, atol=1e-4)
 
 
+def test_the_final_norm_is_no_matter_of_token_states(tmp_path, model):
+    before = contents(run(tmp_path, model, states="blocks")[0] / "states")
+    out, build = run(tmp_path, model, states="blocks", final_norm=True)
+    assert build.loaded == [(1, 2, 3, 4)]
+    assert contents(out / "states") == before
+    assert tables.metadata(out / "layers" / "layer_4.parquet")["final_norm"] == "true"
+    told = read_states(out / "states").facts("x:000")
+    assert (told["final_norm"], told["start_token"], "pooling" in told) == ("false", "false", False)
+
+
+def test_the_start_token_has_states_where_it_is_asked_for(tmp_path, model):
+    run(tmp_path, model, states="blocks")
+    out, build = run(tmp_path, model, states="blocks", pool_bos=True)
+    assert build.loaded == [(1, 2, 3, 4), "prompt", "token"]  # the start token alone is new
+    found = read_states(out / "states")
+    assert found.of("x:000").shape == (4, 5, 16)
+    assert found.facts("x:000")["start_token"] == "true"
+
+
 def test_token_states_of_another_layer_are_computed_without_the_pooled_ones(tmp_path, model):
     run(tmp_path, model, states="tokens")
     out, build = run(tmp_path, model, states="tokens", states_layer=2)
