@@ -14,7 +14,7 @@ from pipeline.errors import StorageError
 from pipeline.llm import LlmParams, LlmShape, facts, states_layer
 from pipeline.operating import Operator, Runner, Work
 from pipeline.prompt_tokens import PromptTokens
-from pipeline.prompt_windows import Once, compute, windows
+from pipeline.prompt_windows import compute, windows
 from pipeline.state_files import BATCH_BYTES, StatesWriter, part_schema, state_files
 from pipeline.tables import KEY
 from pipeline.token_states import Fed, looked_at, numbers, result
@@ -71,10 +71,10 @@ def write_states(
     need_room(folder, kept, extent.tokens + len(alone), lacking)
     longest = kept.token_bytes * max(1, extent.longest)
     rows = max(1, min(unit, UNIT_BYTES // longest))
-    prompts = Work("embed, token states", Once(partial(build, "prompt")), operating.as_they_are, rows)
+    prompts = Work("embed, token states", partial(build, "prompt"), operating.as_they_are, rows)
     compute(prompts, source, kept.prompts, lambda texts: [len(read) for read in tokens.ids(texts)], run)
     if alone:
-        single = Work("embed, tokens alone", Once(partial(build, "token")), operating.as_they_are, unit)
+        single = Work("embed, tokens alone", partial(build, "token"), operating.as_they_are, unit)
         run(single, pa.table({ROW_KEY: alone}), kept.alone)
     _pack(source, folder, kept, alone, max(1, BATCH_BYTES // longest))
 

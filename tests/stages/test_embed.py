@@ -1,5 +1,7 @@
 import csv
+import gc
 import json
+import weakref
 from functools import cache, partial
 
 import numpy as np
@@ -236,6 +238,29 @@ def test_the_final_norm_is_no_matter_of_token_states(tmp_path, model):
     assert tables.metadata(out / "layers" / "layer_4.parquet")["final_norm"] == "true"
     told = read_states(out / "states").facts("x:000")
     assert (told["final_norm"], told["start_token"], "pooling" in told) == ("false", "false", False)
+
+
+def test_no_two_copies_of_the_llm_are_in_memory(tmp_path, model):
+    run(tmp_path, model, layer=2, layers=[2])
+    living, decoders = [], []
+
+    def counted(operator):
+        gc.disable()  # what lives until some collection comes round is in memory too
+        decoders.append(weakref.ref(operator._decoder.model))
+        living.append(sum(found() is not None for found in decoders))
+        return operator
+
+    config = params(**model, states="blocks")
+    made = Llm(
+        layers=lambda layers: counted(load_encoder(config, layers, device="cpu", batch=8)),
+        states=lambda fed: counted(load_states(config, 4, fed, device="cpu", batch=8)),
+        tokens=cache(partial(load_tokens, config)),
+    )
+    try:
+        embed(surd(tmp_path / "parts", [*TEXTS, "blue"]), tmp_path / "out", config, SIZES, llm=made, unit=2)
+    finally:
+        gc.enable()
+    assert living == [1, 1, 1, 1]  # all layers, those beside layer 2, states of prompts, states of tokens alone
 
 
 def test_the_start_token_has_states_where_it_is_asked_for(tmp_path, model):
