@@ -70,7 +70,7 @@ class Once:
         return self._built
 
     def forget(self) -> None:
-        """Let go of the operator, and of what only its own cycles keep alive: an LLM is not to wait for a collection."""
+        """Let go of the operator, and of what only its own cycles keep alive: an LLM does not wait for a collection."""
         if self._built is not None:
             self._built = None
             gc.collect()
@@ -91,8 +91,13 @@ def by_length(work: Work, prompts: Sequence[str], store: Store, run: Runner, len
         lengths: gives each prompt's number of tokens.
     """
     if store.missing(prompts):
-        told = dict(zip(prompts, lengths(prompts), strict=True))
-        run(work, pa.table({ROW_KEY: sorted(prompts, key=lambda prompt: (told[prompt], prompt))}), store)
+        run(work, pa.table({ROW_KEY: ordered(prompts, lengths)}), store)
+
+
+def ordered(prompts: Sequence[str], lengths: Lengths) -> list[str]:
+    """Short prompts first, those of one length by their text: the order in which they are computed and so kept."""
+    told = dict(zip(prompts, lengths(prompts), strict=True))
+    return sorted(prompts, key=lambda prompt: (told[prompt], prompt))
 
 
 def compute(work: Work, source: Path, store: Store, lengths: Lengths, run: Runner = operating.local) -> None:
