@@ -6,7 +6,6 @@ column a layer, of which few are read at a time. A file for each layer and unit 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import tables, work
-from pipeline.files import file_digest, read_json
+from pipeline.files import read_json
 from pipeline.work import ResultStore
 
 STAGE = "embed"
@@ -32,8 +31,7 @@ class LayerStore:
     """
 
     def __init__(self, settings: Mapping[str, Any], columns: Columns, *, code: Sequence[ModuleType] = ()) -> None:
-        made_by = {module.__name__: file_digest(Path(str(module.__file__))) for module in code}
-        self._settings = {**settings, "code": made_by}
+        self._settings = {**settings, "code": work.digests(code)}
         self._columns = columns
         self._sets: dict[Layers, ResultStore] = {}
         self._find()

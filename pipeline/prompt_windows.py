@@ -4,8 +4,9 @@ A window holds some 16,000 prompts: enough that passes over prompts of one lengt
 memory does not depend on the data set's size. What an earlier window has computed is found in the work store.
 """
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,12 @@ class Once:
             self._built = self._build()
         return self._built
 
+    def forget(self) -> None:
+        """Let go of the operator, and of what only its own cycles keep alive: an LLM does not wait for a collection."""
+        if self._built is not None:
+            self._built = None
+            gc.collect()
+
     def __getstate__(self) -> dict[str, Any]:
         """Without the operator: weights do not travel."""
         return {"_build": self._build, "_built": None}
@@ -84,11 +91,20 @@ def by_length(work: Work, prompts: Sequence[str], store: Store, run: Runner, len
         lengths: gives each prompt's number of tokens.
     """
     if store.missing(prompts):
-        told = dict(zip(prompts, lengths(prompts), strict=True))
-        run(work, pa.table({ROW_KEY: sorted(prompts, key=lambda prompt: (told[prompt], prompt))}), store)
+        run(work, pa.table({ROW_KEY: ordered(prompts, lengths)}), store)
+
+
+def ordered(prompts: Sequence[str], lengths: Lengths) -> list[str]:
+    """Short prompts first, those of one length by their text: the order in which they are computed and so kept."""
+    told = dict(zip(prompts, lengths(prompts), strict=True))
+    return sorted(prompts, key=lambda prompt: (told[prompt], prompt))
 
 
 def compute(work: Work, source: Path, store: Store, lengths: Lengths, run: Runner = operating.local) -> None:
-    """As :func:`by_length` for all windows, one after the other."""
-    for window in windows(source):
-        by_length(work, window.distinct, store, run, lengths)
+    """As :func:`by_length` for all windows, one after the other; the operator is built once and lives no longer."""
+    once = Once(work.build)
+    try:
+        for window in windows(source):
+            by_length(replace(work, build=once), window.distinct, store, run, lengths)
+    finally:
+        once.forget()

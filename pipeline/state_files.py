@@ -1,4 +1,4 @@
-"""Token states in Arrow IPC files: written in the order of the samples, read through a memory map without a copy."""
+"""Token states in Arrow IPC files: found by an index of samples, read through a memory map without a copy."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,16 +51,12 @@ class StatesWriter:
         """Begin another window: its prompts are not looked for in earlier parts."""
         self._places = {}
 
-    def unknown(self, prompts: Sequence[str]) -> list[str]:
-        """Those prompts, each once and in their order, whose states this window has not written yet."""
-        return [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._places]
-
     def part(self, prompts: Sequence[str], found: Iterator[pa.Table]) -> None:
         """Write the states of some prompts as one file.
 
         Args:
             prompts: which.
-            found: their rows of the work store, in this order, some at a time.
+            found: their rows of the work store, in this order, some at a time: a record batch each.
         """
         name, first = f"part-{self._parts:05d}.arrow", 0
         self._parts += 1

@@ -14,13 +14,14 @@ from pipeline.errors import StorageError
 from pipeline.llm import LlmParams, LlmShape, facts, states_layer
 from pipeline.operating import Operator, Runner, Work
 from pipeline.prompt_tokens import PromptTokens
-from pipeline.prompt_windows import Once, compute, windows
+from pipeline.prompt_windows import Lengths, compute, ordered, windows
 from pipeline.state_files import BATCH_BYTES, StatesWriter, part_schema, state_files
 from pipeline.tables import KEY
 from pipeline.token_states import Fed, looked_at, numbers, result
 from pipeline.work import ROW_KEY, ResultStore
 
 UNIT_BYTES = 256 * 2**20  # of states that are computed and kept together
+PART_PROMPTS = 1_000  # whose states share a file
 CODE = (token_states, layer_encoder, decoder, llm_loading, prompt_tokens)
 
 
@@ -71,12 +72,17 @@ def write_states(
     need_room(folder, kept, extent.tokens + len(alone), lacking)
     longest = kept.token_bytes * max(1, extent.longest)
     rows = max(1, min(unit, UNIT_BYTES // longest))
-    prompts = Work("embed, token states", Once(partial(build, "prompt")), operating.as_they_are, rows)
-    compute(prompts, source, kept.prompts, lambda texts: [len(read) for read in tokens.ids(texts)], run)
+    prompts = Work("embed, token states", partial(build, "prompt"), operating.as_they_are, rows)
+    lengths = partial(_lengths, tokens)
+    compute(prompts, source, kept.prompts, lengths, run)
     if alone:
-        single = Work("embed, tokens alone", Once(partial(build, "token")), operating.as_they_are, unit)
+        single = Work("embed, tokens alone", partial(build, "token"), operating.as_they_are, unit)
         run(single, pa.table({ROW_KEY: alone}), kept.alone)
-    _pack(source, folder, kept, alone, max(1, BATCH_BYTES // longest))
+    _pack(source, folder, kept, alone, lengths=lengths, longest=longest)
+
+
+def _lengths(tokens: PromptTokens, prompts: Sequence[str]) -> list[int]:
+    return [len(read) for read in tokens.ids(prompts)]
 
 
 class Kept:
@@ -87,7 +93,8 @@ class Kept:
         self.prompts, self.alone = self._store("prompt"), self._store("token")
 
     def _store(self, fed: Fed) -> ResultStore:
-        unused = {"layer", "layers", "states_layer"} | ({"pool_bos"} if fed == "token" else set())
+        unused = {"layer", "layers", "states_layer", "final_norm"}  # states are taken before the final norm
+        unused |= {"pool_bos"} if fed == "token" else set()
         settings = self.config.model_dump(exclude=unused) | {"states_layer": self.layer, "fed": fed}
         return ResultStore("embed", settings, result(self.config, self.layer, self.width), code=CODE)
 
@@ -101,6 +108,8 @@ class Kept:
         """Of the parts that are written."""
         layers = len(looked_at(self.config, self.layer)) if self.config.states == "blocks" else 0
         told = facts(self.config) | {"states": self.config.states, "layer": str(self.layer)}
+        told |= {"final_norm": "false", "start_token": str(self.config.pool_bos).lower()}
+        told.pop("pooling")  # nothing is pooled
         return part_schema(layers, self.width, self.config.store_dtype, told)
 
 
@@ -148,21 +157,30 @@ def _existing(place: Path) -> Path:
     return next(folder for folder in (place, *place.parents) if folder.exists())
 
 
-def _pack(source: Path, folder: Path, kept: Kept, alone: Sequence[str], rows: int) -> None:
-    """Write all files, so many prompts a record batch."""
+def _pack(source: Path, folder: Path, kept: Kept, alone: Sequence[str], *, lengths: Lengths, longest: int) -> None:
+    """Write all files, prompts in the order of their computing: a chunk of the work store is read at a stretch."""
     with state_files(folder) as (temporary, index):
         writer = StatesWriter(temporary, kept.schema)
         for window in windows(source):
             writer.forget()
+            prompts = ordered(window.distinct, lengths)
+            for start in range(0, len(prompts), PART_PROMPTS):
+                part = prompts[start : start + PART_PROMPTS]
+                writer.part(part, _some(kept.prompts, part, longest))
             for shard in window.shards:
-                prompts = shard.column("simple_prompt").to_pylist()
-                if fresh := writer.unknown(prompts):
-                    writer.part(fresh, _some(kept.prompts, fresh, rows))
-                index.write_table(writer.rows(shard.column(KEY).to_pylist(), prompts))
+                index.write_table(writer.rows(shard.column(KEY).to_pylist(), shard.column("simple_prompt").to_pylist()))
         if alone:
-            writer.alone(_some(kept.alone, alone, rows))
+            writer.alone(_some(kept.alone, alone, kept.token_bytes))
 
 
-def _some(store: ResultStore, keys: Sequence[str], rows: int) -> Iterator[pa.Table]:
-    """Rows of these keys in their order, so many at a time."""
-    return (store.take(keys[start : start + rows]) for start in range(0, len(keys), rows))
+def _some(store: ResultStore, keys: Sequence[str], row_bytes: int) -> Iterator[pa.Table]:
+    """Rows of these keys in their order, a record batch at a time.
+
+    The store reads a chunk whole for each call that wants a row of it, so that a call is for several batches: about as
+    many rows as a chunk has.
+    """
+    rows = max(1, BATCH_BYTES // row_bytes)
+    calls = rows * (UNIT_BYTES // BATCH_BYTES)
+    for start in range(0, len(keys), calls):
+        found = store.take(keys[start : start + calls])
+        yield from (found.slice(first, rows) for first in range(0, found.num_rows, rows))

@@ -32,7 +32,7 @@ from pipeline.llm_loading import load_tokens
 from pipeline.operating import Operator, Runner, Store, Work
 from pipeline.params import load
 from pipeline.prompt_tokens import PromptTokens
-from pipeline.prompt_windows import Lengths, Once, Window, compute, windows
+from pipeline.prompt_windows import Lengths, Window, compute, windows
 from pipeline.state_files import write_empty_states
 from pipeline.state_packing import write_states
 from pipeline.tables import KEY
@@ -126,11 +126,15 @@ def embed(
 
 
 def _works(source: Path, store: LayerStore, layers: Layers, llm: Llm, unit: int) -> Iterator[tuple[Work, Store]]:
-    """What is to do: the operator is built for the layers that are missing, and for no other."""
-    lacking = {some for window in windows(source) for some in store.lacking(window.distinct, layers).values()}
-    for some in sorted(lacking):  # several only where prompts were added and layers too
-        build = Once(partial(llm.layers, some))
-        yield Work("embed", build, operating.as_they_are, unit), store.only(some, layers)
+    """What is to do: the operator is built for the layers that are missing, and for no other.
+
+    Asked again after each round: while this process waited, another one may have written some of the layers, and
+    prompts that lack the others alone are another round's.
+    """
+    while lacking := {some for window in windows(source) for some in store.lacking(window.distinct, layers).values()}:
+        for some in sorted(lacking):  # several only where prompts were added and layers too
+            work = Work("embed", partial(llm.layers, some), operating.as_they_are, unit)
+            yield work, store.only(some, layers)
 
 
 def _lengths(llm: Llm) -> Lengths:

@@ -85,6 +85,17 @@ def test_whoever_waited_sees_what_another_process_wrote():
         assert early.lacking(KEYS, (1, 2))["b"] == (2,)
 
 
+def test_what_another_process_wrote_of_the_layers_leaves_the_others_lacking():
+    waiting, other = store(), store()
+    into = waiting.only((1, 2, 3), (1, 2, 3))
+    first = other.only((2,), (2,))
+    with first.locked():
+        first.note(first.writer(rows(KEYS, (2,), 0.5)))
+    with into.locked():
+        assert into.missing(KEYS) == []
+    assert waiting.lacking(KEYS, (1, 2, 3)) == dict.fromkeys(KEYS, (1, 3))
+
+
 def test_no_prompts_have_rows_of_every_layer():
     assert store().take([], (1, 2)).schema.names == ["tokens", "layer_1", "layer_2"]
 

@@ -1,4 +1,5 @@
 import pickle
+import weakref
 
 import pyarrow as pa
 
@@ -70,3 +71,20 @@ def test_an_operator_is_built_once_and_anew_where_it_is_sent():
     sent = pickle.loads(pickle.dumps(once))
     assert sent._built is None
     assert sent() == {}
+
+
+def test_an_operator_lives_through_all_windows_and_no_longer(tmp_path, monkeypatch):
+    monkeypatch.setattr(prompt_windows, "SHARDS_A_WINDOW", 1)
+    built = []
+
+    def build():
+        def operator(table):
+            return pa.table({"key": table.column("key"), "words": words(table.column("key").to_pylist())})
+
+        built.append(weakref.ref(operator))
+        return operator
+
+    work = Work("x", build, as_they_are, 3)
+    compute(work, surd(tmp_path), store(), words)
+    assert [operator() for operator in built] == [None]
+    assert work.build is build

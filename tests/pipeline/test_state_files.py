@@ -27,9 +27,9 @@ def found(prompts, layers):
 def write(folder, layers=0):
     with state_files(folder) as (temporary, index):
         writer = StatesWriter(temporary, part_schema(layers, WIDTH, "float16", {"llm": "m"}))
+        for prompts in (["a b", "c"], ["d e f"]):
+            writer.part(prompts, found(prompts, layers))
         for ids, prompts in ((["s:1", "s:2", "s:3"], ["a b", "c", "a b"]), (["s:4", "s:5"], ["c", "d e f"])):
-            fresh = writer.unknown(prompts)
-            writer.part(fresh, found(fresh, layers))
             index.write_table(writer.rows(ids, prompts))
         if layers:
             writer.alone(found(["1", "4", "9"], layers))

@@ -1,12 +1,14 @@
 import csv
+import gc
 import json
+import weakref
 from functools import cache, partial
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline import llm, prompt_windows, tables
+from pipeline import llm, operating, prompt_windows, tables
 from pipeline.decoder import Decoder
 from pipeline.errors import InputError, ModelError, SettingError, StorageError
 from pipeline.files import read_json
@@ -75,11 +77,11 @@ def passes(monkeypatch):
     return made
 
 
-def run(tmp_path, model, texts=TEXTS, *, stop_after=None, **changes):
+def run(tmp_path, model, texts=TEXTS, *, stop_after=None, runner=operating.local, **changes):
     config = params(**model, **changes)
     build = Counting(config, stop_after=stop_after)
     made = Llm(layers=build.layers, states=build.states, tokens=cache(partial(load_tokens, config)))
-    embed(surd(tmp_path / "parts", texts), tmp_path / "out", config, SIZES, llm=made, unit=2)
+    embed(surd(tmp_path / "parts", texts), tmp_path / "out", config, SIZES, llm=made, unit=2, run=runner)
     return tmp_path / "out", build
 
 
@@ -158,6 +160,21 @@ def test_added_prompts_and_layers_compute_nothing_twice(tmp_path, model):
     assert build.prompts == 1 + 5
 
 
+def test_a_run_that_waited_for_one_with_fewer_layers_computes_those_that_still_lack(tmp_path, model, monkeypatch):
+    others = []
+
+    def after_another(work, rows, store):
+        if not others:  # the other run finishes between this one's look at the store and its lock
+            others.append(run(tmp_path / "other", model, layer=2, layers=[2])[1])
+        operating.local(work, rows, store)
+
+    out, build = run(tmp_path / "waited", model, runner=after_another)
+    assert (others[0].loaded, build.loaded) == ([(2,)], [(1, 3, 4)])
+    found = contents(out)
+    monkeypatch.setenv("SUR_WORK", str(tmp_path / "store"))
+    assert contents(run(tmp_path / "alone", model)[0]) == found
+
+
 def test_the_window_changes_no_file(tmp_path, model, monkeypatch):
     found = contents(run(tmp_path, model)[0])
     monkeypatch.setattr(prompt_windows, "SHARDS_A_WINDOW", 1)
@@ -211,6 +228,48 @@ def test_token_states_stand_beside_the_pooled_vectors(tmp_path, model, states):
     if states == "blocks":
         first = found.tokens("x:000")[0]
         np.testing.assert_allclose(found.alone(first), found.of("x:000")[0], rtol=1e-4, atol=1e-4)
+
+
+def test_the_final_norm_is_no_matter_of_token_states(tmp_path, model):
+    before = contents(run(tmp_path, model, states="blocks")[0] / "states")
+    out, build = run(tmp_path, model, states="blocks", final_norm=True)
+    assert build.loaded == [(1, 2, 3, 4)]
+    assert contents(out / "states") == before
+    assert tables.metadata(out / "layers" / "layer_4.parquet")["final_norm"] == "true"
+    told = read_states(out / "states").facts("x:000")
+    assert (told["final_norm"], told["start_token"], "pooling" in told) == ("false", "false", False)
+
+
+def test_no_two_copies_of_the_llm_are_in_memory(tmp_path, model):
+    run(tmp_path, model, layer=2, layers=[2])
+    living, decoders = [], []
+
+    def counted(operator):
+        gc.disable()  # what lives until some collection comes round is in memory too
+        decoders.append(weakref.ref(operator._decoder.model))
+        living.append(sum(found() is not None for found in decoders))
+        return operator
+
+    config = params(**model, states="blocks")
+    made = Llm(
+        layers=lambda layers: counted(load_encoder(config, layers, device="cpu", batch=8)),
+        states=lambda fed: counted(load_states(config, 4, fed, device="cpu", batch=8)),
+        tokens=cache(partial(load_tokens, config)),
+    )
+    try:
+        embed(surd(tmp_path / "parts", [*TEXTS, "blue"]), tmp_path / "out", config, SIZES, llm=made, unit=2)
+    finally:
+        gc.enable()
+    assert living == [1, 1, 1, 1]  # all layers, those beside layer 2, states of prompts, states of tokens alone
+
+
+def test_the_start_token_has_states_where_it_is_asked_for(tmp_path, model):
+    run(tmp_path, model, states="blocks")
+    out, build = run(tmp_path, model, states="blocks", pool_bos=True)
+    assert build.loaded == [(1, 2, 3, 4), "prompt", "token"]  # the start token alone is new
+    found = read_states(out / "states")
+    assert found.of("x:000").shape == (4, 5, 16)
+    assert found.facts("x:000")["start_token"] == "true"
 
 
 def test_token_states_of_another_layer_are_computed_without_the_pooled_ones(tmp_path, model):
