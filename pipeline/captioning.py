@@ -118,6 +118,22 @@ def open_blip(config: BlipParams) -> Blip:
     return Blip(model.eval(), tokenizer, processor)
 
 
+def prompt_tokens(config: BlipParams, tokenizer: Any) -> list[int]:
+    """``blip.prompt`` with [CLS] and [SEP].
+
+    Raises:
+        SettingError: it leaves no token for a caption.
+    """
+    tokens: list[int] = tokenizer(config.prompt).input_ids
+    before = len(tokens) - 1  # a start token stands for [CLS], [SEP] is cut off
+    if before >= config.max_length:
+        raise SettingError(
+            f"blip.prompt is {before} tokens with the start token, so blip.max_length must be more, got"
+            f" {config.max_length}"
+        )
+    return tokens
+
+
 class Captioner:
     """An operator over pictures that :meth:`prepare` made ready: ``key`` and ``pixels`` in, ``key`` and RESULT out.
 
@@ -131,7 +147,7 @@ class Captioner:
 
     Raises:
         ModelError: the model cannot be loaded.
-        SettingError: ``blip.max_length`` is beyond what this BLIP can say.
+        SettingError: ``blip.max_length`` is beyond what this BLIP can say, or no longer than ``blip.prompt``.
     """
 
     def __init__(self, config: BlipParams, device: str, blip: Blip | None = None) -> None:
@@ -141,7 +157,7 @@ class Captioner:
         self._model = blip.model.to(device, self._dtype)
         self._tokenizer = blip.tokenizer
         self._end: int = blip.model.config.text_config.sep_token_id
-        self._prompt: list[int] = blip.tokenizer(config.prompt).input_ids  # [CLS] words [SEP]
+        self._prompt = prompt_tokens(config, blip.tokenizer)
         self._pictures = Pictures(blip.processor)
         self._levels = self._pictures.levels.to(device)
 

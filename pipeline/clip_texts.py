@@ -1,5 +1,6 @@
 """CLIP's texts as tokens: what lies beyond the context is told, and cut off or made into further pieces."""
 
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -28,7 +29,7 @@ class Tokens:
 
 
 class Texts:
-    """Makes tokens of texts.
+    """Makes tokens of texts, one thread at a time: a fast tokenizer of Hugging Face keeps how it cuts as its own state.
 
     Args:
         tokenizer: open_clip's own or its wrapper of a Hugging Face one.
@@ -41,6 +42,7 @@ class Texts:
 
     def __init__(self, tokenizer: Any, context: int, long_prompts: LongPrompts) -> None:
         self._tokenizer, self._context = tokenizer, context
+        self._alone = threading.Lock()
         self._in_chunks = long_prompts == "mean_of_chunks"
         self._own = hasattr(tokenizer, "encode")  # open_clip's own; a Hugging Face one counts start and end itself
         self._wrapped = _is_plain_wrapper(tokenizer)
@@ -51,19 +53,32 @@ class Texts:
 
     def __call__(self, texts: Sequence[str]) -> list[Tokens]:
         """Each text as tokens, in their order."""
-        if self._wrapped:
-            return self._wrapped_tokens(texts)
-        starts = self._tokenizer(list(texts)).numpy().astype(np.int64)  # (n, context)
-        return [self._tokens(text, start) for text, start in zip(texts, starts, strict=True)]
+        with self._alone:
+            if self._wrapped:
+                return self._wrapped_tokens(texts)
+            starts = self._tokenizer(list(texts)).numpy().astype(np.int64)  # (n, context)
+            return [self._tokens(text, start) for text, start in zip(texts, starts, strict=True)]
 
     def count(self, text: str) -> int:
         """Tokens of the whole text, start and end included."""
+        with self._alone:
+            return self._count(text)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the lock, which no other process could take."""
+        return {name: value for name, value in vars(self).items() if name != "_alone"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """As it was, with a lock of its own."""
+        self.__dict__.update(state, _alone=threading.Lock())
+
+    def _count(self, text: str) -> int:
         if self._own:
             return len(self._tokenizer.encode(text)) + SPECIAL
         return len(self._tokenizer.tokenizer(self._tokenizer.clean_fn(text), verbose=False).input_ids)
 
     def _tokens(self, text: str, start: Ints) -> Tokens:
-        total = self.count(text)
+        total = self._count(text)
         longer = total > self._context
         if self._in_chunks and longer:
             return Tokens(*self._own_chunks(text), longer)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,11 +24,28 @@ def _discard(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def _own(path: Path) -> Path:
+    """A name that no other process, and no other thread of this one, has."""
+    return _beside(path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}"))
+
+
+def sweep(folder: Path, pattern: str) -> None:
+    """Remove what killed writers left beside files whose names match; none of them may be being written."""
+    for temporary in folder.glob(_beside(folder / pattern).name):
+        temporary.unlink(missing_ok=True)
+
+
 @contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """Give a temporary file to write to; it becomes ``path`` only when the block ends without an error."""
+def atomic_file(path: Path, *, shared: bool = False) -> Iterator[Path]:
+    """Give a temporary file to write to; it becomes ``path`` only when the block ends without an error.
+
+    Args:
+        path: the file.
+        shared: whether others may write the same file at the same time: each then has a temporary file of its own, the
+            last to end stays, and what a kill leaves is there until :func:`sweep`; else the next writer discards it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _beside(path)
+    temporary = _own(path) if shared else _beside(path)
     _discard(temporary)
     try:
         yield temporary

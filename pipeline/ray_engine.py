@@ -177,7 +177,7 @@ def _taken_in(answers: Iterable[pa.Table], store: Store) -> Iterator[int]:
                 store.note(row["written"])
             except FileNotFoundError as error:
                 raise StorageError(
-                    f"a worker wrote {error.filename}, which is not on this machine: all nodes of a Ray cluster must"
+                    f"a worker wrote {row['written']}, which is not on this machine: all nodes of a Ray cluster must"
                     " share the work store, set SUR_WORK to a shared folder"
                 ) from error
             yield row["rows"]

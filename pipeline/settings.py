@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pipeline import clip_rule, engine, llm, model_folders, prompts
+from pipeline import clip_rule, engine, gpu_settings, llm, model_folders, prompts
 from pipeline.adapters import checkpoint
 from pipeline.adapters.sur import AdapterParams
 from pipeline.captioning import BlipParams
@@ -63,8 +63,7 @@ def examine(path: Path) -> list[Note]:
         SettingError: one line for every fault.
     """
     settings = load_all(Settings, path)
-    faults: list[str] = []
-    notes: list[Note] = []
+    faults, notes = list[str](), list[Note]()
     for check in CHECKS:
         try:
             notes += check(settings, path)
@@ -191,9 +190,8 @@ def _side(settings: Settings, path: Path) -> Iterator[Note]:
     config = read_config(str(folder), "") if folder.is_dir() else None
     step = 2 ** (len(config["block_out_channels"]) - 1) if config else SD_VAE_STEP
     if settings.image.side_px % step:
-        raise wrong(
-            "image.side_px", f"must be a multiple of {step}, the VAE's step, got {settings.image.side_px}", path
-        )
+        message = f"must be a multiple of {step}, the VAE's step, got {settings.image.side_px}"
+        raise wrong("image.side_px", message, path)
     yield from ()
 
 
@@ -217,6 +215,12 @@ def _engine(settings: Settings, _: Path) -> Iterator[Note]:
     yield from ()
 
 
+def _gpu(settings: Settings, path: Path) -> Iterator[Note]:
+    trained = settings.train if settings.adapter.official_checkpoint is None else None
+    gpu_settings.refuse(settings.llm, trained, settings.compute, path)
+    yield from ()
+
+
 def _dropped_captions(settings: Settings, path: Path) -> Iterator[Note]:
     """A dropped caption teaches the adapter the empty text, which sampling must then send through it."""
     share = settings.train.caption_dropout
@@ -237,6 +241,7 @@ CHECKS: tuple[Check, ...] = (
     _renditions,
     _recipe,
     _engine,
+    _gpu,
     _dropped_captions,
     _prompts,
     _modules,

@@ -84,7 +84,7 @@ def write(table: pa.Table, path: Path, shape: pa.Schema, *, metadata: Mapping[st
     if metadata:
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), **metadata})
     with atomic_file(path) as temporary:
-        _write_parquet(table, temporary)
+        encode(table, temporary)
 
 
 def write_in_order(tables: Iterable[pa.Table], path: Path, shape: pa.Schema) -> None:
@@ -110,7 +110,8 @@ def _encoding(shape: pa.Schema) -> dict[str, Any]:
     return {"compression": compression, "use_dictionary": [field.name for field in shape if field.type == pa.string()]}
 
 
-def _write_parquet(table: pa.Table, path: Path) -> None:
+def encode(table: pa.Table, path: Path) -> None:
+    """Write rows to a temporary file that the caller makes atomic, as :func:`write` encodes them."""
     pq.write_table(table, path, row_group_size=row_group_rows(table.schema), **_encoding(table.schema))
 
 
@@ -193,7 +194,7 @@ def write_shards(tables: Iterable[pa.Table], folder: Path, shape: pa.Schema, *, 
     with atomic_folder(folder) as temporary:
         for part in _regroup(tables, shape, rows):
             names.append(f"part-{len(names):05d}.parquet")
-            _write_parquet(part, temporary / names[-1])
+            encode(part, temporary / names[-1])
     return [folder / name for name in names]
 
 

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 
 from pipeline import tables
-from pipeline.files import digest, file_digest, write_json
+from pipeline.files import atomic_file, digest, file_digest, sweep, write_json
 
 ROW_KEY = "key"
 SETTINGS, CODE, LOCK, USERS = "settings.json", "code.json", "lock", "users"
@@ -110,10 +110,14 @@ class ChunkWriter:
     schema: pa.Schema
 
     def __call__(self, rows: pa.Table) -> str:
-        """Keep finished rows, whole or not at all; the same rows twice are one chunk. Gives the chunk's file name."""
+        """Keep finished rows, whole or not at all; the same rows twice are one chunk. Gives the chunk's file name.
+
+        A unit that was lost with its node may come back while its first worker still writes it.
+        """
         rows = tables.check(rows, self.schema)
         name = f"chunk-{digest(rows.column(ROW_KEY).to_pylist())}.parquet"
-        tables.write(rows, self.folder / name, self.schema)
+        with atomic_file(self.folder / name, shared=True) as temporary:
+            tables.encode(rows, temporary)
         return name
 
 
@@ -167,8 +171,9 @@ class ResultStore:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """One writer at a time; whoever waited sees what the other wrote."""
+        """One run at a time; whoever waited sees what the other wrote, and what a killed one left half-written goes."""
         with FileLock(self.folder / LOCK):
+            sweep(self.folder, "chunk-*")
             self._read_index()
             yield
 

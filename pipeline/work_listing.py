@@ -5,10 +5,11 @@ import importlib.util
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import pyarrow as pa
@@ -80,8 +81,7 @@ def _sections(path: Path) -> Mapping[str, Any]:
 
 
 def _entry(root: Path, folder: Path, sections: Mapping[str, Any]) -> Entry:
-    files = [found for found in folder.rglob("*") if found.is_file()]
-    stats = [found.stat() for found in files]
+    stats = _stats(folder)
     name = folder.relative_to(root).as_posix()
     settings = _read(folder / SETTINGS)
     chunks = sorted(folder.glob("chunk-*.parquet"))
@@ -95,6 +95,17 @@ def _entry(root: Path, folder: Path, sections: Mapping[str, Any]) -> Entry:
         settings=", ".join(f"{key} {value}" for key, value in settings.items()),
         in_force=_in_force(name.partition("/")[0], settings, _read(folder / CODE), sections),
     )
+
+
+def _stats(folder: Path) -> list[os.stat_result]:
+    """Of every file below a folder that another process may be writing to: one that went in between is left out."""
+    found = list[os.stat_result]()
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            stat = path.stat()
+            if S_ISREG(stat.st_mode):
+                found.append(stat)
+    return found
 
 
 def _rows(chunk: Path) -> int:

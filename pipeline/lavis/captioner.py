@@ -11,7 +11,7 @@ import pyarrow as pa
 import torch
 
 from pipeline.blip_pictures import PIXELS, Pictures
-from pipeline.captioning import Blip, BlipParams, open_blip, result
+from pipeline.captioning import Blip, BlipParams, open_blip, prompt_tokens, result
 from pipeline.errors import ModelError
 from pipeline.files import write_json, write_text
 from pipeline.lavis import installation, weights, worker
@@ -30,12 +30,13 @@ class LavisCaptioner:
 
     Raises:
         ModelError: the model cannot be loaded, LAVIS is not installed or does not start.
-        SettingError: ``blip.max_length`` is beyond what this BLIP can say.
+        SettingError: ``blip.max_length`` is beyond what this BLIP can say, or no longer than ``blip.prompt``.
     """
 
     def __init__(self, config: BlipParams, device: str) -> None:
         installation.require()  # before the model is loaded for nothing
         blip = open_blip(config)
+        prompt_tokens(config, blip.tokenizer)  # LAVIS's tokenizer has the same words
         self._pictures = Pictures(blip.processor)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
         with tempfile.TemporaryDirectory(prefix="sur-lavis-") as folder:

@@ -94,10 +94,11 @@ class Worker:
         prompt.input_ids[:, 0] = network.tokenizer.bos_token_id
         prompt["input_ids"] = prompt.input_ids[:, :-1]  # without [SEP]
         tokens = self._decode(prompt, embedded, rows.column("key").to_pylist())
-        texts = network.tokenizer.batch_decode(tokens, skip_special_tokens=True)
+        # LAVIS cuts the prompt's number of letters off the text, but a hyphen is decoded with spaces around it.
         said = tokens[:, prompt.input_ids.shape[1] :]
+        texts = network.tokenizer.batch_decode(said, skip_special_tokens=True)
         truncated = (said != network.tokenizer.sep_token_id).all(dim=1).tolist()
-        return pa.record_batch([[text[len(network.prompt) :] for text in texts], truncated], schema=ANSWER)
+        return pa.record_batch([texts, truncated], schema=ANSWER)
 
     def _decode(self, prompt: Any, embedded: torch.Tensor, keys: Sequence[str]) -> torch.Tensor:
         task, tokenizer, decoder = self._task, self._network.tokenizer, self._network.text_decoder

@@ -168,6 +168,13 @@ def test_a_length_beyond_the_model_is_refused(model):
         Captioner(params(model, max_length=17), "cpu")
 
 
+def test_a_prompt_that_leaves_no_token_for_a_caption_is_refused(model):
+    Captioner(params(model, prompt="a picture of", min_length=0, max_length=5), "cpu")
+    message = r"^blip.prompt is 4 tokens with the start token, so blip.max_length must be more, got 4$"
+    with pytest.raises(SettingError, match=message):
+        Captioner(params(model, prompt="a picture of", min_length=0, max_length=4), "cpu")
+
+
 def test_another_revision_is_refused(model):
     with pytest.raises(ModelError, match="has revision"):
         Captioner(params((model[0], "f" * 16)), "cpu")

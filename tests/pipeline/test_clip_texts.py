@@ -1,3 +1,6 @@
+import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -84,3 +87,64 @@ def test_a_tokenizer_that_pads_in_front_is_left_to_open_clip(tmp_path):
     fits, longer = Texts(tokenizer, CONTEXT, "truncate")(["a red circle", LONG])
     assert np.array_equal(np.concatenate([fits.chunks, longer.chunks]), tokenizer(["a red circle", LONG]).numpy())
     assert (fits.counts, fits.longer, longer.counts, longer.longer) == ((3,), False, (6,), True)
+
+
+class OneAtATime:
+    """A tokenizer that does not answer until a second caller has come in, or was seen to wait outside."""
+
+    def __init__(self):
+        self.inside, self.most, self.second = 0, 0, threading.Event()
+
+    def __call__(self, texts):
+        self._enter()
+        return SimpleNamespace(numpy=lambda: np.zeros((len(texts), CONTEXT)))
+
+    def encode(self, text):
+        self._enter()
+        return text.split()
+
+    def _enter(self):
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        if self.inside > 1:
+            self.second.set()
+        self.second.wait()
+        self.inside -= 1
+
+
+class TellingLock:
+    """A lock that tells when somebody has to wait for it."""
+
+    def __init__(self, waits):
+        self._lock, self._waits = threading.Lock(), waits
+
+    def __enter__(self):
+        if not self._lock.acquire(blocking=False):
+            self._waits.set()
+            self._lock.acquire()
+
+    def __exit__(self, *_):
+        self._lock.release()
+
+
+@pytest.mark.parametrize(
+    "second", [lambda texts: texts([LONG]), lambda texts: texts.count(LONG)], ids=["call", "count"]
+)
+def test_two_threads_have_the_tokenizer_one_after_the_other(monkeypatch, second):
+    """The state of a Hugging Face tokenizer, how it cuts and pads, would be switched under the other's hands."""
+    tokenizer = OneAtATime()
+    lock = TellingLock(tokenizer.second)
+    monkeypatch.setattr("pipeline.clip_texts.threading.Lock", lambda: lock)
+    texts = Texts(tokenizer, CONTEXT, "truncate")
+    monkeypatch.undo()
+    with ThreadPoolExecutor(2) as threads:
+        for answer in (threads.submit(texts, [LONG]), threads.submit(second, texts)):
+            answer.result(60)
+    assert tokenizer.most == 1
+
+
+def test_texts_that_were_sent_to_another_process_are_cut_as_before(tokenizer):
+    texts = Texts(tokenizer, CONTEXT, "mean_of_chunks")
+    (before,), (after,) = texts([LONG]), pickle.loads(pickle.dumps(texts))([LONG])
+    assert np.array_equal(before.chunks, after.chunks)
+    assert texts.count(LONG) == pickle.loads(pickle.dumps(texts)).count(LONG)

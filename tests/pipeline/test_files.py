@@ -83,3 +83,24 @@ def test_digests_name_values_and_files(tmp_path):
     files.write_bytes(tmp_path / "x", b"abc")
     assert files.file_digest(tmp_path / "x").startswith("ba7816bf8f01cfea")  # FIPS 180 example
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_two_who_write_one_file_at_a_time_each_publish_it_whole(tmp_path):
+    path = tmp_path / "chunk"
+    first, second = (files.atomic_file(path, shared=True) for _ in range(2))
+    one, other = first.__enter__(), second.__enter__()
+    one.write_text("whole")
+    other.write_text("wh")
+    first.__exit__(None, None, None)
+    assert path.read_text() == "whole"
+    other.write_text("whole")
+    second.__exit__(None, None, None)
+    assert path.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_sweeping_takes_what_killed_writers_left_and_nothing_else(tmp_path):
+    for name in ("chunk-a.parquet", ".chunk-a.parquet.tmp", ".chunk-b.parquet.17-00ff00ff.tmp", ".other.json.tmp"):
+        (tmp_path / name).touch()
+    files.sweep(tmp_path, "chunk-*")
+    assert {path.name for path in tmp_path.iterdir()} == {"chunk-a.parquet", ".other.json.tmp"}

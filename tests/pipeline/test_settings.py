@@ -1,13 +1,15 @@
 """The whole settings file, and what only shows against models and files."""
 
+import importlib.util
 import json
 import shutil
 from hashlib import sha256
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
 
-from pipeline import llm, settings
+from pipeline import gpu_settings, llm, settings
 from pipeline.errors import SettingError
 from pipeline.params import load_all
 from pipeline.settings import Settings
@@ -109,6 +111,58 @@ def test_dropped_captions_ask_for_an_adapted_negative_prompt(project):
     assert "train.caption_dropout trains the empty text, which sample.adapt_negative: false leaves alone" in fault
     edit(project, "adapt_negative: false", "adapt_negative: true")
     assert settings.examine(project) == []
+
+
+GPU_SETTINGS = {"quantisation": ("none", "4bit"), "optimiser": ("adamw", "adamw8bit"), "precision": ("fp32", "fp16")}
+INSTALL = "needs bitsandbytes: pip install '.[quantised]' -c constraints.txt, or take"
+
+
+@pytest.fixture
+def gpu_project(project):
+    """The project with every setting that needs a GPU."""
+    for key, (old, new) in GPU_SETTINGS.items():
+        edit(project, f"  {key}: {old}", f"  {key}: {new}")
+    return project
+
+
+def has_bitsandbytes(monkeypatch, there):
+    true = importlib.util.find_spec
+    other = ModuleSpec("bitsandbytes", None) if there else None
+    monkeypatch.setattr(
+        gpu_settings.importlib.util, "find_spec", lambda name: other if name == "bitsandbytes" else true(name)
+    )
+
+
+def keyed(lines):
+    """The lines without the place in the file, which each of them has."""
+    assert all("(params.yaml, line " in line for line in lines)
+    return [line.split(" (params.yaml")[0] for line in lines]
+
+
+def test_eight_and_four_bits_without_bitsandbytes_are_told_before_a_stage_runs(gpu_project, monkeypatch):
+    has_bitsandbytes(monkeypatch, False)
+    assert keyed(faults(gpu_project)) == [
+        f"llm.quantisation 4bit {INSTALL} none",
+        f"train.optimiser adamw8bit {INSTALL} adamw",
+    ]
+    has_bitsandbytes(monkeypatch, True)
+    assert settings.examine(gpu_project) == []
+
+
+def test_what_a_cpu_cannot_do_is_told_before_a_stage_runs(gpu_project, monkeypatch):
+    has_bitsandbytes(monkeypatch, True)
+    edit(gpu_project, "  device: auto", "  device: cpu")
+    assert keyed(faults(gpu_project)) == [
+        "llm.quantisation 4bit needs a CUDA GPU, but compute.device is cpu: take none",
+        "train.optimiser adamw8bit needs a CUDA GPU, but compute.device is cpu: take adamw",
+        "train.precision fp16 needs a GPU, but compute.device is cpu: take fp32 or bf16",
+    ]
+
+
+def test_settings_of_a_training_are_not_looked_at_where_the_authors_weights_are_used(gpu_project, monkeypatch):
+    has_bitsandbytes(monkeypatch, False)
+    choose_official(gpu_project, TEXT_WIDTH)
+    assert keyed(faults(gpu_project)) == [f"llm.quantisation 4bit {INSTALL} none"]
 
 
 def test_prompt_files_that_dvc_does_not_watch_are_refused(project):

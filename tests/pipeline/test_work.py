@@ -88,3 +88,32 @@ def test_a_chunk_is_read_once_however_often_the_store_is_locked(monkeypatch):
     monkeypatch.setattr(work.pq, "read_table", None)
     with store.locked():
         assert store.missing(["a"]) == []
+
+
+def test_two_workers_that_write_one_chunk_at_once_do_not_spoil_each_others(monkeypatch):
+    """A unit lost with its node is computed again, perhaps while its first worker still writes."""
+    store = ResultStore("caption", {}, COLUMNS)
+    write, wanted = tables.pq.write_table, rows(store, a=1, b=2)
+
+    def and_the_other_in_between(*args, **kwargs):
+        write(*args, **kwargs)
+        monkeypatch.setattr(tables.pq, "write_table", write)
+        assert store.writer(wanted)
+
+    monkeypatch.setattr(tables.pq, "write_table", and_the_other_in_between)
+    store.add(wanted)
+    assert store.take(["b", "a"]).column("value").to_pylist() == [2, 1]
+    assert not list(store.folder.glob(".*"))
+
+
+def test_what_a_killed_writer_left_goes_when_the_next_run_begins():
+    store, other = ResultStore("caption", {}, COLUMNS), ResultStore("caption", {"beams": 3}, COLUMNS)
+    left = [each.folder / ".chunk-00ff.parquet.17-00ff00ff.tmp" for each in (store, other)]
+    for path in left:
+        path.touch()
+    ResultStore("caption", {}, COLUMNS)  # opened to read while another run may write
+    assert all(path.is_file() for path in left)
+    with store.locked():
+        assert [path.is_file() for path in left] == [False, True]
+        left[0].touch()  # a live worker of this run
+    assert left[0].is_file()

@@ -44,6 +44,32 @@ def test_a_store_tells_its_rows_chunks_bytes_and_settings():
     assert entry.size == sum(path.stat().st_size for path in store.folder.iterdir())
 
 
+def test_a_file_that_goes_while_it_is_looked_at_is_left_out(monkeypatch):
+    store = filled("caption", {})
+    going = store.folder / ".chunk-00ff.parquet.17-00ff00ff.tmp"
+    write_bytes(going, b"x" * 1000)
+    seen = type(going).stat
+
+    def renamed_after_the_first_look(path, **options):
+        found = seen(path, **options)
+        if path == going:
+            going.unlink()
+        return found
+
+    def gone_before_the_first_look(path, **options):
+        if path == going:
+            going.unlink(missing_ok=True)
+        return seen(path, **options)
+
+    size = sum(seen(path).st_size for path in store.folder.iterdir())
+    for look, told in ((renamed_after_the_first_look, size), (gone_before_the_first_look, size - 1000)):
+        write_bytes(going, b"x" * 1000)
+        with monkeypatch.context() as patch:
+            patch.setattr(type(going), "stat", look)
+            (entry,) = listed().values()
+        assert (entry.chunks, entry.size) == (1, told)
+
+
 def test_folders_of_every_kind_are_listed_once():
     filled("clip_filter", {})
     write_bytes(root() / "miniature" / "clip.safetensors", b"x" * 10)

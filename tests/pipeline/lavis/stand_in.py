@@ -32,7 +32,7 @@ class BertTokenizer:
 
     def __call__(self, texts, return_tensors):
         import torch
-        ids = [[2, *(self.words.index(word) for word in text.split()), 3] for text in texts]
+        ids = [[2, *(self.words.index(word) for word in text.replace("-", " - ").split()), 3] for text in texts]
         return Encoding(input_ids=torch.tensor(ids))
 
     def batch_decode(self, rows, skip_special_tokens):

@@ -10,7 +10,7 @@ from PIL import Image
 from pipeline import engine
 from pipeline.blip_sampling import draws, sampled
 from pipeline.captioning import RESULT
-from pipeline.errors import ModelError
+from pipeline.errors import ModelError, SettingError
 from pipeline.images import ImageParams, encode
 from pipeline.lavis import captioner
 from pipeline.lavis.captioner import LavisCaptioner
@@ -87,6 +87,12 @@ def test_a_failure_is_one_line_with_the_last_words(params):
     operator = LavisCaptioner(params(), "cpu")
     with pytest.raises(ModelError, match=r"^blip.backend lavis: LAVIS stopped: RuntimeError: no such caption$"):
         ask(operator, 200, 2)
+
+
+def test_a_prompt_that_leaves_no_token_for_a_caption_is_refused_before_lavis_starts(params, monkeypatch):
+    monkeypatch.setattr(captioner.installation, "start", None)
+    with pytest.raises(SettingError, match=r"^blip.prompt is 4 tokens .* blip.max_length must be more, got 4$"):
+        LavisCaptioner(params(prompt="a picture of", max_length=4), "cpu")
 
 
 def test_a_process_that_was_killed_is_told(params):

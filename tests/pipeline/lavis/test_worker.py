@@ -80,10 +80,17 @@ def test_another_start_token_is_refused(folder):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_the_prompt_is_cut_off_as_lavis_cuts_it(folder, dtype):
+def test_the_prompt_is_cut_off(folder, dtype):
     task = TASK | {"dtype": dtype}
     answer = worker.Worker(worker.build(folder, task), task)(batch(255, 0))
-    assert answer.to_pydict() == {"text": [" red", " blue"], "truncated": [False, False]}
+    assert answer.to_pydict() == {"text": ["red", "blue"], "truncated": [False, False]}
+
+
+def test_a_hyphen_in_the_prompt_costs_a_caption_no_letter(folder):
+    (folder / worker.VOCABULARY).write_text("\n".join([*VOCABULARY.split(), "-"]))
+    task = TASK | {"prompt": "a-picture"}  # decoded as "a - picture"
+    answer = worker.Worker(worker.build(folder, task), task)(batch(255, 0))
+    assert answer.column("text").to_pylist() == ["red", "blue"]
 
 
 def test_a_sampled_caption_belongs_to_its_picture(folder):
@@ -124,4 +131,4 @@ def test_questions_are_answered_until_they_end(folder):
     worker.serve(worker.Worker(worker.build(folder, TASK), TASK), questions, answers)
     answers.seek(0)
     told = [answer.column("text").to_pylist() for answer in pa.ipc.open_stream(answers)]
-    assert told == [[], [" red"], [], [" blue", " red"]]
+    assert told == [[], ["red"], [], ["blue", "red"]]
