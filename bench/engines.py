@@ -3,7 +3,8 @@
 A cluster of this machine is up before anything is timed, with as many logical CPUs as the engine itself declares. All
 workers of a run have loaded their weights when its clock starts (each waits for the others), so that a ratio says what
 computing gains; ``start_s`` is the rest, from the call of the engine to the first result's beginning. Rounds take
-turns, figures are medians, the ratio is the median of the rounds'. Needs the extra ray and two cores that do nothing else.
+turns, figures are medians, the ratio is the median of the rounds'. Needs the extra ray and two cores that do nothing
+else.
 """
 
 import io
