@@ -62,8 +62,7 @@ def connected(config: RayParams) -> Iterator[Any]:
     shared = {"log_to_driver": False, "logging_level": logging.ERROR, "runtime_env": {"env_vars": _code()}}
     try:
         if config.address is None:
-            # Loopback alone: whoever reaches Ray's ports may run code here.
-            ray.init("local", num_cpus=local_cpus(), include_dashboard=False, _node_ip_address="127.0.0.1", **shared)
+            ray.init("local", num_cpus=local_cpus(), include_dashboard=False, **shared)
         else:
             _reach(config.address)
             _connect(ray, config.address, shared)

@@ -216,6 +216,7 @@ def test_an_interrupt_ends_it_in_one_line(tmp_path):
 
 
 STALLING = """
+import signal
 from pathlib import Path
 from pipeline import cli, ray_engine
 from tests.pipeline.ray_work import Doubling, asked, pool, store, work
@@ -223,5 +224,6 @@ from tests.pipeline.ray_work import Doubling, asked, pool, store, work
 def main():
     ray_engine.runner(pool(actors=1))(work(Doubling(Path.cwd(), stalls_at=0)), asked(4), store())
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background hands down a deaf ear
 cli.run(main, doc=None)
 """
