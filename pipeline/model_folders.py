@@ -43,9 +43,7 @@ def verify(model: str, revision: str) -> None:
     folder = Path(model).expanduser()
     if not folder.is_dir():
         raise ModelError(f"model folder {model} is missing: name a folder that exists or a Hugging Face id")
-    found = folder_digest(folder)
-    if found != revision:
-        raise ModelError(f"model folder {model} has revision {found}, not {revision}: set the revision or restore it")
+    _require(f"model folder {model}", folder_digest(folder), revision)
 
 
 def file_revision(path: Path) -> str:
@@ -62,6 +60,9 @@ def verify_file(name: str, revision: str) -> None:
     path = Path(name).expanduser()
     if not path.is_file():
         raise ModelError(f"file of weights {name} is missing: name a file that exists")
-    found = file_revision(path)
+    _require(f"file of weights {name}", file_revision(path), revision)
+
+
+def _require(what: str, found: str, revision: str) -> None:
     if found != revision:
-        raise ModelError(f"file of weights {name} has revision {found}, not {revision}: set the revision or restore it")
+        raise ModelError(f"{what} has revision {found}, not {revision}: set the revision or restore it")

@@ -18,6 +18,7 @@ Asked = int | Literal["auto"]
 
 UNSPLIT_ROWS = 64  # what "auto" means where there is no GPU to fill
 LARGEST_BATCH = 512  # where the search on a GPU begins
+ROWS_AT_ONCE = 32_768  # of a stage whose keys are in memory together: one call of a runner
 
 
 class Operator(Protocol):

@@ -199,11 +199,6 @@ class States:
         return self._parts[name]
 
 
-def read_states(folder: Path) -> States:
-    """The token states of ``data/embed/states``; arguments and errors as :class:`States`."""
-    return States(folder)
-
-
 def _values(rows: pa.RecordBatch) -> Values:
     state = rows.column("state")
     shape, kind = [len(rows)], state.type

@@ -36,8 +36,8 @@ PARTS = Path("data/download/parts")
 TARGET = Path("data/caption")
 
 PLACES = tables.select(SAMPLES, [KEY, "part", "image_sha256"])
-AT_ONCE = 32_768  # rows whose keys and captions are in memory together
-PACKED = 4096  # rows that are packed together
+AT_ONCE = operating.ROWS_AT_ONCE
+PACKED = tables.PLAIN_ROW_GROUP_ROWS  # rows that are packed together
 
 
 def main() -> None:
@@ -99,12 +99,13 @@ def caption(
         said = store.take(keys.to_pylist())
         truncated += sum(said.column("caption_truncated").to_pylist())
         faults.append(_faults(rows, said))
-    dropped = samples.drop(pa.concat_tables(faults), target / "dropped.parquet")
+    gone = pa.concat_tables(faults)
+    dropped = samples.drop(gone, target / "dropped.parquet")
     total = tables.count(source)
     if dropped.total() == total:
         raise EmptyResultError(f"caption: none of {total:,} captions can be used, see blip.model and blip.max_length")
     path, kept = target / "captions.parquet", total - dropped.total()
-    tables.write_in_order(_usable(source, store), path, CAPTIONS)
+    tables.write_in_order(_usable(source, store, gone), path, CAPTIONS)
     _sheet(path, kept, parts, target / "sheet.png")
     samples.write_report(target / "report.json", total, kept, dropped, **_figures(path, kept, truncated))
     cli.say(f"caption: {kept:,} captions, {dropped.total():,} dropped, {truncated:,} cut at blip.max_length")
@@ -117,12 +118,12 @@ def _faults(rows: pa.Table, said: pa.Table) -> pa.Table:
     return judged.filter(pc.is_valid(judged.column("drop_reason"))).cast(DROPPED)
 
 
-def _usable(source: Path, store: ResultStore) -> Iterator[pa.Table]:
+def _usable(source: Path, store: ResultStore, gone: pa.Table) -> Iterator[pa.Table]:
     """The rows whose captions can stay, with them: tables CAPTIONS."""
     for rows in tables.read_parts(source, SAMPLES, PACKED):
         said = store.take(rows.column("image_sha256").to_pylist(), captioning.RESULT).column("simple_prompt")
-        kept = [captioning.fault(text) is None for text in said.to_pylist()]
-        yield rows.append_column("simple_prompt", said).filter(pa.array(kept))
+        kept = pc.invert(pc.is_in(rows.column(KEY), value_set=gone.column(KEY)))
+        yield rows.append_column("simple_prompt", said).filter(kept)
 
 
 def _sheet(captions: Path, kept: int, parts: Path, path: Path) -> None:

@@ -50,8 +50,8 @@ TARGET = Path("data/clip_filter")
 
 PAPER_KEPT_SHARE = 0.5818  # 66,408 of 114,148 pairs (arXiv 2305.05189, section 3.1)
 SHOWN = 12
-AT_ONCE = 32_768  # rows whose keys are in memory together
-PACKED = 4096  # rows that are packed together
+AT_ONCE = operating.ROWS_AT_ONCE
+PACKED = tables.PLAIN_ROW_GROUP_ROWS  # rows that are packed together
 
 
 def main() -> None:

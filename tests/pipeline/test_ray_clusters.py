@@ -144,6 +144,19 @@ def command(module, folder):
     )
 
 
+def both_engines_give_the_same(stage, folder, monkeypatch, write_settings):
+    made = {}
+    for kind in ("local", "ray"):
+        monkeypatch.setenv("SUR_WORK", f"work-{kind}")  # relative: a worker starts elsewhere
+        write_settings(kind)
+        process = command(f"stages.{stage}", folder)
+        _, errors = process.communicate(timeout=200)
+        assert process.returncode == 0, errors
+        made[kind] = files(folder / "data" / stage)
+        assert list((folder / f"work-{kind}").rglob("chunk-*.parquet"))
+    assert made["ray"] == made["local"]
+
+
 def settings(folder, kind, **sections):
     yaml = YAML()
     document = yaml.load((ROOT / "params.yaml").read_text())
@@ -166,21 +179,11 @@ def test_a_stage_gives_the_bytes_of_the_engine_local(tmp_path, monkeypatch, stag
     pairs.clean(tmp_path / "data" / "clean" / "samples.parquet", range(10))
     pairs.download(tmp_path / "data" / "download" / "parts", range(10))
     test_embed.surd(tmp_path / "data" / "resize" / "parts", test_embed.TEXTS)
-    made = {}
-    for kind in ("local", "ray"):
-        monkeypatch.setenv("SUR_WORK", f"work-{kind}")  # relative: a worker starts elsewhere
-        settings(
-            tmp_path,
-            kind,
-            blip={"model": blip, "revision": digest, "max_length": 8},
-            llm={"model": llama, "revision": revision, "layer": 2},
-        )
-        process = command(f"stages.{stage}", tmp_path)
-        _, errors = process.communicate(timeout=200)
-        assert process.returncode == 0, errors
-        made[kind] = files(tmp_path / "data" / stage)
-        assert list((tmp_path / f"work-{kind}").rglob("chunk-*.parquet"))
-    assert made["ray"] == made["local"]
+    models = {
+        "blip": {"model": blip, "revision": digest, "max_length": 8},
+        "llm": {"model": llama, "revision": revision, "layer": 2},
+    }
+    both_engines_give_the_same(stage, tmp_path, monkeypatch, lambda kind: settings(tmp_path, kind, **models))
 
 
 @pytest.mark.parametrize("stage", ["latents", "sample"])
@@ -189,16 +192,12 @@ def test_a_stage_of_the_base_model_gives_the_bytes_of_the_engine_local(tmp_path,
     test_sample.write_adapter(tmp_path / "data/train/adapter")
     (tmp_path / "prompts").mkdir()
     (tmp_path / "prompts/miniature.json").write_text(json.dumps([ENTRY]))
-    made = {}
-    for kind in ("local", "ray"):
-        monkeypatch.setenv("SUR_WORK", f"work-{kind}")
-        tiny_models.write_params(tmp_path / "params.yaml", compute={"engine": kind})
-        process = command(f"stages.{stage}", tmp_path)
-        _, errors = process.communicate(timeout=200)
-        assert process.returncode == 0, errors
-        made[kind] = files(tmp_path / "data" / stage)
-        assert list((tmp_path / f"work-{kind}").rglob("chunk-*.parquet"))
-    assert made["ray"] == made["local"]
+    both_engines_give_the_same(
+        stage,
+        tmp_path,
+        monkeypatch,
+        lambda kind: tiny_models.write_params(tmp_path / "params.yaml", compute={"engine": kind}),
+    )
 
 
 def test_an_interrupt_ends_it_in_one_line(tmp_path):

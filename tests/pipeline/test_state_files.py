@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.state_files import StatesWriter, part_schema, read_states, state_files, write_empty_states
+from pipeline.state_files import States, StatesWriter, part_schema, state_files, write_empty_states
 
 WIDTH = 3
 TOKENS = {"a b": [4, 5], "c": [9], "d e f": [1, 2, 3]}
@@ -37,7 +37,7 @@ def write(folder, layers=0):
 
 
 def test_a_samples_states_come_back(tmp_path):
-    states = read_states(write(tmp_path / "states"))
+    states = States(write(tmp_path / "states"))
     assert states.of("s:5").tolist() == [state(token, 0)[0] for token in (1, 2, 3)]
     assert states.of("s:4").tolist() == [state(9, 0)[0]]
     assert states.tokens("s:5").tolist() == [1, 2, 3]
@@ -46,7 +46,7 @@ def test_a_samples_states_come_back(tmp_path):
 
 
 def test_states_of_all_blocks_have_an_axis_for_them(tmp_path):
-    states = read_states(write(tmp_path / "states", layers=4))
+    states = States(write(tmp_path / "states", layers=4))
     assert states.of("s:1").shape == (2, 4, WIDTH)
     assert states.of("s:1")[1].tolist() == state(5, 4)
     assert states.alone(9).tolist() == state(9, 4)
@@ -56,7 +56,7 @@ def test_states_of_all_blocks_have_an_axis_for_them(tmp_path):
 
 
 def test_an_array_lies_in_the_mapped_file_and_nowhere_else(tmp_path):
-    states = read_states(write(tmp_path / "states"))
+    states = States(write(tmp_path / "states"))
     before = pa.total_allocated_bytes()
     values = states.of("s:5")
     assert pa.total_allocated_bytes() == before
@@ -103,16 +103,16 @@ def test_without_states_the_index_is_empty_and_reading_names_the_setting(tmp_pat
     with pa.memory_map(str(tmp_path / "states" / "index.arrow")) as source:
         assert pa.ipc.open_file(source).read_all().schema.names == ["sample_id", "file", "row", "tokens"]
     with pytest.raises(InputError, match=r"holds no token states: set llm.states to tokens or blocks"):
-        read_states(tmp_path / "states")
+        States(tmp_path / "states")
 
 
 def test_what_is_missing_or_damaged_is_one_line(tmp_path):
     with pytest.raises(InputError, match=r"index.arrow is missing: run dvc repro embed"):
-        read_states(tmp_path / "states")
-    states = read_states(write(tmp_path / "states"))
+        States(tmp_path / "states")
+    states = States(write(tmp_path / "states"))
     for name in ("s:0", "s:6"):
         with pytest.raises(InputError, match=rf"lacks the sample {name}"):
             states.of(name)
     (tmp_path / "states" / "index.arrow").write_bytes(b"nothing")
     with pytest.raises(InputError, match="is no file of token states"):
-        read_states(tmp_path / "states")
+        States(tmp_path / "states")

@@ -8,7 +8,7 @@ import pytest
 from pipeline import prompt_windows, state_packing, tables
 from pipeline.llm import LlmShape
 from pipeline.prompt_windows import PROMPTS
-from pipeline.state_files import read_states
+from pipeline.state_files import States
 from pipeline.state_packing import write_states
 from tests.pipeline.frozen_models import llm_params
 
@@ -73,7 +73,7 @@ def rows_read(monkeypatch):
 
 def test_every_sample_has_its_prompts_states(tmp_path):
     texts = prompts(450, 0)
-    found = read_states(write(tmp_path, texts))
+    found = States(write(tmp_path, texts))
     for number, text in enumerate(texts):
         ids = list(map(int, text.split()))
         assert found.tokens(f"x:{number:04d}").tolist() == ids

@@ -16,7 +16,7 @@ from pipeline.layer_encoder import load_encoder
 from pipeline.llm import LlmShape
 from pipeline.llm_loading import load_tokens
 from pipeline.prompt_windows import PROMPTS
-from pipeline.state_files import read_states
+from pipeline.state_files import States
 from pipeline.token_states import load_states
 from stages import embed as stage
 from stages.embed import Llm, embed
@@ -216,7 +216,7 @@ def test_what_changes_a_vector_computes_it_anew(tmp_path, model, changes):
 @pytest.mark.parametrize("states", ["tokens", "blocks"])
 def test_token_states_stand_beside_the_pooled_vectors(tmp_path, model, states):
     out, build = run(tmp_path, model, states=states, store_dtype="float32")
-    found = read_states(out / "states")
+    found = States(out / "states")
     assert build.loaded == [(1, 2, 3, 4), "prompt", *(["token"] if states == "blocks" else [])]
     for number, text in enumerate(TEXTS):
         values = found.of(f"x:{number:03d}")
@@ -236,7 +236,7 @@ def test_the_final_norm_is_no_matter_of_token_states(tmp_path, model):
     assert build.loaded == [(1, 2, 3, 4)]
     assert contents(out / "states") == before
     assert tables.metadata(out / "layers" / "layer_4.parquet")["final_norm"] == "true"
-    told = read_states(out / "states").facts("x:000")
+    told = States(out / "states").facts("x:000")
     assert (told["final_norm"], told["start_token"], "pooling" in told) == ("false", "false", False)
 
 
@@ -267,7 +267,7 @@ def test_the_start_token_has_states_where_it_is_asked_for(tmp_path, model):
     run(tmp_path, model, states="blocks")
     out, build = run(tmp_path, model, states="blocks", pool_bos=True)
     assert build.loaded == [(1, 2, 3, 4), "prompt", "token"]  # the start token alone is new
-    found = read_states(out / "states")
+    found = States(out / "states")
     assert found.of("x:000").shape == (4, 5, 16)
     assert found.facts("x:000")["start_token"] == "true"
 
@@ -276,7 +276,7 @@ def test_token_states_of_another_layer_are_computed_without_the_pooled_ones(tmp_
     run(tmp_path, model, states="tokens")
     out, build = run(tmp_path, model, states="tokens", states_layer=2)
     assert build.loaded == ["prompt"]
-    assert read_states(out / "states").facts("x:000")["layer"] == "2"
+    assert States(out / "states").facts("x:000")["layer"] == "2"
     assert len(build.encoders[0]._decoder.blocks) == 2
 
 
@@ -293,10 +293,10 @@ def test_token_states_go_on_after_a_kill_and_give_the_same_bytes(tmp_path, model
 
 
 def test_states_of_windows_do_not_look_for_each_other(tmp_path, model, monkeypatch):
-    together = read_states(run(tmp_path, model, states="tokens")[0] / "states")
+    together = States(run(tmp_path, model, states="tokens")[0] / "states")
     expected = [together.of(f"x:{number:03d}").copy() for number in range(len(TEXTS))]
     monkeypatch.setattr(prompt_windows, "SHARDS_A_WINDOW", 1)
-    apart = read_states(run(tmp_path, model, states="tokens")[0] / "states")
+    apart = States(run(tmp_path, model, states="tokens")[0] / "states")
     for number, values in enumerate(expected):
         np.testing.assert_array_equal(apart.of(f"x:{number:03d}"), values)
 
