@@ -1,7 +1,7 @@
 """What ``agreement.json`` says of the reviewers of a task: how well they agree, what each kept and how long it took."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -35,7 +35,7 @@ def by_reviewer(
 
 
 def summary(
-    ballots: Sequence[Ballot], seconds: Mapping[str, Sequence[float]], *, positive: str = "keep"
+    ballots: Collection[Ballot], seconds: Mapping[str, Sequence[float]], *, positive: str = "keep"
 ) -> dict[str, Any]:
     """All figures for agreement.json; what is null has its reason under ``not_computed``.
 
