@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from pipeline import (
+    checking,
     cli,
     diffusion,
     doctor,
@@ -18,7 +19,6 @@ from pipeline import (
     model_folders,
     retrying,
     sampling,
-    settings,
     work,
     work_listing,
 )
@@ -200,7 +200,7 @@ def convert_official(file: Path, out: Path, base: folder.Named, eta: float) -> N
 
 
 def _doctor() -> int:
-    findings = list(doctor.examine(lambda: settings.examine(PARAMS)))
+    findings = list(doctor.examine(lambda: checking.examine(PARAMS)))
     for finding in findings:
         _print(f"{'ok ' if finding.good else 'BAD'}  {finding.what:12} {finding.text}")
     return 0 if all(finding.good for finding in findings) else 1
