@@ -22,7 +22,7 @@ from pipeline.metrics.comparison import EvaluateParams
 from pipeline.params import Section, load_all, wrong
 from pipeline.pretrained import read_config
 from pipeline.review.verdicts import ReviewParams
-from pipeline.sampling import SampleParams
+from pipeline.sample_settings import SampleParams
 from pipeline.sources.settings import SourcesParams
 from pipeline.training_recipe import Recipe
 from pipeline.training_settings import TrainParams
