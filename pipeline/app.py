@@ -25,6 +25,7 @@ from pipeline import (
 from pipeline.adapters import checkpoint, folder
 from pipeline.errors import InputError
 from pipeline.params import PARAMS, load
+from pipeline.sample_settings import SampleParams
 from pipeline.show import listing, pictures
 from pipeline.studies import from_file, running
 from pipeline.studies.definitions import STUDIES
@@ -177,7 +178,7 @@ def generate(prompt: str, seed: int, eta: float | None, adapter_folder: Path, ou
     Raises:
         SurError: a setting, the model or the adapter is not usable.
     """
-    base, sample = load(DiffusionParams, "diffusion"), load(sampling.SampleParams, "sample")
+    base, sample = load(DiffusionParams, "diffusion"), load(SampleParams, "sample")
     device = engine.device(load(engine.ComputeParams, "compute"))
     named = folder.Named(model=base.model, revision=base.revision)
     folder.read_config(adapter_folder)  # a wrong folder is told before a large model is loaded
