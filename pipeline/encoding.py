@@ -71,16 +71,17 @@ class Encoder:
     def _officially(self, negative: torch.Tensor, x: torch.Tensor) -> Encoded:
         """Both together through the adapter, which mixes them; without guidance the prompt goes alone."""
         if not self.guided:
-            return Encoded(negative, self._adapt(x))
-        both = self._adapt(torch.cat([negative, x]))
+            return Encoded(negative, self.adapt(x))
+        both = self.adapt(torch.cat([negative, x]))
         return Encoded(both[:1], both[1:])
 
     def _encode(self, text: str, adapted: bool) -> torch.Tensor:
         """Text states (1, tokens, width) in the model's number format."""
         x = self.diffusion.text_states([text])
-        return self._adapt(x) if adapted else x
+        return self.adapt(x) if adapted else x
 
-    def _adapt(self, x: torch.Tensor) -> torch.Tensor:
+    def adapt(self, x: torch.Tensor) -> torch.Tensor:
+        """Text states (batch, tokens, width) through the adapter, in their own number format."""
         if self.adapter is None:
             return x
         made: Condition = self.adapter(x.float(), eta=self.eta)
