@@ -19,12 +19,13 @@ from pydantic import Field
 from pipeline import tables
 from pipeline.adapters.official import Adapter, OfficialAdapter
 from pipeline.adapters.sur import Condition
-from pipeline.diffusion import Diffusion, SchedulerName
+from pipeline.diffusion import Diffusion, SchedulerName, TextStates, pipeline_inputs
 from pipeline.files import digest
 from pipeline.params import Names, Section
 from pipeline.prompts import Prompt
 from pipeline.seeds import seed_of
 from pipeline.tables import column
+from pipeline.text_encoding import joined
 from pipeline.work import ROW_KEY
 
 BASE, ADAPTED, COMPLEX = "base", "adapted", "complex"
@@ -139,8 +140,7 @@ class Sampler:
         """
         negatives, prompts = zip(*(self._pair(*each) for each in zip(texts, adapted, strict=True)), strict=True)
         made = self.pipeline(
-            prompt_embeds=torch.cat(prompts),
-            negative_prompt_embeds=torch.cat(negatives),
+            **pipeline_inputs(joined(prompts), joined(negatives)),
             generator=[torch.Generator().manual_seed(seed) for seed in seeds],
             num_inference_steps=self.config.steps,
             guidance_scale=self.config.guidance_scale,
@@ -148,30 +148,30 @@ class Sampler:
         pictures: list[Image.Image] = made.images
         return pictures
 
-    def _guided(self, text: str, adapted: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    def _guided(self, text: str, adapted: bool) -> tuple[TextStates, TextStates]:
         """What guidance leads away from and what it leads to, (1, tokens, width) each in the model's number format."""
         negative = self.config.negative_prompt
         if adapted and isinstance(self.adapter, OfficialAdapter):
             return self._officially(self._states(negative, False), self._states(text, False))
         return self._states(negative, adapted and self.config.adapt_negative), self._states(text, adapted)
 
-    def _officially(self, negative: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _officially(self, negative: TextStates, x: TextStates) -> tuple[TextStates, TextStates]:
         """Both together through the adapter, which mixes them; without guidance the prompt goes alone."""
         if self.config.guidance_scale <= 1.0:
             return negative, self._adapt(x)
-        both = self._adapt(torch.cat([negative, x]))
-        return both[:1], both[1:]
+        first, second = self._adapt(joined([negative, x])).chunk(2)
+        return first, second
 
-    def _encode(self, text: str, adapted: bool) -> torch.Tensor:
+    def _encode(self, text: str, adapted: bool) -> TextStates:
         """Text states (1, tokens, width) in the model's number format."""
         x = self.diffusion.text_states([text])
         return self._adapt(x) if adapted else x
 
-    def _adapt(self, x: torch.Tensor) -> torch.Tensor:
+    def _adapt(self, x: TextStates) -> TextStates:
         if self.adapter is None:
             return x
-        made: Condition = self.adapter(x.float(), eta=self.eta)
-        return made.condition.to(x.dtype)
+        made: Condition = self.adapter(x.states.float(), eta=self.eta)
+        return x.replaced(made.condition.to(x.states.dtype))
 
 
 class Painter:
