@@ -14,8 +14,9 @@ import torch
 from PIL import Image
 
 from pipeline.adapters.official import Adapter
-from pipeline.diffusion import Diffusion, SchedulerName
+from pipeline.diffusion import Diffusion, SchedulerName, pipeline_inputs
 from pipeline.encoding import Encode, Encoder
+from pipeline.text_encoding import joined
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,7 @@ class Sampler:
     ) -> list[Image.Image]:
         encoded = [self.encode(*each) for each in zip(texts, adapted, strict=True)]
         made = self.method.pipeline(
-            prompt_embeds=torch.cat([each.prompt for each in encoded]),
-            negative_prompt_embeds=torch.cat([each.negative for each in encoded]),
+            **pipeline_inputs(joined([each.prompt for each in encoded]), joined([each.negative for each in encoded])),
             generator=[torch.Generator().manual_seed(seed) for seed in seeds],
             num_inference_steps=self.config.steps,
             guidance_scale=self.config.guidance_scale,

@@ -65,7 +65,8 @@ class WeightedEncoder:
         negative = self.plain(text, adapted).negative
         states = self._weighted(self._wrapped if adapted else self._base, text)
         after = adapted and self.config.adapter_order == "after"
-        return Encoded(negative, self.plain.adapt(states) if after else states)
+        prompt = negative.replaced(states)
+        return Encoded(negative, self.plain.adapt(prompt) if after else prompt)
 
     def _weighted(self, compel: Any, text: str) -> torch.Tensor:
         """Weighted states (1, tokens, width); longer prompts are cut as without weights."""
