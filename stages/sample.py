@@ -20,7 +20,21 @@ from typing import Any
 import pyarrow as pa
 import torch
 
-from pipeline import cli, diffusion, encoding, engine, images, operating, prompts, samples, sampling, shots, tables, vae
+from pipeline import (
+    cli,
+    diffusion,
+    encoding,
+    engine,
+    images,
+    operating,
+    prompts,
+    samples,
+    sampling,
+    shots,
+    tables,
+    text_encoding,
+    vae,
+)
 from pipeline.adapters import folder, official, sur
 from pipeline.engine import ComputeParams
 from pipeline.errors import EmptyResultError
@@ -105,7 +119,9 @@ def sample(
 def _store(config: SampleParams, base: DiffusionParams) -> ResultStore:
     """Named by what decides any picture beside its text and seed; which prompts and how many of them does not."""
     settings = {"denoising": dataclasses.asdict(config.denoising), "base": base.model_dump()}
-    return ResultStore("sample", settings, RESULT, code=(shots, sampling, encoding, diffusion, vae, sur, official))
+    return ResultStore(
+        "sample", settings, RESULT, code=(shots, sampling, encoding, diffusion, text_encoding, vae, sur, official)
+    )
 
 
 def _generated(planned: Sequence[Shot], keys: Sequence[str], store: ResultStore) -> Iterator[pa.Table]:
