@@ -68,7 +68,8 @@ the CLIP rule was least sure.
 Label Studio: make a project with the configuration below, import `tasks.json`, and serve the pictures with
 `LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true`,
 `LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT=<absolute path>/review-pictures` and a local-files storage on its subfolder
-`pairs`. Importing the same tasks twice makes each of them twice.
+`pairs`. Importing the same tasks twice makes each of them twice. Its export comes in by
+`sur review-import FILE --task triplets`, and so does `tasks.csv` with a column `verdict` (docs/label-studio.md).
 
 ```xml
 {config}```
