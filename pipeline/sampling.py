@@ -16,15 +16,17 @@ import torch
 from PIL import Image
 from pydantic import Field
 
-from pipeline import tables
-from pipeline.adapters.official import Adapter, OfficialAdapter
-from pipeline.adapters.sur import Condition
+from pipeline import tables, unet_parts
+from pipeline.adapters import kinds
+from pipeline.adapters.kinds import Adapter
+from pipeline.adapters.official import OfficialAdapter
 from pipeline.diffusion import Diffusion, SchedulerName
 from pipeline.files import digest
 from pipeline.params import Names, Section
 from pipeline.prompts import Prompt
 from pipeline.seeds import seed_of
 from pipeline.tables import column
+from pipeline.unet_parts import Values
 from pipeline.work import ROW_KEY
 
 BASE, ADAPTED, COMPLEX = "base", "adapted", "complex"
@@ -118,12 +120,20 @@ class Sampler:
         adapter: None where only base pictures are made.
         config: steps, guidance, scheduler, negative prompt.
         eta: the adapter's dial; None takes the trained one. At 0 both arms are equal, bit for bit.
+        unet: trained weights of the U-Net, for adapted pictures.
     """
 
     def __init__(
-        self, diffusion: Diffusion, adapter: Adapter | None, config: Denoising, *, eta: float | None = None
+        self,
+        diffusion: Diffusion,
+        adapter: Adapter | None,
+        config: Denoising,
+        *,
+        eta: float | None = None,
+        unet: Values | None = None,
     ) -> None:
         self.diffusion, self.adapter, self.config, self.eta = diffusion, adapter, config, eta
+        self.unet = self._blended(unet) if unet else {}
         self.pipeline = diffusion.pipeline(config.scheduler)
         self._states = functools.lru_cache(maxsize=256)(self._encode)
         self._pair = functools.lru_cache(maxsize=256)(self._guided)
@@ -137,6 +147,28 @@ class Sampler:
             seeds: of the first noise, one a picture.
             adapted: whether a prompt's states go through the adapter.
         """
+        if not self.unet:
+            return self._drawn(texts, seeds, adapted)
+        pictures: dict[int, Image.Image] = {}
+        for through in sorted(set(adapted)):
+            rows = [row for row, each in enumerate(adapted) if each == through]
+            # As many rows as were asked for: the size of a batch rounds, and a base picture is the same for all kinds.
+            full = rows + rows[-1:] * (len(texts) - len(rows))
+            with unet_parts.swapped(self.diffusion.unet, self.unet if through else {}):
+                made = self._drawn(*([values[row] for row in full] for values in (texts, seeds, adapted)))
+            pictures.update(zip(rows, made, strict=False))
+        return [pictures[row] for row in range(len(texts))]
+
+    def _blended(self, trained: Values) -> Values:
+        if self.adapter is None:
+            return {}
+        own = self.adapter.config.eta
+        return unet_parts.blended(
+            self.diffusion.unet, trained, eta=own if self.eta is None else self.eta, trained_eta=own
+        )
+
+    def _drawn(self, texts: Sequence[str], seeds: Sequence[int], adapted: Sequence[bool]) -> list[Image.Image]:
+        """By the U-Net as it is."""
         negatives, prompts = zip(*(self._pair(*each) for each in zip(texts, adapted, strict=True)), strict=True)
         made = self.pipeline(
             prompt_embeds=torch.cat(prompts),
@@ -170,8 +202,7 @@ class Sampler:
     def _adapt(self, x: torch.Tensor) -> torch.Tensor:
         if self.adapter is None:
             return x
-        made: Condition = self.adapter(x.float(), eta=self.eta)
-        return made.condition.to(x.dtype)
+        return kinds.condition(self.adapter, x.float(), eta=self.eta).to(x.dtype)
 
 
 class Painter:
@@ -212,7 +243,14 @@ def work_table(shots: Sequence[Shot], keys: Sequence[str]) -> pa.Table:
 
 
 def generate(
-    prompt: str, seed: int, *, diffusion: Diffusion, adapter: Adapter, config: Denoising, eta: float | None = None
+    prompt: str,
+    seed: int,
+    *,
+    diffusion: Diffusion,
+    adapter: Adapter,
+    config: Denoising,
+    eta: float | None = None,
+    unet: Values | None = None,
 ) -> tuple[Image.Image, Image.Image]:
     """One prompt drawn by the base model and by the adapted one, from the same noise.
 
@@ -223,8 +261,9 @@ def generate(
         adapter: trained for it.
         config: steps, guidance, scheduler, negative prompt.
         eta: the dial; None takes the trained one.
+        unet: trained weights of the U-Net.
     """
-    sampler = Sampler(diffusion, adapter, config, eta=eta)
+    sampler = Sampler(diffusion, adapter, config, eta=eta, unet=unet)
     base, adapted = (sampler.pictures([prompt], [seed], [through])[0] for through in (False, True))
     return base, adapted
 

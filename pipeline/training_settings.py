@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipeline.params import Section
+from pipeline.unet_parts import Parts
 
 Metric = Literal["val/denoising", "val/clip_score"]
 Optimiser = Literal["adamw", "adamw8bit"]
@@ -21,6 +22,11 @@ class TrainParams(Section):
     """``adamw``, or ``adamw8bit``, its moments in 8 bits (arXiv 2110.02861): on a GPU, with the extra ``quantised``."""
     learning_rate: float = Field(gt=0.0)
     """Of AdamW after the warm-up; the paper takes 1e-5."""
+    unet: Parts
+    """Which of the U-Net's weights are trained too: ``frozen`` none (the paper), ``cross_attention`` those that attend to
+    the text, ``full`` all; they are float32 while the frozen ones have the precision's format (ADR 0024)."""
+    unet_learning_rate: Annotated[float, Field(gt=0.0)] | None
+    """Of the U-Net's trained weights; null takes ``learning_rate``. Not read with ``unet: frozen``."""
     schedule: Literal["constant", "cosine", "linear"]
     """What the learning rate does after the warm-up: stay, or fall to 0 at the last step's end."""
     weight_decay: float = Field(ge=0.0)

@@ -20,8 +20,8 @@ from typing import Any
 import pyarrow as pa
 import torch
 
-from pipeline import cli, diffusion, engine, images, operating, prompts, samples, sampling, tables, vae
-from pipeline.adapters import folder, official, sur
+from pipeline import cli, diffusion, engine, images, operating, prompts, samples, sampling, tables, unet_parts, vae
+from pipeline.adapters import folder, kinds, official, sur
 from pipeline.engine import ComputeParams
 from pipeline.errors import EmptyResultError
 from pipeline.files import atomic_file, file_digest
@@ -53,7 +53,8 @@ def _painter(config: SampleParams, base: DiffusionParams, compute: ComputeParams
     model = diffusion.load(base.model, base.revision, device=device, dtype=getattr(torch, base.dtype))
     named = folder.Named(model=base.model, revision=base.revision)
     adapter = folder.load(ADAPTER, base=named, width=model.text_width, device=device)
-    return Painter(Sampler(model, adapter, config.denoising), compute.sample_batch)
+    unet = folder.load_unet(ADAPTER, model.unet)
+    return Painter(Sampler(model, adapter, config.denoising, unet=unet), compute.sample_batch)
 
 
 def sample(
@@ -103,7 +104,7 @@ def sample(
 def _store(config: SampleParams, base: DiffusionParams) -> ResultStore:
     """Named by what decides any picture beside its text and seed; which prompts and how many of them does not."""
     settings = {"denoising": dataclasses.asdict(config.denoising), "base": base.model_dump()}
-    return ResultStore("sample", settings, RESULT, code=(sampling, diffusion, vae, sur, official))
+    return ResultStore("sample", settings, RESULT, code=(sampling, diffusion, vae, kinds, sur, official, unet_parts))
 
 
 def _generated(shots: Sequence[Shot], keys: Sequence[str], store: ResultStore) -> Iterator[pa.Table]:

@@ -8,7 +8,8 @@ from PIL import Image
 from pipeline import sampling
 from pipeline.adapters import checkpoint
 from pipeline.adapters.official import OfficialAdapter, OfficialParams
-from pipeline.adapters.sur import AdapterParams, SurAdapter
+from pipeline.adapters.settings import AdapterParams
+from pipeline.adapters.sur import SurAdapter
 from pipeline.prompts import Prompt
 from pipeline.sampling import Denoising, Painter, SampleParams, Sampler
 from tests.pipeline import tiny_models
