@@ -50,35 +50,28 @@ def batch_losses(
     """
     match adapter:
         case SurAdapter():
-            return _sur_losses(forward, adapter, diffusion, batch, config, snr_gamma)
+            x, x_c = text_states(diffusion, batch)
+            made = forward(x)
+            denoise = denoised(diffusion, batch, made.condition, snr_gamma=snr_gamma)
+            student = made.query if config.student == "query" else made.hidden
+            teacher = adapter.teacher(batch.llm.to(diffusion.device))
+            llm = _distilled(student.float(), teacher, diffusion.own_tokens(batch.simple), batch.captioned, config)
+            align = losses.alignment(made.condition.float(), x_c, config)
+            total = losses.total(llm, align, denoise.weighted, config)
+            return {**_plain(denoise), "total": total, "llm": llm, "alignment": align}
         case _:
-            x = diffusion.text_states(batch.simple).float()
-            return _plain(denoised(diffusion, batch, forward(x), snr_gamma=snr_gamma))
+            made = forward(*inputs(adapter, diffusion, batch))
+            return _plain(denoised(diffusion, batch, made, snr_gamma=snr_gamma))
+
+
+def inputs(adapter: Adapter, diffusion: Diffusion, batch: Batch) -> tuple[torch.Tensor, ...]:
+    """What the adapter's kind makes the condition of, of the simple prompts."""
+    return (diffusion.text_states(batch.simple).float(),)
 
 
 def _plain(denoise: "Denoised") -> Terms:
     """Eq. 8 alone."""
     return {"total": denoise.weighted, "denoising": denoise.raw, "denoising_weighted": denoise.weighted}
-
-
-def _sur_losses(
-    forward: Forward,
-    adapter: SurAdapter,
-    diffusion: Diffusion,
-    batch: Batch,
-    config: LossParams,
-    snr_gamma: float | None,
-) -> Terms:
-    """Eqs. 5, 8, 9 and their sum, Eq. 10."""
-    x, x_c = text_states(diffusion, batch)
-    made = forward(x)
-    denoise = denoised(diffusion, batch, made.condition, snr_gamma=snr_gamma)
-    student = made.query if config.student == "query" else made.hidden
-    teacher = adapter.teacher(batch.llm.to(diffusion.device))
-    llm = _distilled(student.float(), teacher, diffusion.own_tokens(batch.simple), batch.captioned, config)
-    align = losses.alignment(made.condition.float(), x_c, config)
-    total = losses.total(llm, align, denoise.weighted, config)
-    return {**_plain(denoise), "total": total, "llm": llm, "alignment": align}
 
 
 def _distilled(

@@ -22,7 +22,13 @@ CODE = (
     *("losses.py", "diffusion.py", "vae.py", "latents.py", "seeds.py"),
     *("adapters/sur.py", "adapters/settings.py", "adapters/kinds.py", "unet_parts.py"),
     "images.py",  # latents of train.cache_latents: false
-    *("sampling.py", "clip_score.py", "clip_text*.py", "clip_rule.py"),  # what train.keep: best may go by
+    *(
+        "sampling.py",
+        "encoding.py",
+        "clip_score.py",
+        "clip_text*.py",
+        "clip_rule.py",
+    ),  # what train.keep: best may go by
 )
 
 

@@ -32,7 +32,7 @@ def copied(unet: Any, chosen: list[str]) -> dict[str, torch.Tensor]:
 
 
 def unfrozen(unet: Any, chosen: list[str]) -> dict[str, nn.Parameter]:
-    """Make some parameters trainable; they become float32 where they lie (master weights), all others stay as they are."""
+    """Make some parameters trainable: they become float32 where they lie (master weights), all others stay."""
     for name in chosen:
         parameter = unet.get_parameter(name)
         parameter.data = parameter.data.float()

@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import FileLock
 
 from pipeline import (
@@ -126,7 +127,7 @@ def train(
         EmptyResultError: split train has no sample.
         SettingError: settings contradict each other, or the loss is no longer finite.
     """
-    examples, validation = _examples(pictures, moments, layer, recipe.train, model)
+    examples, validation = _examples(pictures, moments, layer, recipe, model)
     texts = [(part.sample_ids, part.simple, part.complex) for part in (examples, validation)]
     settings = [recipe.as_json(), base.model_dump(), language.model_dump(), texts]
     if recipe.train.sample_every is not None:
@@ -159,11 +160,14 @@ def train(
 
 
 def _examples(
-    pictures: Path, moments: Path, layer: Path, config: TrainParams, model: Diffusion
+    pictures: Path, moments: Path, layer: Path, recipe: Recipe, model: Diffusion
 ) -> tuple[Examples, Examples]:
-    """Splits train and val."""
+    """Splits train and val; LLM vectors are read for the kind that distils them."""
+    config = recipe.train
 
     def vectors(sample_ids: Sequence[str]) -> llm.Floats:
+        if recipe.adapter.kind != "sur":
+            return np.zeros((len(sample_ids), 0), np.float32)
         return llm.load_layer(layer, sample_ids)
 
     source = training_moments.cached(moments) if config.cache_latents else training_moments.live(pictures, model.codec)

@@ -4,6 +4,8 @@ from pipeline.adapters.config import AdapterConfig, OfficialConfig, name_of
 from pipeline.model_folders import is_folder
 
 PACKAGE = "sur-workflow"
+SAVED = """
+The frozen projection of the language model's vector (W0) and its statistics are saved with the weights."""
 
 
 def trained(config: AdapterConfig) -> str:
@@ -42,14 +44,13 @@ def _title(config: AdapterConfig) -> str:
 def _purpose(config: AdapterConfig) -> str:
     match config.adapter.kind:
         case "sur":
+            frozen = "frozen " if config.unet is None else ""
             return (
-                "Gives a frozen text-to-image model some of a language model's understanding of plain sentences "
+                f"Gives a {frozen}text-to-image model some of a language model's understanding of plain sentences "
                 "(SUR-adapter,\narXiv 2305.05189)."
-            ).replace("frozen ", "frozen " if config.unet is None else "")
-        case "none":
-            return (
-                "Parts of the U-Net, trained on the adapters' data without any language model: what the data alone do."
             )
+        case "none":
+            return "Parts of the U-Net, trained on the adapters' data without any language model: what data alone do."
 
 
 def _unet(config: AdapterConfig) -> str:
@@ -70,21 +71,15 @@ def _mixing(config: AdapterConfig) -> str:
 
 
 def _use(config: AdapterConfig) -> str:
-    sur = config.adapter.kind == "sur"
-    used = f"condition = adapter(text_states).condition  # (batch, 77, {config.width}): give it as prompt_embeds"
     lines = [_loading(config)]
-    if sur:
-        lines.append(used)
-    if config.unet is not None:
+    if config.adapter.kind == "sur":
         lines.append(
-            'unet.load_state_dict(folder.load_unet(Path("."), unet), strict=False)  # of the base model\'s pipeline'
+            f"condition = adapter(text_states).condition  # (batch, 77, {config.width}): give it as prompt_embeds"
         )
+    if config.unet is not None:
+        lines.append('unet.load_state_dict(folder.load_unet(Path("."), unet), strict=False)  # the base model\'s')
     text = "```python\n" + "\n".join(lines) + "\n```\n"
-    if sur:
-        text += (
-            "\nThe frozen projection of the language model's vector (W0) and its statistics are saved with the weights."
-        )
-    return text
+    return text + SAVED if config.adapter.kind == "sur" else text
 
 
 def official(config: OfficialConfig) -> str:

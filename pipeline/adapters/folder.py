@@ -29,7 +29,7 @@ WEIGHTS, UNET, CONFIG, CARD = "adapter.safetensors", "unet.safetensors", "config
 
 def save(
     folder: Path,
-    adapter: SurAdapter | NoAdapter,
+    adapter: Adapter,
     *,
     base: Named,
     llm: LlmNamed | None,
@@ -59,9 +59,9 @@ def save(
         about = {
             "adapter": adapter.config.model_dump(),
             "base": base.model_dump(),
-            "llm": llm.model_dump(),
+            "llm": None if llm is None else llm.model_dump(),
             "width": adapter.width,
-            "llm_width": None if isinstance(adapter, NoAdapter) else adapter.llm_width,
+            "llm_width": adapter.llm_width if isinstance(adapter, SurAdapter) else None,
             "w0_seed": w0_seed,
             "llm_scale": llm_scale,
             "steps": steps,
@@ -193,9 +193,10 @@ def _read(path: Path, sha256: str) -> dict[str, torch.Tensor]:
     if file_digest(path) != sha256:
         raise ModelError(f"{path} is damaged or from another adapter: its content is not what {CONFIG} says")
     try:
-        return load_file(path)
+        found: dict[str, torch.Tensor] = load_file(path)
     except SafetensorError as error:
         raise ModelError(f"{path} does not fit its {CONFIG}: {_reason(error)}") from error
+    return found
 
 
 def load_unet(folder: Path, unet: Any) -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""Section ``adapter`` of params.yaml: keys of the SUR-adapter, what all kinds share, and a subsection for another kind."""
+"""Section ``adapter`` of params.yaml: keys of the SUR-adapter, what all kinds share, subsections for the others."""
 
 from typing import Literal
 
@@ -23,8 +23,8 @@ class AdapterParams(Section):
     """Section ``adapter`` of params.yaml."""
 
     kind: Literal["sur", "none"]
-    """Which adapter is trained: ``sur`` (arXiv 2305.05189), or ``none``: parts of the U-Net alone (``train.unet``) on the
-    same data without an LLM, the control of every comparison (ADR 0024)."""
+    """Which adapter is trained: ``sur`` (arXiv 2305.05189), or ``none``: parts of the U-Net alone (``train.unet``) on
+    the same data without an LLM, the control of every comparison (ADR 0024)."""
     compat: Literal["none", "official"]
     """``official``: nothing is trained, stage ``train`` converts the authors' weights, and what comes after draws and
     measures with them as their code does (ADR 0022). It asks for the authors' ``mixing``, ``h3``, ``depth`` and
@@ -50,6 +50,13 @@ class AdapterParams(Section):
     """How g starts (the paper's Fig. 6). ``zero``: weight and bias, so that c_LLM starts at 0 (ADR 0012)."""
     seed: int = Field(ge=0)
     """Seed of all trained parameters at the start."""
+
+    @field_validator("compat")
+    @classmethod
+    def _of_sur_alone(cls, value: str, info: ValidationInfo) -> str:
+        if value == "official" and info.data.get("kind") != "sur":
+            raise ValueError("official is a network of adapter.kind: sur: set that, or none here")
+        return value
 
     @field_validator("official_checkpoint")
     @classmethod

@@ -43,6 +43,14 @@ TRAIN = {
     "seed": 0,
 }
 
+KINDS = {
+    "sur frozen": {},
+    "sur cross_attention": {"train": {"unet": "cross_attention"}},
+    "none cross_attention": {"adapter": {"kind": "none"}, "train": {"unet": "cross_attention"}},
+    "none full": {"adapter": {"kind": "none"}, "train": {"unet": "full"}},
+}
+"""Each kind with a choice of U-Net parts: what of the sections differs."""
+
 
 def recipe(adapter=None, loss=None, **train):
     return Recipe(
