@@ -14,17 +14,18 @@ from pipeline.adapters import kinds
 from pipeline.adapters.kinds import Adapter
 from pipeline.adapters.official import OfficialAdapter
 from pipeline.diffusion import Diffusion
+from pipeline.text_encoding import TextStates, joined
 
 KEPT_TEXTS = 256
 
 
 class Encoded(NamedTuple):
-    """What a diffusers pipeline takes as ``negative_prompt_embeds`` and ``prompt_embeds``, one prompt's."""
+    """What a diffusers pipeline takes in the place of one prompt, in the model's number format."""
 
-    negative: torch.Tensor
-    """What guidance leads away from, (1, tokens, width) in the model's number format."""
-    prompt: torch.Tensor
-    """What it leads to, of the same shape."""
+    negative: TextStates
+    """What guidance leads away from, (1, tokens, width)."""
+    prompt: TextStates
+    """What it leads to."""
 
 
 Encode = Callable[[str, bool], Encoded]
@@ -69,19 +70,19 @@ class Encoder:
             return self._officially(self._states(negative, False), self._states(text, False))
         return Encoded(self._states(negative, adapted and self.adapt_negative), self._states(text, adapted))
 
-    def _officially(self, negative: torch.Tensor, x: torch.Tensor) -> Encoded:
+    def _officially(self, negative: TextStates, x: TextStates) -> Encoded:
         """Both together through the adapter, which mixes them; without guidance the prompt goes alone."""
         if not self.guided:
-            return Encoded(negative, self._adapt(x))
-        both = self._adapt(torch.cat([negative, x]))
-        return Encoded(both[:1], both[1:])
+            return Encoded(negative, self.adapt(x))
+        return Encoded(*self.adapt(joined([negative, x])).chunk(2))
 
-    def _encode(self, text: str, adapted: bool) -> torch.Tensor:
+    def _encode(self, text: str, adapted: bool) -> TextStates:
         """Text states (1, tokens, width) in the model's number format."""
         x = self.diffusion.text_states([text])
-        return self._adapt(x) if adapted else x
+        return self.adapt(x) if adapted else x
 
-    def _adapt(self, x: torch.Tensor) -> torch.Tensor:
+    def adapt(self, x: TextStates) -> TextStates:
+        """Text states through the adapter, in their own number format."""
         if self.adapter is None:
             return x
-        return kinds.condition(self.adapter, x.float(), eta=self.eta).to(x.dtype)
+        return x.replaced(kinds.condition(self.adapter, x.states.float(), eta=self.eta).to(x.states.dtype))

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pipeline import clip_rule, llm, model_folders
+from pipeline import base_models, clip_rule, llm, model_folders
 from pipeline.adapters import checkpoint
 from pipeline.errors import ModelError, SurError
 from pipeline.lavis import installation as lavis
@@ -12,7 +12,7 @@ from pipeline.params import wrong
 from pipeline.pretrained import read_config
 from pipeline.settings import Settings
 
-SD_VAE_STEP = 8  # of every Stable Diffusion 1.x and 2.x
+SD_VAE_STEP = 8  # of every Stable Diffusion 1.x, 2.x and XL
 Note = str
 Check = Callable[[Settings, Path], Iterator[Note]]
 """Settings and the path of their file in; notes out, :class:`pipeline.errors.SettingError` for a fault."""
@@ -72,10 +72,22 @@ def _heads(settings: Settings, path: Path) -> Iterator[Note]:
 
 def _text_width(settings: Settings) -> int | None:
     """Of a local model's text states, read without loading the model."""
-    folder = Path(settings.diffusion.model).expanduser() / "text_encoder"
-    if model_folders.is_folder(settings.diffusion.model) and folder.is_dir():
-        return int((read_config(str(folder), "") or {})["hidden_size"])
+    chosen = settings.diffusion
+    if model_folders.is_folder(chosen.model) and (Path(chosen.model).expanduser() / "unet").is_dir():
+        return base_models.text_width(chosen.model, chosen.revision)
     return None
+
+
+def _kind(settings: Settings, path: Path) -> Iterator[Note]:
+    """The kind of a local base model; what else ails it, :func:`_model` says."""
+    chosen = settings.diffusion
+    if model_folders.is_folder(chosen.model) and Path(chosen.model).expanduser().is_dir():
+        try:
+            base_models.kind(chosen.model, chosen.revision)
+            base_models.require_parts(chosen.model, chosen.revision)
+        except SurError as error:
+            raise wrong("diffusion.model", f"is not usable: {error}", path) from error
+    yield from ()
 
 
 def _official(settings: Settings, path: Path) -> Iterator[Note]:
@@ -108,6 +120,7 @@ MODEL_CHECKS: tuple[Check, ...] = (
     _backend,
     _clip,
     _layers,
+    _kind,
     _heads,
     _official,
     _side,

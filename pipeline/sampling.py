@@ -6,7 +6,7 @@ was made before it. What the model is told comes from :mod:`pipeline.encoding`; 
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +15,9 @@ from PIL import Image
 
 from pipeline import unet_parts
 from pipeline.adapters.kinds import Adapter
-from pipeline.diffusion import Diffusion, SchedulerName
+from pipeline.diffusion import Diffusion, SchedulerName, pipeline_inputs
 from pipeline.encoding import Encode, Encoder
+from pipeline.text_encoding import joined
 from pipeline.unet_parts import Values
 
 
@@ -39,8 +40,8 @@ class Method:
     """Of diffusers' own classes, on the parts of the base model."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Beside conditions, noise, steps and guidance."""
-    conditioned: bool = False
-    """Whether each picture is made from a conditioning picture too."""
+    prepare: Callable[[Image.Image], Image.Image] | None = None
+    """What makes a conditioning picture of a shot's source picture, where the method takes one."""
     alone: bool = False
     """One picture a call, where the pipeline is wrong for more."""
     encode: Encode | None = None
@@ -88,7 +89,7 @@ class Sampler:
             texts: prompts.
             seeds: of the first noise, one a picture.
             adapted: whether a prompt's states go through the adapter.
-            conditions: one a picture, where the method takes them.
+            conditions: conditioning pictures, one a picture, where the method takes them.
         """
         arms = [(True, False)] if not self.trained else [(False,), (True,)]
         made: dict[int, Image.Image] = {}
@@ -135,8 +136,7 @@ class Sampler:
     ) -> list[Image.Image]:
         encoded = [self.encode(*each) for each in zip(texts, adapted, strict=True)]
         made = self.method.pipeline(
-            prompt_embeds=torch.cat([each.prompt for each in encoded]),
-            negative_prompt_embeds=torch.cat([each.negative for each in encoded]),
+            **pipeline_inputs(joined([each.prompt for each in encoded]), joined([each.negative for each in encoded])),
             generator=[torch.Generator().manual_seed(seed) for seed in seeds],
             num_inference_steps=self.config.steps,
             guidance_scale=self.config.guidance_scale,

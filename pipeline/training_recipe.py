@@ -19,7 +19,7 @@ MIXED: dict[str, str] = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 CODE = (
     "training*.py",
-    *("losses.py", "diffusion.py", "vae.py", "latents.py", "seeds.py"),
+    *("losses.py", "diffusion.py", "text_encoding.py", "vae.py", "latents.py", "seeds.py"),
     *("adapters/sur.py", "adapters/settings.py", "adapters/kinds.py", "unet_parts.py"),
     "images.py",  # latents of train.cache_latents: false
     *(

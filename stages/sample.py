@@ -32,6 +32,7 @@ from pipeline import (
     sampling,
     shots,
     tables,
+    text_encoding,
     unet_parts,
     vae,
 )
@@ -53,7 +54,7 @@ ADAPTER = Path("data/train/adapter")
 TARGET = Path("data/sample")
 SHOWN_PROMPTS = 4
 ROWS_PER_SHARD = samples.ROWS_PER_SHARD
-CODE = (shots, sampling, encoding, diffusion, vae, unet_parts, kinds, sur, official)
+CODE = (shots, sampling, encoding, diffusion, text_encoding, vae, unet_parts, kinds, sur, official)
 
 
 def main() -> None:

@@ -146,17 +146,17 @@ def test_an_official_adapter_gets_negative_and_prompt_together_as_in_its_authors
 ):
     sampler = Sampler(model, official, Denoising(3, 7.5, "ddim", "bad", adapt_negative=adapt_negative))
     ours = pixels(sampler.pictures(["two red squares"], [7], [True]))
-    both = torch.cat([model.text_states(["bad"]), model.text_states(["two red squares"])])
+    both = torch.cat([model.text_states([text]).states for text in ("bad", "two red squares")])
     negative, prompt = official_file.theirs(official_file.state(), both, 1.0).float().chunk(2)
     theirs = drawn_from(model, negative, prompt, 7.5)
     assert np.abs(ours - theirs).max() <= 1  # rounding
-    alone = official(model.text_states(["two red squares"])).condition
+    alone = official(model.text_states(["two red squares"]).states).condition
     assert np.abs(drawn_from(model, negative, alone, 7.5) - theirs).max() > 1
 
 
 def test_without_guidance_an_official_adapter_gets_the_prompt_alone(model, official):
     ours = pixels(Sampler(model, official, Denoising(3, 1.0, "ddim")).pictures(["two"], [7], [True]))
-    alone = official(model.text_states(["two"])).condition
+    alone = official(model.text_states(["two"]).states).condition
     assert (ours == drawn_from(model, alone, alone, 1.0)).all()
 
 

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from pipeline import training_examples, training_objective, unet_parts
-from pipeline.adapters import kinds
 from pipeline.errors import SettingError
 from tests.pipeline import tiny_models
 from tests.pipeline.test_training import EVERYTHING, same, silent, stop_after
@@ -92,12 +91,10 @@ def test_samples_of_a_batch_do_not_mix(tmp_path, kind):
     running.run(silent)
     together = training_examples.training_batch(running.examples, [0, 1, 2], [1, 2, 3], running.diffusion.timesteps)
     alone = training_examples.training_batch(running.examples, [1], [2], running.diffusion.timesteps)
+    choose = training_objective.adapted(running.learned.eval().adapter)
     with torch.no_grad():
         one, other = (
-            kinds.condition(running.learned.eval().adapter, *inputs)
-            for inputs in (
-                training_objective.inputs(running.adapter, running.diffusion, batch) for batch in (together, alone)
-            )
+            choose(*training_objective.text_states(running.diffusion, batch)).states for batch in (together, alone)
         )
     assert torch.allclose(one[1:2], other, atol=1e-5)
 
