@@ -114,7 +114,7 @@ def _figures(outcome: _Outcome, reviews: Reviews) -> dict[str, Any]:
     """Counts of report.json; stale verdicts belong to a picture, caption or prompt that is no longer there."""
     return {
         "verdicts": dict(outcome.verdicts),
-        "stale": reviews.stale(outcome.reviewed | outcome.adjudicated),
+        "stale": reviews.stale(outcome.reviewed, outcome.adjudicated),
         "adjudicated": len(outcome.adjudicated),
         "reviewers": reviews.people(),
     }

@@ -30,7 +30,7 @@ QUEUE = tables.schema(
 )
 
 IN_KEY = ["image_sha256", "simple_prompt", "complex_prompt"]
-ROWS_IN_ORDER = 65_536
+ROWS_IN_ORDER = 32_768
 ROWS_AS_PYTHON = 1_000
 
 LABEL_STUDIO_CONFIG = """\
@@ -125,9 +125,9 @@ def queue(scored: Path, ranks: pa.Array) -> Iterator[pa.Table]:
 
 def in_order(queue: Path) -> Iterator[dict[str, Any]]:
     """The rows of a written queue by rank; some ten thousand are in memory at a time."""
-    order = pc.sort_indices(tables.read(queue, tables.select(QUEUE, ["rank"])).column("rank")).to_pylist()
+    order = np.argsort(tables.read(queue, tables.select(QUEUE, ["rank"])).column("rank").to_numpy())
     for start in range(0, len(order), ROWS_IN_ORDER):
-        rows = tables.read_places(queue, QUEUE, order[start : start + ROWS_IN_ORDER])
+        rows = tables.read_places(queue, QUEUE, order[start : start + ROWS_IN_ORDER].tolist())
         for part in rows.to_batches(max_chunksize=ROWS_AS_PYTHON):
             yield from part.to_pylist()
 

@@ -43,10 +43,15 @@ class Reviews:
         """All who have a verdict that holds."""
         return sorted({name for opinions in (self.said, self.rulings) for name in opinions if opinions[name]})
 
-    def stale(self, known: Set[str]) -> int:
-        """Verdicts on keys that are not known: another picture, caption or prompt than there is today."""
-        both = [*self.said.values(), *self.rulings.values()]
-        return sum(key not in known for answers in both for key in answers)
+    def stale(self, reviewed: Set[str], adjudicated: Set[str]) -> int:
+        """Verdicts on another picture, caption or prompt than there is today.
+
+        Args:
+            reviewed: the keys of today that have a reviewer's verdict.
+            adjudicated: those that have an adjudicator's.
+        """
+        both = ((self.said, reviewed), (self.rulings, adjudicated))
+        return sum(key not in known for opinions, known in both for answers in opinions.values() for key in answers)
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def test_a_verdict_that_was_taken_back_counts_nowhere(tmp_path: Path) -> None:
     found = read_reviews(tmp_path)
     assert found.said == {"Ann": {}}
     assert found.people() == []
-    assert found.stale(set()) == 0
+    assert found.stale(set(), set()) == 0
 
 
 LINES = st.lists(
