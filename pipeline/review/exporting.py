@@ -12,6 +12,7 @@ from pipeline.files import atomic_file, write_bytes, write_json, write_text
 from pipeline.images import decode
 from pipeline.review import forms
 from pipeline.review.studies import Key, Shown
+from pipeline.review.tasks import inert
 from pipeline.samples import read_images
 from pipeline.tables import KEY
 
@@ -91,7 +92,7 @@ def _write_csv(path: Path, key: Key, shown: Iterable[Shown]) -> None:
         writer.writerow(["item", "prompt", "asked", "pictures", *asked, "note"])
         for one in shown:
             blank = [""] * (len(asked) + 1)
-            writer.writerow([one.item, one.text, ", ".join(one.asked), " ".join(_names(one)), *blank])
+            writer.writerow([one.item, inert(one.text), ", ".join(one.asked), " ".join(_names(one)), *blank])
 
 
 def read_pictures(parts: Path, manifest: pa.Table, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:

@@ -32,6 +32,7 @@ QUEUE = tables.schema(
 IN_KEY = ["image_sha256", "simple_prompt", "complex_prompt"]
 ROWS_IN_ORDER = 32_768
 ROWS_AS_PYTHON = 1_000
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 LABEL_STUDIO_CONFIG = """\
 <View>
@@ -163,7 +164,17 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
-        writer.writerows({**row, "margin": f"{row['margin']:.4f}"} for row in rows)
+        writer.writerows(_cells(row) for row in rows)
+
+
+def _cells(row: Mapping[str, Any]) -> dict[str, Any]:
+    texts = {name: inert(row[name]) for name in ("simple_prompt", "complex_prompt", "page_url")}
+    return {**row, **texts, "margin": f"{row['margin']:.4f}"}
+
+
+def inert(text: str) -> str:
+    """A text that no spreadsheet takes for a formula, which could call a program or an address; it is only shown."""
+    return f"'{text}" if text.startswith(FORMULA_SIGNS) else text
 
 
 def guide(pairs: int, review_key: str) -> str:

@@ -57,6 +57,14 @@ def test_prompts_with_quotes_and_line_ends_survive_the_csv(tmp_path: Path) -> No
     assert row["review_key"] == wanted["review_key"]
 
 
+def test_a_prompt_is_no_formula_in_a_spreadsheet(tmp_path: Path) -> None:
+    (row,) = tasks.in_order(queued(scored(margins=[1.0], simple_prompt="=HYPERLINK(1)"), tmp_path / "queue.parquet"))
+    tasks.write_csv(tmp_path / "tasks.csv", [{**row, "margin": -1.0}])
+    with (tmp_path / "tasks.csv").open(encoding="utf-8", newline="") as stream:
+        (found,) = csv.DictReader(stream)
+    assert (found["simple_prompt"], found["margin"]) == ("'=HYPERLINK(1)", "-1.0000")
+
+
 @pytest.mark.parametrize("values", [[], [{"a": "line\nend", "b": [1, {}]}], [1, "é"]])
 def test_a_list_is_written_as_json_is(tmp_path: Path, values: list[Any]) -> None:
     tasks.write_json_list(tmp_path / "list.json", iter(values))
