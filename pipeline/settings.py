@@ -12,7 +12,7 @@ from pipeline.losses import LossParams
 from pipeline.metrics.comparison import EvaluateParams
 from pipeline.params import Section
 from pipeline.review.verdicts import ReviewParams
-from pipeline.sampling import SampleParams
+from pipeline.sample_settings import SampleParams
 from pipeline.sources.settings import SourcesParams
 from pipeline.training_settings import TrainParams
 from pipeline.vae import DiffusionParams

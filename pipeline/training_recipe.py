@@ -21,7 +21,13 @@ CODE = (
     "training*.py",
     *("losses.py", "diffusion.py", "text_encoding.py", "vae.py", "latents.py", "seeds.py", "adapters/sur.py"),
     "images.py",  # latents of train.cache_latents: false
-    *("sampling.py", "clip_score.py", "clip_text*.py", "clip_rule.py"),  # what train.keep: best may go by
+    *(
+        "sampling.py",
+        "encoding.py",
+        "clip_score.py",
+        "clip_text*.py",
+        "clip_rule.py",
+    ),  # what train.keep: best may go by
 )
 
 
