@@ -272,7 +272,7 @@ def test_the_authors_weights_without_a_file_are_refused_with_the_line(project):
 
 
 def other_base(project, path, width_divisor=2):
-    """Settings with another base model; its pictures' side and the heads fit."""
+    """Settings with another base model and heads."""
     old = load_all(Settings, project)
     edit(project, f"heads: {old.adapter.heads}", f"heads: {width_divisor}")
     edit(
@@ -284,7 +284,15 @@ def other_base(project, path, width_divisor=2):
 @pytest.mark.parametrize("kind", model_kinds.KINDS)
 def test_stable_diffusion_2_and_xl_are_good_base_models(project, kind):
     other_base(project, model_kinds.folder(kind))
+    edit(project, "min_side_px: 48", "min_side_px: 16")
+    edit(project, "side_px: 64", "side_px: 16")
     assert checking.examine(project) == []
+
+
+def test_pictures_of_another_size_than_the_models_are_noted(project):
+    other_base(project, model_kinds.folder("sdxl"))
+    [note] = checking.examine(project)
+    assert note == "image.side_px is 64, diffusion.model draws 16 px: the adapter learns at another size"
 
 
 def test_the_heads_are_compared_with_the_width_of_both_encoders_together(project):

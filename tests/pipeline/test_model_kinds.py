@@ -10,12 +10,19 @@ import torch
 from pipeline import diffusion, sampling, training_objective, vae
 from pipeline.adapters import folder
 from pipeline.adapters.folder import LlmNamed
+from pipeline.adapters.official import OfficialAdapter, OfficialParams
 from pipeline.adapters.sur import AdapterParams, SurAdapter
-from pipeline.errors import ModelError
+from pipeline.encoding import Encoder
+from pipeline.engine import ComputeParams
+from pipeline.errors import ModelError, SettingError
 from pipeline.losses import min_snr_weights, prediction_target
+from pipeline.methods import building
+from pipeline.params import load
 from pipeline.sampling import Denoising, Sampler
 from pipeline.training_examples import training_batch
 from pipeline.training_objective import denoised
+from pipeline.training_unet import prepared
+from tests.closure import ROOT
 from tests.pipeline import model_kinds, tiny_models
 from tests.pipeline.adapters.test_sur import BASE as ADAPTER
 from tests.pipeline.training_setup import examples, recipe, silent, trainer
@@ -252,6 +259,44 @@ def test_the_pipeline_is_of_the_models_own_kind_and_leaves_no_watermark(kind, mo
     assert type(made).__name__ == names[kind]
     assert getattr(made, "watermark", None) is None
     assert made.scheduler.config.prediction_type == model.prediction
+
+
+def test_an_official_adapter_gets_sdxls_states_and_leaves_each_prompts_own_pooled_text():
+    model = model_kinds.load("sdxl")
+    params = OfficialParams(kind="sur", compat="official", eta=1.0, feed_forward_width=24)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        official = OfficialAdapter(params, width=model.text_width).eval().requires_grad_(False)
+    encoded = Encoder(model, official, negative_prompt="bad")("two reds", True)
+    bad, reds = model.text_states(["bad"]), model.text_states(["two reds"])
+    both = official(torch.cat([bad.states, reds.states])).condition
+    assert torch.equal(torch.cat([encoded.negative.states, encoded.prompt.states]), both)
+    assert torch.equal(encoded.negative.pooled, bad.pooled)
+    assert torch.equal(encoded.prompt.pooled, reds.pooled)
+
+
+@pytest.mark.parametrize("name", ["canny", "weighting", "panorama", "sag", "pag"])
+def test_a_method_that_is_made_for_one_encoder_is_refused_for_sdxl(name):
+    asked = Denoising(2, 4.0, "ddim")
+    with pytest.raises(SettingError, match=f"^sample.methods: {name} runs with Stable Diffusion 1.x and 2.x only"):
+        building.build(name, None, asked, model_kinds.load("sdxl"), None)
+
+
+# --- how the U-Net runs
+
+
+def test_checkpointing_the_unet_gives_the_same_gradient(kind):
+    def gradient(**changes):
+        compute = load(ComputeParams, "compute", ROOT / "params.yaml").model_copy(update=changes)
+        model = prepared(model_kinds.load(kind), compute)
+        latents, timesteps = noised()
+        text = model.text_states(["a", "b"])
+        text.states.requires_grad_()
+        model.predict(latents, timesteps, text).square().sum().backward()
+        return text.states.grad
+
+    assert torch.equal(gradient(gradient_checkpointing=True), gradient())
+    assert torch.allclose(gradient(channels_last=True), gradient(), atol=1e-5)
 
 
 # --- number formats
