@@ -253,7 +253,10 @@ def test_a_picture_does_not_depend_on_its_batch(model):
         assert np.abs(np.asarray(picture).astype(int) - np.asarray(alone)).max() <= 1  # rounding
 
 
-def test_the_pipeline_is_of_the_models_own_kind_and_leaves_no_watermark(kind, model):
+def test_the_pipeline_is_of_the_models_own_kind_and_leaves_no_watermark(kind, model, monkeypatch):
+    from diffusers.pipelines.stable_diffusion_xl import pipeline_stable_diffusion_xl as stock
+
+    monkeypatch.setattr(stock, "is_invisible_watermark_available", lambda: True)
     made = model.pipeline("ddim")
     names = {"sd2": "StableDiffusionPipeline", "sdxl": "StableDiffusionXLPipeline"}
     assert type(made).__name__ == names[kind]
