@@ -12,7 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench import random_diffusion, results
 from bench.random_diffusion import SHAPES, Shape
-from pipeline.adapters.sur import AdapterParams, SurAdapter
+from pipeline.adapters.settings import AdapterParams
+from pipeline.adapters.sur import SurAdapter
 from pipeline.diffusion import Diffusion, TextStates
 from pipeline.params import load
 

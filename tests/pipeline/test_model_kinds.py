@@ -11,7 +11,8 @@ from pipeline import diffusion, sampling, training_objective, vae
 from pipeline.adapters import folder
 from pipeline.adapters.folder import LlmNamed
 from pipeline.adapters.official import OfficialAdapter, OfficialParams
-from pipeline.adapters.sur import AdapterParams, SurAdapter
+from pipeline.adapters.settings import AdapterParams
+from pipeline.adapters.sur import SurAdapter
 from pipeline.encoding import Encoder
 from pipeline.engine import ComputeParams
 from pipeline.errors import ModelError, SettingError
@@ -183,6 +184,17 @@ def test_the_adapter_changes_the_states_and_never_what_is_pooled(kind, model):
     made = training_objective.adapted(adapter_of(model))(x, x_c)
     assert not torch.equal(made.states, x.states)
     assert made.pooled is x.pooled
+
+
+@pytest.mark.parametrize("parts", ["cross_attention", "full"])
+def test_parts_of_the_unet_are_trained_too_what_reads_the_pooled_text_among_them(kind, tmp_path, parts):
+    chosen = recipe(adapter={"kind": "none"}, steps=1, warmup_steps=0, unet=parts, weight_decay=0.0)
+    running = trainer(tmp_path, chosen, model=model_kinds.load(kind))
+    before = {name: value.clone() for name, value in running.learned.unet_values.items()}
+    running.run(silent)
+    moved = {name for name, value in running.learned.unet_values.items() if not torch.equal(value, before[name])}
+    assert moved == set(before)
+    assert ("add_embedding.linear_1.weight" in moved) == (kind == "sdxl" and parts == "full")
 
 
 def test_a_dropped_caption_is_zeros_for_sdxl():
