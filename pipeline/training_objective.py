@@ -8,8 +8,10 @@ import torch
 from pipeline import losses
 from pipeline.adapters import kinds
 from pipeline.adapters.kinds import Adapter
+from pipeline.adapters.llm4gen import CrossAdapter
 from pipeline.adapters.sur import SurAdapter
 from pipeline.diffusion import Diffusion, TextStates
+from pipeline.entity_term import Agreement, located, watched
 from pipeline.losses import LossParams
 from pipeline.training_examples import Batch, Examples, validation_batch
 
@@ -60,11 +62,19 @@ def batch_losses(
             align = losses.alignment(made.condition.float(), x_c.states, config)
             total = losses.total(llm, align, denoise.weighted, config)
             return {**_plain(denoise), "total": total, "llm": llm, "alignment": align}
+        case CrossAdapter() if batch.states is not None:
+            x = diffusion.text_states(batch.simple).to(torch.float32)
+            condition = x.replaced(forward(x.states, batch.states.to(diffusion.device)))
+            if not config.entity_weight:
+                return _plain(denoised(diffusion, batch, condition, snr_gamma=snr_gamma))
+            agreement = Agreement(located(diffusion.tokenizer, batch.simple))
+            with watched(diffusion.unet, agreement):
+                plain = _plain(denoised(diffusion, batch, condition, snr_gamma=snr_gamma))
+            entity = agreement.mean(len(batch.simple), plain["total"])
+            return {**plain, "total": plain["total"] + config.entity_weight * entity, "entity": entity}
         case _:
             x = diffusion.text_states(batch.simple).to(torch.float32)
-            states = [] if batch.states is None else [batch.states.to(diffusion.device)]
-            condition = x.replaced(forward(x.states, *states))
-            return _plain(denoised(diffusion, batch, condition, snr_gamma=snr_gamma))
+            return _plain(denoised(diffusion, batch, x.replaced(forward(x.states)), snr_gamma=snr_gamma))
 
 
 def _plain(denoise: "Denoised") -> Terms:

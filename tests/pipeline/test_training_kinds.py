@@ -136,7 +136,7 @@ def test_validation_is_framed_by_the_untouched_base_model(tmp_path, kind):
 @EVERY
 def test_the_log_has_the_kinds_own_terms_and_no_other(tmp_path, kind):
     figures = trainer(tmp_path, chosen(kind, steps=1)).run(silent).history[0][1]
-    own = {"sur": {"llm", "alignment"}, "llm4gen": set(), "none": set()}[kind.split()[0]]
+    own = {"sur": {"llm", "alignment"}, "llm4gen": {"entity"}, "none": set()}[kind.split()[0]]
     assert {name for name in ("llm", "alignment", "entity") if f"train/{name}" in figures} == own
     for name in own:
         assert f"train/{name}_weighted" in figures
