@@ -123,7 +123,8 @@ def watched(unet: Any, agreement: Agreement) -> Iterator[None]:
 def _scores(layer: Any, places: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
     """Q K^T / sqrt(d) of a cross-attention of diffusers, (batch, heads, places, tokens) float32."""
     Q, K = (_heads(_linear(part, values), layer.heads) for part, values in ((layer.to_q, places), (layer.to_k, text)))
-    return Q @ K.transpose(-1, -2) * layer.scale
+    scale: float = layer.scale
+    return Q @ K.transpose(-1, -2) * scale
 
 
 def _linear(part: Any, values: torch.Tensor) -> torch.Tensor:
