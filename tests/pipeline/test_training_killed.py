@@ -38,16 +38,18 @@ def whole(start, tmp_path_factory):
     return weights
 
 
-KILLS = [("sur cross_attention", step, while_saving) for step in range(1, 6) for while_saving in (False, True)]
+KILLS = [
+    *(("sur cross_attention", step, while_saving) for step in range(1, 6) for while_saving in (False, True)),
+    ("sur frozen", 3, False),
+    ("llm4gen full", 3, True),
+]
+"""What is trained, the step that a kill follows, and whether it falls into the saving of that step."""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("kind", "step", "while_saving"), [*KILLS, ("sur frozen", 3, False), ("llm4gen full", 3, True)]
-)
-def test_killed_after_any_step_or_while_saving_it_the_weights_are_the_same_bytes(
-    start, whole, tmp_path, kind, step, while_saving
-):
+@pytest.mark.parametrize("kill", KILLS, ids=str)
+def test_killed_after_any_step_or_while_saving_it_the_weights_are_the_same_bytes(start, whole, tmp_path, kill):
+    kind, step, while_saving = kill
     assert start(tmp_path, kind, kill_at=step, while_saving=while_saving) == -signal.SIGKILL
     assert not (tmp_path / "done.safetensors").exists()
     assert start(tmp_path, kind) == 0
