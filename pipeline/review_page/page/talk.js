@@ -1,0 +1,79 @@
+// Talking to the server: one request at a time, in order, again until it is on the disk.
+
+const RETRY_MS = 1000;
+const AT_ONCE = 100;
+
+let token = "";
+const waiting = [];
+let sending = false;
+let tell = () => {};
+
+async function get(address) {
+  const answer = await fetch(address, { cache: "no-store" });
+  const found = answer.headers.get("Content-Type")?.startsWith("application/json") ? await answer.json() : {};
+  if (answer.ok) return found;
+  throw new Refusal(answer.status, found.error);
+}
+
+export class Refusal extends Error {
+  constructor(status, message) {
+    super(message ?? (status === 401 ? "Open the address that `sur review` printed last." : `The server answers ${status}.`));
+    this.status = status;
+  }
+}
+
+/** What the page needs once; also asked for anew after a restart, whose token may be another. */
+export async function session() {
+  const found = await get("/api/session");
+  token = found.token;
+  return found;
+}
+
+export function items(filter, order, start, count) {
+  return get(`/api/items?${new URLSearchParams({ filter, order, start, count })}`);
+}
+
+/** Called with {waiting, failed, progress, refused} whenever something changes. */
+export function whenSaved(callback) {
+  tell = callback;
+}
+
+export function unsaved() {
+  return waiting.length;
+}
+
+/** Save answers; they wait here until the server says that they are on the disk. */
+export function save(answers) {
+  waiting.push(...answers);
+  tell({ waiting: waiting.length });
+  if (!sending) send();
+}
+
+async function send() {
+  sending = true;
+  while (waiting.length) {
+    const some = waiting.slice(0, AT_ONCE);
+    try {
+      const progress = await post(some);
+      waiting.splice(0, some.length);
+      tell({ waiting: waiting.length, progress });
+    } catch (error) {
+      if (error instanceof Refusal && error.status === 400) waiting.splice(0, some.length);
+      tell({ waiting: waiting.length, failed: true, refused: error instanceof Refusal ? error.message : "" });
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      await session().catch(() => {});
+    }
+  }
+  sending = false;
+}
+
+async function post(answers) {
+  const answer = await fetch("/api/answers", {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "X-Review-Token": token },
+    body: JSON.stringify({ answers }),
+  });
+  const found = answer.headers.get("Content-Type")?.startsWith("application/json") ? await answer.json() : {};
+  if (!answer.ok) throw new Refusal(answer.status, found.error);
+  return found;
+}
