@@ -19,6 +19,7 @@ from pipeline.tables import KEY
 
 BASE: Arm = "base"
 ADAPTED: Arm = "adapted"
+Pair = dict[str, dict[str, Any]]
 
 
 class Pairs:
@@ -36,12 +37,10 @@ class Pairs:
     everyone = True
 
     def __init__(self, manifest: pa.Table, reviewer: str, *, seed: int, tie: bool) -> None:
-        arms: dict[str, dict[str, dict[str, Any]]] = {}
-        for row in manifest.to_pylist():
-            arms.setdefault(row[KEY].rpartition("/")[0], {})[row["arm"]] = row
-        self._pairs = [found for found in arms.values() if {BASE, ADAPTED} <= found.keys()]
-        self.keys: Sequence[str] = [" ".join(map(str, self._key(row))) for row in range(len(self._pairs))]
-        self.rows: Mapping[Hashable, int] = {self._key(row): row for row in range(len(self._pairs))}
+        found = {_key(pair): pair for pair in _pairs(manifest)}
+        self._keys, self._pairs = list(found), list(found.values())
+        self.keys: Sequence[str] = [" ".join(map(str, key)) for key in found]
+        self.rows: Mapping[Hashable, int] = {key: row for row, key in enumerate(found)}
         self.columns = Columns()
         self._base_left = draw(item_draws(self.keys), seed, "left", reviewer) >> 63 == 0
         choices: tuple[Side, ...] = ("left", "right", "tie") if tie else ("left", "right")
@@ -83,11 +82,21 @@ class Pairs:
 
     def _item(self, row: int) -> dict[str, Any]:
         names = ("prompt_id", "index", "sha256_base", "sha256_adapted")
-        return dict(zip(names, self._key(row), strict=True))
+        return dict(zip(names, self._keys[row], strict=True))
 
-    def _key(self, row: int) -> tuple[str, int, str, str]:
-        pair = self._pairs[row]
-        return pair[BASE]["prompt_id"], pair[BASE]["index"], pair[BASE]["sha256"], pair[ADAPTED]["sha256"]
+
+def _pairs(manifest: pa.Table) -> list[Pair]:
+    """Arm -> row of all that have both arms, prompts, indices and methods in the manifest's order."""
+    places: dict[tuple[str, ...], Pair] = {}
+    for row in manifest.to_pylist():
+        prompt_id, index, _, *method = row[KEY].split("/")
+        places.setdefault((prompt_id, index, *method), {})[row["arm"]] = row
+    return [pair for pair in places.values() if {BASE, ADAPTED} <= pair.keys()]
+
+
+def _key(pair: Pair) -> tuple[str, int, str, str]:
+    base = pair[BASE]
+    return base["prompt_id"], base["index"], base["sha256"], pair[ADAPTED]["sha256"]
 
 
 def load(manifest: Path, reviewer: str, *, seed: int, tie: bool) -> Pairs:

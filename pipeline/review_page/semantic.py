@@ -10,13 +10,17 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline import answers, tables
-from pipeline.answers import SKILLS, Line, SemanticVerdict
+from pipeline.answers import Line, SemanticVerdict
 from pipeline.errors import InputError
 from pipeline.generated import MANIFEST
 from pipeline.review_page.task import Columns, Place, Question, Said, said
 from pipeline.tables import KEY
 
-CHOICES = ("yes", "no", "unsure")
+VERDICT = Question(
+    "verdict",
+    "Does the picture show all that the text says: what, how many, which colours, doing what?",
+    ("yes", "no", "unsure"),
+)
 BASE = "base"
 
 
@@ -49,22 +53,21 @@ class Semantic:
         }
 
     def questions(self, row: int) -> Sequence[Question]:
-        """The question of the prompt's skill."""
-        skill = self._rows[row]["type"]
-        return (Question(skill, SKILLS[skill], CHOICES),)
+        """The one question, on the whole text: the paper's all or nothing."""
+        return (VERDICT,)
 
     def places(self, row: int) -> Sequence[Place]:
         """The one picture."""
         return (Place(self._rows[row]["part"], self._rows[row][KEY]),)
 
     def heard(self, row: int, line: Any) -> Said:
-        """See :class:`pipeline.review_page.task.Task`; what was said of the whole image is said of the skill."""
-        return said(((self._rows[row]["type"], str(line.whole)),), (), line.note)
+        """See :class:`pipeline.review_page.task.Task`; answers by skill are joined."""
+        return said(((VERDICT.name, str(line.whole)),), (), line.note)
 
     def line(self, row: int, what: Said, **own: Any) -> Line:
         """See :class:`pipeline.review_page.task.Task`."""
-        chosen: Any = dict(what.answers)
-        return SemanticVerdict(**self._item(row), answers=chosen, note=what.note, **own)
+        verdict: Any = dict(what.answers)[VERDICT.name]
+        return SemanticVerdict(**self._item(row), verdict=verdict, note=what.note, **own)
 
     def taken_back(self, row: int, **own: Any) -> Line:
         """See :class:`pipeline.review_page.task.Task`."""

@@ -47,7 +47,7 @@ export class Grid {
         `Save page: ${this.shown.length - marked} ${CHOICES[rest].label.toLowerCase()}, ${marked} other `, key("shift ⏎")),
       draw("button", { type: "button", "data-focus": "swap", "aria-keyshortcuts": "x", onclick: () => this.swap() }, `A click means ${CHOICES[click].label.toLowerCase()} `, key("x")),
       draw("button", { type: "button", "data-focus": "back", disabled: this.page.items.place === 0, onclick: () => this.page.back() }, "Page back"),
-      draw("span", {}, this.shown[0].questions.length === 1 && this.page.session.task === "triplets" ? this.shown[0].questions[0].text : "Does the picture show what the text asks for?"),
+      draw("span", {}, this.shown[0].questions[0].text),
     );
   }
 
