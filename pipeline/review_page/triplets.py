@@ -36,11 +36,12 @@ class Triplets:
         self._queue = queue.combine_chunks()
         self.keys: Sequence[str] = queue.column("review_key").to_pylist()
         self.rows: Mapping[Hashable, int] = {key: row for row, key in enumerate(self.keys)}
-        self._flagged, self._copies = _facts(queue, cleaned)
+        self._flagged, self._groups = _facts(queue, cleaned)
+        self._group_sizes = np.bincount(self._groups) if len(self.keys) else np.zeros(0, dtype=int)
         ranks = queue.column("rank").to_numpy()
         self.columns = Columns(
-            filters={"duplicates": _several(self._copies), "flagged": self._flagged},
-            orders={"margin": np.argsort(ranks, kind="stable"), "duplicates": _together(self._copies, ranks)},
+            filters={"duplicates": self._group_sizes[self._groups] > 1, "flagged": self._flagged},
+            orders={"margin": np.argsort(ranks, kind="stable"), "duplicates": _together(self._groups, ranks)},
         )
 
     def flag(self, row: int) -> None:
@@ -59,7 +60,7 @@ class Triplets:
             "details": [f"margin {found['margin']:.2f}", found["source"]],
             "page_url": found["page_url"] if found["page_url"].startswith(("https://", "http://")) else "",
             "flagged": bool(self._flagged[row]),
-            "copies": int((self._copies == self._copies[row]).sum()) - 1,
+            "copies": int(self._group_sizes[self._groups[row]]) - 1,
         }
 
     def questions(self, row: int) -> Sequence[Question]:
@@ -103,11 +104,6 @@ def _facts(queue: pa.Table, cleaned: pa.Table) -> tuple[Any, Any]:
     groups = pc.coalesce(found.column("group"), queue.column(KEY))
     numbers = groups.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
     return np.array(levels > PG), numbers
-
-
-def _several(groups: Any) -> Any:
-    """Whether a row's group has another row, shape (n,)."""
-    return np.bincount(groups)[groups] > 1 if len(groups) else np.zeros(0, dtype=bool)
 
 
 def _together(groups: Any, ranks: Any) -> Any:
