@@ -192,7 +192,7 @@ class Page {
 
   #count({ mine, left, seconds_each: each, here }) {
     if (mine === undefined) return;
-    this.items.progress = { ...this.items.progress, mine };
+    this.items.progress = { ...this.items.progress, mine, left, seconds_each: each };
     at("bar").max = Math.max(1, mine + left);
     at("bar").value = mine;
     const number = new Intl.NumberFormat("en");
