@@ -134,7 +134,7 @@ def measure(folder: Path, pairs: int) -> dict[str, float]:
         figures["server_peak_mb"] = peak_mb(server.pid)
     finally:
         server.terminate()
-        server.wait()
+        server.communicate()
     return figures
 
 

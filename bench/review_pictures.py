@@ -71,7 +71,7 @@ def served(task: str) -> Iterator[str]:
             yield server.stdout.readline().strip()
         finally:
             server.terminate()
-            server.wait()
+            server.communicate()
 
 
 @contextmanager
