@@ -21,6 +21,10 @@ LAST_TIMES = 50  # of which the median tells how long the rest takes
 Address = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 
 
+class WrongAnswerError(InputError):
+    """An answer that is none of those that were asked for: asking again with it is of no use."""
+
+
 class Answer(BaseModel):
     """What the page says of one item: all that stands then, so that the same may be said twice."""
 
@@ -113,7 +117,8 @@ class Desk:
         """Write what changed; when this returns, it is on the disk.
 
         Raises:
-            InputError: an item, question, choice or reason is not known; nothing was written.
+            WrongAnswerError: an item, question, choice or reason is not known; nothing was written.
+            InputError: a line of somebody's file is broken; nothing was written.
             StorageError: the disk does not take it; nothing was written.
         """
         with self._turn:
@@ -138,7 +143,7 @@ class Desk:
     def _row(self, address: str) -> int:
         row = self._rows.get(address.encode())
         if row is None:
-            raise InputError("no such item: reload the page")
+            raise WrongAnswerError("no such item: reload the page")
         return row
 
     def _item(self, row: int) -> dict[str, Any]:
@@ -182,10 +187,10 @@ class Desk:
         asked = {question.name: question.choices for question in self._task.questions(row)}
         for name, choice in answer.answers.items():
             if choice not in asked.get(name, ()):
-                raise InputError(f"no such answer: {name!r}: {choice!r}")
+                raise WrongAnswerError(f"no such answer: {name!r}: {choice!r}")
         known = REASONS if self._task.name == "triplets" else {}
         if not {*answer.reasons} <= known.keys():
-            raise InputError(f"no such reason among {answer.reasons}")
+            raise WrongAnswerError(f"no such reason among {answer.reasons}")
 
 
 def _told(words: Said) -> dict[str, Any]:

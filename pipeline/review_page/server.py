@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from pipeline.errors import InputError, StorageError
 from pipeline.review_page import guard
-from pipeline.review_page.desk import Answers, Desk
+from pipeline.review_page.desk import Answers, Desk, WrongAnswerError
 from pipeline.review_page.shards import kind
 
 ASSETS = {
@@ -55,7 +55,8 @@ def application(desk: Desk, *, secret: str, host: str, port: int) -> flask.Flask
 
     @app.errorhandler(InputError)
     def _wrong(error: InputError) -> Any:
-        return flask.jsonify(error=str(error)), 404 if flask.request.method == "GET" else 400
+        asked = flask.request.method == "GET"
+        return flask.jsonify(error=str(error)), 404 if asked else 400 if isinstance(error, WrongAnswerError) else 503
 
     @app.errorhandler(StorageError)
     def _full(error: StorageError) -> Any:
@@ -128,7 +129,7 @@ def _api(app: flask.Flask, desk: Desk, secret: str) -> None:
             given = Answers.model_validate_json(flask.request.get_data())
         except ValidationError as error:
             fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            raise InputError(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from error
+            raise WrongAnswerError(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from error
         return flask.jsonify(desk.take(given.answers))
 
     @app.get("/picture/<address>/<int:side>")

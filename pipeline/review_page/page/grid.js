@@ -105,7 +105,7 @@ export class Grid {
   save() {
     const shown = this.shown;
     const chosen = shown.map((item) => this.#answer(item));
-    this.page.act(shown, () => {
+    const done = this.page.act(shown, () => {
       shown.forEach((item, at) => {
         item.mine.answers = { [item.questions[0].name]: chosen[at] };
         item.mine.reasons = chosen[at] === "keep" ? [] : [...item.mark.reasons];
@@ -113,6 +113,7 @@ export class Grid {
         item.draft = undefined;
       });
     });
+    if (!done) return;
     this.at = 0;
     this.page.forward();
   }

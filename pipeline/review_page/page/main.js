@@ -67,6 +67,7 @@ class Page {
   }
 
   async show(focus) {
+    this.busy = true; // what is on the screen is no longer what keys and clicks would mean
     try {
       await this.items.ready(this.view.size);
       this.#alarm("");
@@ -78,6 +79,7 @@ class Page {
       }, 1000);
       return;
     }
+    this.busy = false;
     this.redraw(focus);
     this.since = performance.now();
     this.#count(this.items.progress);
@@ -109,43 +111,46 @@ class Page {
   }
 
   key(name, shift) {
+    if (this.busy) return true;
     return this.items.current() ? this.view.key(name, shift) : false;
   }
 
   toggle() {
-    if (at("mode").hidden) return;
+    if (this.busy || at("mode").hidden) return;
     this.view = this.view === this.grid ? this.single : this.grid;
     this.show();
   }
 
   async forward() {
-    if (this.leaving || !this.items.current()) return;
-    this.leaving = true;
+    if (this.busy || !this.items.current()) return;
     const shown = this.items.list.slice(this.items.place, this.items.place + this.view.size);
     shown.forEach((item) => this.items.passed(item));
     this.items.place += shown.length;
     await this.show();
-    this.leaving = false;
     window.scrollTo(0, 0);
   }
 
   back() {
+    if (this.busy) return;
     this.items.place = Math.max(0, this.items.place - this.view.size);
     this.show();
   }
 
-  /** Change what is said of items, remember how it was, and save it. */
+  /** Change what is said of items, remember how it was, and save it; false where nobody can have seen them yet. */
   act(items, change) {
-    if (talk.unsaved() > MOST_UNSAVED) return;
+    const loading = [...document.querySelectorAll("#work figure img")].some((picture) => !picture.complete);
+    if (this.busy || loading || talk.unsaved() > MOST_UNSAVED) return false;
     const before = items.map((item) => ({ item, mine: structuredClone(item.mine) }));
     const seconds = Math.min(MOST_SECONDS, (performance.now() - this.since) / 1000 / items.length);
     change();
     this.since = performance.now();
     this.done.push({ place: this.items.place, items: this.items, before });
     talk.save(items.map((item) => spoken(item, seconds)));
+    return true;
   }
 
   async undo() {
+    if (this.busy) return;
     const last = this.done.pop() ?? (await this.#lastOfBefore());
     if (!last) return;
     for (const { item, mine } of last.before) {
@@ -177,11 +182,13 @@ class Page {
     items.forEach(({ id }) => known.add(id));
   }
 
-  saved({ waiting, failed, progress, refused }) {
+  saved({ waiting, failed, progress, refused, lost }) {
     const saved = at("saved");
     saved.textContent = waiting ? (failed ? `${waiting} not saved` : "Saving …") : "Saved";
     saved.classList.toggle("waiting", waiting > 0);
-    if (failed) this.#alarm(`Not saved: ${refused || "the server does not answer"}. Trying again; leave this page open.`);
+    if (lost) this.lost = `An answer was not taken: ${refused}`;
+    if (this.lost) this.#alarm(this.lost);
+    else if (failed) this.#alarm(`Not saved: ${refused || "the server does not answer"}. Trying again; leave this page open.`);
     else if (progress) this.#alarm("");
     if (progress) this.#count(progress);
   }

@@ -124,11 +124,12 @@ export class Single {
 
   answer(question, choice) {
     const item = this.item;
-    this.page.act([item], () => {
+    const done = this.page.act([item], () => {
       item.mine.answers = { ...item.mine.answers, [question.name]: choice };
       item.mine.reasons = choice === "keep" ? [] : [...item.draft.reasons];
       item.mine.note = item.draft.note.trim();
     });
+    if (!done) return;
     const open = item.questions.some(({ name }) => !(name in item.mine.answers));
     if (open) this.page.redraw();
     else this.page.forward();

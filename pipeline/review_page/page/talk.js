@@ -33,7 +33,7 @@ export function items(filter, order, start, count) {
   return get(`/api/items?${new URLSearchParams({ filter, order, start, count })}`);
 }
 
-/** Called with {waiting, failed, progress, refused} whenever something changes. */
+/** Called with {waiting, failed, progress, refused, lost} whenever something changes. */
 export function whenSaved(callback) {
   tell = callback;
 }
@@ -51,15 +51,20 @@ export function save(answers) {
 
 async function send() {
   sending = true;
+  let most = AT_ONCE;
   while (waiting.length) {
-    const some = waiting.slice(0, AT_ONCE);
+    const some = waiting.slice(0, most);
     try {
       const progress = await post(some);
       waiting.splice(0, some.length);
       tell({ waiting: waiting.length, progress });
     } catch (error) {
-      if (error instanceof Refusal && error.status === 400) waiting.splice(0, some.length);
-      tell({ waiting: waiting.length, failed: true, refused: error instanceof Refusal ? error.message : "" });
+      const refused = error instanceof Refusal ? error.message : "";
+      const wrong = error instanceof Refusal && error.status === 400; // asking again would not help
+      if (wrong && some.length > 1) most = 1; // the others are good
+      else if (wrong) waiting.splice(0, 1);
+      tell({ waiting: waiting.length, failed: true, refused, lost: wrong && some.length === 1 });
+      if (wrong) continue;
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       await session().catch(() => {});
     }

@@ -37,7 +37,7 @@ def judge(page, first, last):
             page.get_by_role("button", name="Keep").click()
         else:
             page.keyboard.press("kkkrkkkkku"[number % 10])
-    wait_done(page, last)
+        wait_done(page, number + 1)
 
 
 def run_killed(chromium, folder, pairs, kills):
@@ -227,6 +227,46 @@ def test_the_keyboard_alone_is_enough(chromium, tmp_path):
     assert second["reasons"] == ["wrong_count"]
     assert second["note"] == "two, not one; r and k here are letters"
     assert 0 <= second["seconds"] < 60
+
+
+def test_nothing_is_judged_before_its_picture_is_there(chromium, tmp_path):
+    workspace(tmp_path, 3)
+    with served(tmp_path, "--reviewer", "Ann") as running:
+        context = chromium.new_context()
+        page, held = context.new_page(), []
+        page.route("**/picture/**", lambda route: held.append(route))  # noqa: PLW0108 -- it marks its handlers
+        page.goto(running.address)
+        page.wait_for_selector(".single")
+        page.keyboard.press("k")
+        page.get_by_role("button", name="Reject").click()
+        for route in held:
+            route.continue_()
+        page.evaluate("document.querySelector('figure img').decode()")
+        page.keyboard.press("u")
+        wait_done(page, 1)
+        context.close()
+    assert [line["verdict"] for line in lines(tmp_path)] == ["unsure"]
+
+
+def test_an_answer_that_is_refused_does_not_hold_up_the_others(chromium, tmp_path):
+    """As after dvc repro with other captions, with the page still open."""
+    workspace(tmp_path, 3)
+    with served(tmp_path, "--reviewer", "Ann") as running, opened(chromium, running.address) as page:
+        page.route("**/api/answers", lambda route: route.abort())
+        judged = [page.locator(".text p").first.inner_text()]
+        page.keyboard.press("k")
+        expects(page, "#saved", "1 not saved")
+        judged.append(page.locator(".text p").first.inner_text())
+        page.keyboard.press("r")
+        port = running.port
+        running.end(kill=True)
+        expects(page, "#saved", "2 not saved")
+        workspace(tmp_path, 3, changed={0: ("another caption",), 1: ("another caption",)})
+        page.unroute("**/api/answers")
+        with served(tmp_path, "--reviewer", "Ann", port=port):
+            expects(page, "#alarm", re.compile("An answer was not taken: no such item"))
+            expects(page, "#saved", "Saved")
+    assert len(lines(tmp_path)) == judged.count("caption 2")  # the one that is still the same
 
 
 def test_letter_keys_can_be_turned_off(chromium, tmp_path):

@@ -206,6 +206,19 @@ def test_nonsense_is_refused_and_nothing_is_written(folder, body):
     assert lines(folder) == []
 
 
+def test_somebody_elses_broken_line_is_told_and_the_answer_may_come_again(folder):
+    client = client_of()
+    item = first(client)
+    broken = folder / "reviews/triplets/bob.jsonl"
+    broken.write_text("{}\n")
+    answer = post(client, keep(item))
+    assert answer.status_code == 503
+    assert "bob.jsonl, line 1" in answer.json["error"]
+    assert get(client, "/api/items?filter=all&order=seeded&start=0&count=1").status_code == 404
+    broken.unlink()
+    assert post(client, keep(item)).status_code == 200
+
+
 def test_of_several_answers_none_is_written_where_one_is_wrong(folder):
     client = client_of()
     good = keep(first(client))["answers"][0]
