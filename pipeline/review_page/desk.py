@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from statistics import median
 from typing import Annotated, Any
 
@@ -168,7 +169,8 @@ class Desk:
         self._check(row, answer)
         chosen = tuple(sorted(answer.answers.items()))
         before, now = self._standing.mine.get(row, said(())), said(chosen, tuple(answer.reasons), answer.note)
-        own = {"reviewer": self._reviewer, "adjudicated": self._adjudicating}
+        now_s = datetime.now(UTC).replace(microsecond=0)
+        own: dict[str, Any] = {"reviewer": self._reviewer, "adjudicated": self._adjudicating, "at": now_s}
         if before == now or not (before.answers or now.answers):
             return []
         if not now.answers:

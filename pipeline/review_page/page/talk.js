@@ -1,6 +1,7 @@
 // Talking to the server: one request at a time, in order, again until it is on the disk.
 
 const RETRY_MS = 1000;
+const PATIENCE_MS = 15000;
 const AT_ONCE = 100;
 
 let token = "";
@@ -9,7 +10,7 @@ let sending = false;
 let tell = () => {};
 
 async function get(address) {
-  const answer = await fetch(address, { cache: "no-store" });
+  const answer = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
   const found = answer.headers.get("Content-Type")?.startsWith("application/json") ? await answer.json() : {};
   if (answer.ok) return found;
   throw new Refusal(answer.status, found.error);
@@ -77,6 +78,7 @@ async function post(answers) {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-Review-Token": token },
     body: JSON.stringify({ answers }),
+    signal: AbortSignal.timeout(PATIENCE_MS),
   });
   const found = answer.headers.get("Content-Type")?.startsWith("application/json") ? await answer.json() : {};
   if (!answer.ok) throw new Refusal(answer.status, found.error);

@@ -3,7 +3,9 @@
 import colorsys
 import io
 import os
+import random
 import shutil
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -133,6 +135,16 @@ class Served:
         else:
             self.process.terminate()
         return self.process.communicate(timeout=30)
+
+
+def free_port():
+    """One outside the range from which the kernel gives ports: a browser that asks a dead server again and again would
+    else sooner or later be given that very port, and connect to itself."""
+    for port in random.Random().sample(range(20_000, 30_000), 100):
+        with socket.socket() as tried:
+            if tried.connect_ex(("127.0.0.1", port)):
+                return port
+    raise OSError("no free port")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from tests.pipeline.review_page.browsing import browser, opened
-from tests.pipeline.review_page.made import lines, served, workspace
+from tests.pipeline.review_page.made import free_port, lines, served, workspace
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +44,8 @@ def run_killed(chromium, folder, pairs, kills):
     """Review all pairs with the server killed in between, the page left open."""
     workspace(folder, pairs)
     steps = [round(pairs * step / (kills + 1)) for step in range(kills + 2)]
-    with served(folder, "--reviewer", "Ann") as first:
-        port = first.port
+    port = free_port()
+    with served(folder, "--reviewer", "Ann", port=port) as first:
         with opened(chromium, first.address) as page:
             judge(page, steps[0], steps[1])
             first.end(kill=True)
@@ -53,7 +53,8 @@ def run_killed(chromium, folder, pairs, kills):
                 page.keyboard.press("k")  # while nobody answers: it waits
                 expects(page, "#saved", "1 not saved")
                 assert "Not saved" in page.locator("#alarm").inner_text()
-                with served(folder, "--reviewer", "Ann", port=port):
+                with served(folder, "--reviewer", "Ann", port=port) as again:
+                    assert again.address == first.address
                     wait_done(page, start + 1)
                     judge(page, start + 1, end)
             assert page.get_by_text("Nothing is left for you").is_visible()
@@ -251,14 +252,17 @@ def test_nothing_is_judged_before_its_picture_is_there(chromium, tmp_path):
 def test_an_answer_that_is_refused_does_not_hold_up_the_others(chromium, tmp_path):
     """As after dvc repro with other captions, with the page still open."""
     workspace(tmp_path, 3)
-    with served(tmp_path, "--reviewer", "Ann") as running, opened(chromium, running.address) as page:
+    port = free_port()
+    with (
+        served(tmp_path, "--reviewer", "Ann", port=port) as running,
+        opened(chromium, running.address) as page,
+    ):
         page.route("**/api/answers", lambda route: route.abort())
         judged = [page.locator(".text p").first.inner_text()]
         page.keyboard.press("k")
         expects(page, "#saved", "1 not saved")
         judged.append(page.locator(".text p").first.inner_text())
         page.keyboard.press("r")
-        port = running.port
         running.end(kill=True)
         expects(page, "#saved", "2 not saved")
         workspace(tmp_path, 3, changed={0: ("another caption",), 1: ("another caption",)})

@@ -1,6 +1,8 @@
+from datetime import UTC, datetime
+
 import pytest
 
-from pipeline.answers import PreferenceAnswer, read
+from pipeline.answers import PreferenceAnswer, TripletVerdict, read
 from pipeline.errors import InputError
 from pipeline.review_page import command
 from pipeline.review_page.desk import Answer
@@ -76,6 +78,14 @@ def test_everybody_is_asked_for_every_preference(folder):
         for item in items(desk):
             desk.take([Answer(id=item["id"], answers=dict.fromkeys(("overall", "text", "flaws"), "left"))])
         assert desk.progress() == {"mine": 6, "left": 0, "seconds_each": None}
+
+
+def test_a_line_says_when_it_was_said(folder):
+    """So that an import does not put an older answer over it."""
+    desk = desk_of("triplets")
+    desk.take([Answer(id=items(desk)[0]["id"], answers={"verdict": "keep"})])
+    (line,) = read(command.REVIEWS / "triplets", TripletVerdict)
+    assert abs((datetime.now(UTC) - line.at).total_seconds()) < 60
 
 
 def test_taking_back_what_was_never_said_writes_nothing(folder):
