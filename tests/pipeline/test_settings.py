@@ -85,7 +85,7 @@ def test_the_papers_profile_has_the_papers_values():
         ("backend: transformers", "backend: lavis", "blip.backend is lavis, but LAVIS is not installed: run make"),
         ("  heads: 8", "  heads: 7", "adapter.heads must divide the text width"),
         ("prompts/miniature.json", "prompts/none.json", "prompt file prompts/none.json is missing"),
-        ("judge: miniature.oracle", "judge: miniature.none", "evaluate.judge names no module: miniature.none"),
+        ("module: miniature.oracle", "module: miniature.none", "evaluate.judges names no module: miniature.none"),
         ("serve: miniature.sites", "serve: miniature.none", "sources.lexica.serve names no module"),
         ("serve: miniature.sites", "serve: nosuch.module", "sources.lexica.serve names no module"),
         ("side_px: 64", "side_px: 60", "image.side_px must be a multiple of 8, the VAE's step, got 60"),

@@ -13,12 +13,12 @@ from pipeline import tables
 from pipeline.errors import EmptyResultError, InputError, ModelError
 from pipeline.generated import MANIFEST
 from pipeline.metrics.clip_based import SCORES, Scorer
-from pipeline.metrics.comparison import EvaluateParams
+from pipeline.metrics.settings import EvaluateParams
 from pipeline.metrics.judging import VERDICTS, Judge
 from stages import evaluate as stage
 from tests.stages.generated_images import PROMPTS, write_sample
 
-CONFIG = EvaluateParams(judge="fake", confidence=0.95, bootstrap=200, equivalence_margin_sd=0.2, seed=0)
+CONFIG = EvaluateParams(metrics=(), judges=(), confidence=0.95, bootstrap=200, equivalence_margin_sd=0.2, seed=0)
 
 
 class RedScorer:

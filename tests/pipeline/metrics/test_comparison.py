@@ -1,9 +1,11 @@
 import pytest
 from pydantic import ValidationError
 
-from pipeline.metrics.comparison import EvaluateParams, Picture, by_prompt, compare, pair_up, same_quality
+from pipeline.metrics.comparison import by_prompt, compare, correct_family, pair_up, same_quality
+from pipeline.metrics.pictures import Picture
+from pipeline.metrics.settings import EvaluateParams
 
-CONFIG = EvaluateParams(judge=None, confidence=0.95, bootstrap=200, equivalence_margin_sd=0.2, seed=0)
+CONFIG = EvaluateParams(metrics=(), judges=(), confidence=0.95, bootstrap=200, equivalence_margin_sd=0.2, seed=0)
 
 
 def _pictures() -> list[Picture]:

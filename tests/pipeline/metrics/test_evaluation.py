@@ -3,11 +3,12 @@ import pytest
 from statsmodels.stats.weightstats import ttost_paired
 
 from pipeline.metrics import evaluation
-from pipeline.metrics.comparison import EvaluateParams, Picture
+from pipeline.metrics.pictures import Picture
+from pipeline.metrics.settings import EvaluateParams
 from pipeline.metrics.evaluation import Evidence, People
-from pipeline.metrics.measuring import Measured
+from pipeline.metrics.readers import Measured, paired_scores
 
-CONFIG = EvaluateParams(judge="fake", confidence=0.95, bootstrap=200, equivalence_margin_sd=0.2, seed=0)
+CONFIG = EvaluateParams(metrics=(), judges=(), confidence=0.95, bootstrap=200, equivalence_margin_sd=0.2, seed=0)
 LINE = {"base": 0.1, "adapted": 0.4, "low": 0.2, "high": 0.5, "p": 0.01, "p_holm": 0.02, "pairs": 80, "mcnemar_p": None}
 
 
@@ -31,8 +32,11 @@ def _evidence(qualities: dict[str, float], cosines: dict[str, float] | None = No
         for prompt in range(8)
         for arm in ("base", "adapted")
     ]
-    measured = Measured(100.0, cosines or {}, [], qualities, "fake 0123")
-    return Evidence(pictures, measured, People([], [], {}))
+    scores = {"judge_quality": qualities, "clip_cosine": cosines or {}}
+    if cosines:
+        scores["clip_score"] = paired_scores(cosines, pictures, 100.0)
+    versions = {"judge_quality": "fake 0123", "clip_cosine": "1, clip abc", "clip_score": "1, clip abc"}
+    return Evidence(pictures, Measured(scores, versions), People([], [], {}))
 
 
 def _rated() -> dict[str, float]:
@@ -71,7 +75,7 @@ def test_equivalence_that_is_not_defined_is_absent():
 
 
 def test_each_score_names_what_it_depends_on():
-    table = evaluation.score_table(_evidence(_rated(), _rated()), "1, clip abc")
+    table = evaluation.score_table(_evidence(_rated(), _rated()))
     versions = dict(zip(table.column("metric").to_pylist(), table.column("metric_version").to_pylist(), strict=True))
     assert versions == {"clip_cosine": "1, clip abc", "clip_score": "1, clip abc", "judge_quality": "fake 0123"}
     assert table.num_rows == 3 * 16
