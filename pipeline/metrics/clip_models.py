@@ -10,8 +10,8 @@ from PIL import Image
 
 from pipeline.clip_score import Clip
 from pipeline.errors import ModelError
+from pipeline.metrics import whole_models
 from pipeline.metrics.settings import ClipModel
-from pipeline.pretrained import opening, quiet_transformers
 
 Floats = npt.NDArray[np.float32]
 
@@ -50,8 +50,7 @@ class OpenClip(Clip):
     @property
     def logit(self) -> Logit:
         """The learned scale, in the numbers that it was trained to, and SigLIP's bias."""
-        bias = getattr(self._model, "logit_bias", None)
-        return Logit(float(self._model.logit_scale.float().exp()), 0.0 if bias is None else float(bias.float()))
+        return _logit(self._model)
 
 
 class TransformersClip:
@@ -62,24 +61,18 @@ class TransformersClip:
     """
 
     def __init__(self, config: ClipModel, device: str) -> None:
-        quiet_transformers()
-        from transformers import AutoModel, AutoProcessor
-
-        with opening(config.model, config.revision) as (name, revision):
-            dtype = getattr(torch, config.dtype)
-            self._model = AutoModel.from_pretrained(name, revision=revision, dtype=dtype).to(device).eval()
-            self._processor = AutoProcessor.from_pretrained(name, revision=revision)
+        named = (config.model, config.revision, config.dtype, device)
+        self._model, self._processor = whole_models.load("AutoModel", "AutoProcessor", *named)
         if not hasattr(self._model, "get_image_features") or not hasattr(self._model, "logit_scale"):
             raise ModelError(f"model {config.model} is a {type(self._model).__name__}, not CLIP-like")
-        self._device, self._dtype = device, dtype
+        self._device, self._dtype = device, getattr(torch, config.dtype)
         is_siglip = "siglip" in self._model.config.model_type
         self._padding = "max_length" if is_siglip else True  # SigLIP was trained on padded texts and has no mask
 
     @property
     def logit(self) -> Logit:
         """The learned scale and, of SigLIP, bias."""
-        bias = getattr(self._model, "logit_bias", None)
-        return Logit(float(self._model.logit_scale.float().exp()), 0.0 if bias is None else float(bias.float()))
+        return _logit(self._model)
 
     @torch.no_grad()
     def images(self, pictures: Sequence[Image.Image]) -> Floats:
@@ -98,6 +91,13 @@ class TransformersClip:
             text=[text], padding=self._padding, truncation=True, max_length=longest, return_tensors="pt"
         )
         return _unit(self._model.get_text_features(**tokens.to(self._device)))
+
+
+def _logit(model: Any) -> Logit:
+    """Both libraries call them by the same names."""
+    bias = getattr(model, "logit_bias", None)
+    scale = float(model.logit_scale.detach().float().exp())
+    return Logit(scale, 0.0 if bias is None else float(bias.detach().float()))
 
 
 def _unit(output: Any) -> Floats:

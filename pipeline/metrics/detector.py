@@ -8,11 +8,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pipeline.metrics import clip_models, geneval_rules
+from pipeline.metrics import clip_models, geneval_rules, whole_models
 from pipeline.metrics.clip_models import Scorer
 from pipeline.metrics.geneval_rules import SKILLS, Found
 from pipeline.metrics.settings import DetectorJudge
-from pipeline.pretrained import opening, quiet_transformers
 
 TEMPLATES = ("a photo of a {colour} {name}", "a photo of a {colour}-colored {name}", "a photo of a {colour} object")
 """GenEval's three sentences, of whose vectors the mean is taken."""
@@ -35,14 +34,10 @@ class ZeroShotDetector:
     """
 
     def __init__(self, config: DetectorJudge, device: str) -> None:
-        quiet_transformers()
-        from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
-
-        with opening(config.model, config.revision) as (name, revision):
-            self._dtype = getattr(torch, config.dtype)
-            model = AutoModelForZeroShotObjectDetection.from_pretrained(name, revision=revision, dtype=self._dtype)
-            self._processor = AutoProcessor.from_pretrained(name, revision=revision)
-        self._model, self._device, self._query = model.to(device).eval(), device, config.query
+        kinds = ("AutoModelForZeroShotObjectDetection", "AutoProcessor")
+        named = (config.model, config.revision, config.dtype, device)
+        self._model, self._processor = whole_models.load(*kinds, *named)
+        self._device, self._dtype, self._query = device, getattr(torch, config.dtype), config.query
 
     @torch.no_grad()
     def find(self, picture: Image.Image, name: str) -> list[Found]:

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from pipeline.errors import ModelError
+from pipeline.metrics import whole_models
 from pipeline.metrics.noun_chunks import noun_chunks
 from pipeline.metrics.settings import VqaJudge
-from pipeline.pretrained import opening, quiet_transformers
 
 CHUNKS = "noun_chunks"
 """Skill of an atom that stands for a whole prompt: T2I-CompBench asks for its noun chunks one by one."""
@@ -30,14 +30,9 @@ class BlipVqa:
     """
 
     def __init__(self, config: VqaJudge, device: str) -> None:
-        quiet_transformers()
-        from transformers import BlipForQuestionAnswering, BlipProcessor
-
-        with opening(config.model, config.revision) as (name, revision):
-            self._dtype = getattr(torch, config.dtype)
-            model = BlipForQuestionAnswering.from_pretrained(name, revision=revision, dtype=self._dtype)
-            self._processor = BlipProcessor.from_pretrained(name, revision=revision)
-        self._model, self._device = model.to(device).eval(), device
+        named = (config.model, config.revision, config.dtype, device)
+        self._model, self._processor = whole_models.load("BlipForQuestionAnswering", "BlipProcessor", *named)
+        self._device, self._dtype = device, getattr(torch, config.dtype)
         self._yes, self._no = (self._processor.tokenizer.convert_tokens_to_ids(word) for word in ("yes", "no"))
         if self._processor.tokenizer.unk_token_id in (self._yes, self._no):
             raise ModelError(f"the tokenizer of {config.model} knows no token for yes or for no")

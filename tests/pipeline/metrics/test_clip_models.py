@@ -6,7 +6,7 @@ from PIL import Image
 from pipeline.errors import ModelError
 from pipeline.metrics import clip_models
 from pipeline.metrics.settings import ClipModel
-from tests.pipeline.frozen_models import clip_folder, noise, picture
+from tests.pipeline.frozen_models import clip_folder, llama_folder, noise, picture
 from tests.pipeline.metrics import tiny_scorers
 
 TEXTS = ["a red circle", "two", "a photo of a blue star a red circle two circle star"]
@@ -61,9 +61,14 @@ def test_a_model_of_open_clip_knows_its_scale(tmp_path):
     assert model.images([Image.new("RGB", (20, 20), "red")]).shape == (1, 8)
 
 
-def test_what_is_no_clip_is_refused(folders):
-    with pytest.raises(ModelError, match="not CLIP-like"):
+def test_weights_of_another_architecture_are_not_filled_up_with_random_ones(folders):
+    with pytest.raises(ModelError, match=r"no weights for \d+ tensors of a BlipModel"):
         clip_models.load(_setting(folders["blip_vqa"]), "cpu")
+
+
+def test_what_is_no_clip_is_refused(tmp_path):
+    with pytest.raises(ModelError, match="not CLIP-like"):
+        clip_models.load(_setting(llama_folder(tmp_path / "llama")), "cpu")
 
 
 def test_a_missing_folder_is_told(tmp_path):
