@@ -87,7 +87,7 @@ def evaluate(
     if not shown:
         raise EmptyResultError("no image to evaluate: data/sample has none, see sample.prompts")
     _require_prompts(shown, known)
-    people = evaluation.read_people(reviews, pictures.digests(shown))
+    people = evaluation.read_people(reviews, shown)
     measured = measure(sampled / "parts", shown, known, gauges, judges)
     names, atoms = [judge.name for judge in judges], {prompt.id: len(prompt.atoms) for prompt in prompts}
     evidence = Evidence(shown, measured, people, names, atoms)

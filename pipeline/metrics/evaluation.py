@@ -11,7 +11,8 @@ from pipeline import metric_names, tables
 from pipeline.metrics import judging, preference, trust
 from pipeline.metrics.clip_based import PAIRED, SCORES
 from pipeline.metrics.comparison import compare, correct_family, same_quality
-from pipeline.metrics.pictures import Picture, cells
+from pipeline.metrics.pictures import Picture, cells, digests
+from pipeline.metrics.preference import Choice
 from pipeline.metrics.readers import Measured
 from pipeline.metrics.settings import EvaluateParams
 from pipeline.tables import KEY
@@ -26,7 +27,7 @@ class People:
     """What people said of the images at hand, and how many of their lines do not count."""
 
     rows: list[dict[str, Any]]
-    choices: list[str]
+    choices: list[Choice]
     passed_over: dict[str, int]
 
 
@@ -69,8 +70,10 @@ class Evidence:
         verdicts, rows = (
             [row for row in rows if row[KEY] in names] for rows in (self.measured.verdicts, self.people.rows)
         )
+        choices = [choice for choice in self.people.choices if choice.cell in {each.cell for each in pictures}]
         measured = replace(self.measured, scores=scores, verdicts=verdicts)
-        return replace(self, pictures=pictures, measured=measured, people=replace(self.people, rows=rows))
+        people = replace(self.people, rows=rows, choices=choices)
+        return replace(self, pictures=pictures, measured=measured, people=people)
 
 
 def _chosen(values: Mapping[str, float], names: set[str]) -> dict[str, float]:
@@ -81,17 +84,17 @@ def _shares(right: Mapping[str, bool]) -> dict[str, float]:
     return {sample_id: float(held) for sample_id, held in right.items()}
 
 
-def read_people(reviews: Path, pictures: Mapping[str, str]) -> People:
+def read_people(reviews: Path, pictures: Sequence[Picture]) -> People:
     """Verdicts and preferences that hold for these images, and the number of lines that do not count.
 
     Args:
         reviews: folder with ``semantic`` and ``preference``.
-        pictures: sample_id -> SHA-256 of the images at hand.
+        pictures: the images at hand.
 
     Raises:
         InputError: a line is broken; names file and line.
     """
-    rows, passed_over = judging.read_people(reviews / "semantic", pictures)
+    rows, passed_over = judging.read_people(reviews / "semantic", digests(pictures))
     choices, stale = preference.read_choices(reviews / "preference", pictures)
     return People(rows, choices, {**passed_over, "stale_preferences": stale})
 
@@ -121,7 +124,7 @@ def _of_cell(evidence: Evidence, config: EvaluateParams) -> dict[str, Any]:
     for name in (name for name in scores if is_tested_for_equality(name)):
         found[f"{name}_equivalence"] = same_quality(scores[name], evidence.pictures, config)
     found["accuracy"] = compare(evidence.right(), evidence.pictures, config)
-    found["preference"] = preference.preference(evidence.people.choices, confidence=config.confidence)
+    found |= preference.figures(evidence.people.choices, config)
     for judge in evidence.judges[1:]:
         line = compare(_shares(evidence.judged(judge)), evidence.pictures, config)
         found.setdefault("other_judges", {}).update({judge: line} if line else {})

@@ -11,6 +11,10 @@ from pipeline.generated import MANIFEST
 from pipeline.tables import KEY
 
 BASE, ADAPTED = "base", "adapted"
+CELL = tuple(name for name in ("model", "method") if name in MANIFEST.names)
+"""Columns that tell who made a picture, where the manifest has them."""
+PLAIN = " none"
+"""How the cell of a model without any controlled method ends."""
 Place = tuple[str, str, int]
 """Cell, prompt and index: where one picture of each arm belongs."""
 
@@ -45,7 +49,8 @@ def read(path: Path) -> list[Picture]:
 def from_table(manifest: pa.Table) -> list[Picture]:
     """All pictures of table MANIFEST, in its order."""
     columns = [KEY, "arm", "prompt_id", "type", "index", "sha256"]
-    return [Picture(**row) for row in manifest.select(columns).to_pylist()]
+    rows = manifest.select([*columns, *CELL]).to_pylist()
+    return [Picture(**{name: row[name] for name in columns}, cell=" ".join(row[name] for name in CELL)) for row in rows]
 
 
 def by_place(pictures: Iterable[Picture]) -> dict[Place, dict[str, Picture]]:
@@ -57,11 +62,11 @@ def by_place(pictures: Iterable[Picture]) -> dict[Place, dict[str, Picture]]:
 
 
 def cells(pictures: Iterable[Picture]) -> dict[str, list[Picture]]:
-    """Cell -> its pictures, cells by name."""
+    """Cell -> its pictures; cells by name, those without a controlled method first."""
     found: dict[str, list[Picture]] = {}
     for picture in pictures:
         found.setdefault(picture.cell, []).append(picture)
-    return dict(sorted(found.items()))
+    return dict(sorted(found.items(), key=lambda item: (not item[0].endswith(PLAIN), item[0])))
 
 
 def digests(pictures: Iterable[Picture]) -> Mapping[str, str]:

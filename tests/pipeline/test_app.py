@@ -3,7 +3,7 @@ import shutil
 import pytest
 from PIL import Image
 
-from pipeline import app, diffusion, doctor, sampling, settings
+from pipeline import app, checking, diffusion, doctor, sampling, settings
 from pipeline.adapters import folder
 from pipeline.errors import ModelError
 from pipeline.files import write_json
@@ -80,7 +80,7 @@ def test_takedown_is_asked_with_its_entry_and_tells_a_mistake_in_one_line(tmp_pa
 
 
 def test_doctor_fails_when_something_is_missing(monkeypatch, capsys):
-    monkeypatch.setattr(settings, "examine", lambda _: [])
+    monkeypatch.setattr(checking, "examine", lambda _: [])
     for good, code in ((True, 0), (False, 1)):
         found = [doctor.Finding("disk", good, "5 GB free")]
         monkeypatch.setattr(doctor, "examine", lambda check, found=found: check() or found)
@@ -94,7 +94,8 @@ def test_generate_writes_both_arms_side_by_side(tmp_path, monkeypatch):
     adapter = type("Adapter", (), {"config": type("Config", (), {"eta": 0.25})})
     monkeypatch.setattr(folder, "read_config", lambda _: None)
     monkeypatch.setattr(folder, "load", lambda *_, **__: adapter)
-    monkeypatch.setattr(diffusion, "load", lambda *_, **__: type("Model", (), {"text_width": 8}))
+    monkeypatch.setattr(folder, "load_unet", lambda *_: {})
+    monkeypatch.setattr(diffusion, "load", lambda *_, **__: type("Model", (), {"text_width": 8, "unet": None}))
     pair = (Image.new("RGB", (8, 8), "red"), Image.new("RGB", (8, 8), "blue"))
     monkeypatch.setattr(sampling, "generate", lambda *_, **__: pair)
     assert run("generate", "two discs", "--seed", "1") == 0

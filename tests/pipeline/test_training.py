@@ -104,7 +104,7 @@ def test_no_frozen_weight_moves(tmp_path):
 def denoising_gradients(running):
     batch = training_batch(running)
     x, _ = training_objective.text_states(running.diffusion, batch)
-    loss = training_objective.denoised(running.diffusion, batch, running.adapter(x).condition).raw
+    loss = training_objective.denoised(running.diffusion, batch, x.replaced(running.adapter(x.states).condition)).raw
     running.adapter.zero_grad()
     loss.backward()
     return {name for name, value in running.adapter.named_parameters() if value.grad.abs().sum() > 0}
@@ -180,8 +180,8 @@ def test_the_step_that_validated_best_is_left(tmp_path):
 def test_what_observes_is_asked_every_so_many_steps_and_at_the_end(tmp_path):
     asked = []
 
-    def observe(step, adapter):
-        asked.append((step, adapter.training))
+    def observe(step, learned):
+        asked.append((step, learned.training))
         return {"val/clip_score": float(step)}
 
     chosen = recipe(steps=5, sample_every=2, keep="best", metric="val/clip_score")
@@ -235,7 +235,7 @@ def test_the_chosen_student_is_distilled(tmp_path, student):
     losses = training_objective.batch_losses(
         running.adapter, running.adapter, running.diffusion, batch, running.recipe.loss
     )
-    losses.llm.backward()
+    losses["llm"].backward()
     assert (running.adapter.query.weight.grad is None) == (student == "h3")
 
 

@@ -13,8 +13,8 @@ from pipeline import tables
 from pipeline.errors import EmptyResultError, InputError, ModelError
 from pipeline.generated import MANIFEST
 from pipeline.metrics.clip_based import SCORES, Scorer
-from pipeline.metrics.settings import EvaluateParams
 from pipeline.metrics.judging import VERDICTS, Judge
+from pipeline.metrics.settings import EvaluateParams
 from stages import evaluate as stage
 from tests.stages.generated_images import PROMPTS, write_sample
 

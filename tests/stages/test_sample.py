@@ -9,7 +9,8 @@ from PIL import Image
 from pipeline import operating, sampling, tables
 from pipeline.adapters import checkpoint, folder
 from pipeline.adapters.folder import LlmNamed
-from pipeline.adapters.sur import AdapterParams, SurAdapter
+from pipeline.adapters.settings import AdapterParams
+from pipeline.adapters.sur import SurAdapter
 from pipeline.errors import EmptyResultError, ModelError
 from pipeline.generated import GENERATED, MANIFEST
 from stages import sample as stage
@@ -17,7 +18,7 @@ from tests.pipeline import tiny_models
 from tests.pipeline.adapters import official_file
 from tests.pipeline.adapters.test_sur import BASE as ADAPTER
 from tests.pipeline.test_prompts import ENTRY
-from tests.pipeline.test_sampling import config, prompt
+from tests.pipeline.test_shots import config, prompt
 from tests.stages.test_latents import config as base
 from tests.stages.test_train import LLM
 from tests.stages.test_train import base as named

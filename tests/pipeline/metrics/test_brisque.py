@@ -90,7 +90,11 @@ def test_both_sides_of_an_asymmetric_gaussian_are_found_again():
     side = rng.random(400_000) < left / (left + right)
     values = np.abs(rng.normal(size=400_000)) * np.where(side, -left, right)
     shape, mean, low, high = brisque.asymmetric_fit(values)
-    assert (shape, low, high) == (pytest.approx(2.0, rel=0.03), pytest.approx(1.0, rel=0.02), pytest.approx(9.0, rel=0.02))
+    assert (shape, low, high) == (
+        pytest.approx(2.0, rel=0.03),
+        pytest.approx(1.0, rel=0.02),
+        pytest.approx(9.0, rel=0.02),
+    )
     assert mean == pytest.approx(values.mean(), rel=0.02)
 
 

@@ -43,7 +43,10 @@ def test_only_images_with_a_partner_have_a_paired_score() -> None:
 
 
 def test_pictures_of_two_cells_are_no_pair() -> None:
-    pictures = [Picture("x", "base", "p", "colour", 0, cell="none"), Picture("y", "adapted", "p", "colour", 0, cell="sag")]
+    pictures = [
+        Picture("x", "base", "p", "colour", 0, cell="none"),
+        Picture("y", "adapted", "p", "colour", 0, cell="sag"),
+    ]
     assert paired_scores({"x": 0.2, "y": 0.3}, pictures, 100.0) == {}
 
 

@@ -19,7 +19,13 @@ PAIR = ("Good photo.", "Bad photo.")
 
 def _setting(named, pairs=(PAIR,)):
     return ClipIqaMetric(
-        kind="clip_iqa", library="open_clip", model=named[0], revision=named[1], weights=None, dtype="float32", pairs=pairs
+        kind="clip_iqa",
+        library="open_clip",
+        model=named[0],
+        revision=named[1],
+        weights=None,
+        dtype="float32",
+        pairs=pairs,
     )
 
 

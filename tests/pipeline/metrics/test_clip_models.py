@@ -32,7 +32,7 @@ def test_pictures_and_texts_are_unit_vectors_of_one_space(folders, name):
 
 @pytest.mark.parametrize("name", ["clip", "siglip"])
 def test_cosines_equal_those_of_the_whole_model(folders, name):
-    """transformers' own forward: scale x cosine + bias, of texts padded as the model was trained."""
+    """Transformers' own forward: scale x cosine + bias, of texts padded as the model was trained."""
     model = clip_models.load(_setting(folders[name]), "cpu")
     padding = "max_length" if name == "siglip" else True
     given = model._processor(

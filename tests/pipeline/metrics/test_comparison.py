@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from pipeline.metrics.comparison import by_prompt, compare, correct_family, pair_up, same_quality
+from pipeline.metrics.comparison import by_prompt, compare, pair_up, same_quality
 from pipeline.metrics.pictures import Picture
 from pipeline.metrics.settings import EvaluateParams
 

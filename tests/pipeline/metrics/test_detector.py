@@ -13,7 +13,13 @@ from tests.pipeline.metrics import tiny_scorers
 def _setting(named=("m", "r"), colours=None):
     rules = {"threshold": 0.3, "counting_threshold": 0.9, "position_threshold": 0.1, "max_objects": 16}
     return DetectorJudge(
-        kind="detector", model=named[0], revision=named[1], dtype="float32", query="a photo of a {}", colours=colours, **rules
+        kind="detector",
+        model=named[0],
+        revision=named[1],
+        dtype="float32",
+        query="a photo of a {}",
+        colours=colours,
+        **rules,
     )
 
 

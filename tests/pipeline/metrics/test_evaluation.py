@@ -1,12 +1,15 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from statsmodels.stats.weightstats import ttost_paired
 
 from pipeline.metrics import evaluation
-from pipeline.metrics.pictures import Picture
-from pipeline.metrics.settings import EvaluateParams
 from pipeline.metrics.evaluation import Evidence, People
+from pipeline.metrics.pictures import Picture
+from pipeline.metrics.preference import Choice
 from pipeline.metrics.readers import Measured, paired_scores
+from pipeline.metrics.settings import EvaluateParams
 
 CONFIG = EvaluateParams(metrics=(), judges=(), confidence=0.95, bootstrap=200, equivalence_margin_sd=0.2, seed=0)
 LINE = {"base": 0.1, "adapted": 0.4, "low": 0.2, "high": 0.5, "p": 0.01, "p_holm": 0.02, "pairs": 80, "mcnemar_p": None}
@@ -79,3 +82,12 @@ def test_each_score_names_what_it_depends_on():
     versions = dict(zip(table.column("metric").to_pylist(), table.column("metric_version").to_pylist(), strict=True))
     assert versions == {"clip_cosine": "1, clip abc", "clip_score": "1, clip abc", "judge_quality": "fake 0123"}
     assert table.num_rows == 3 * 16
+
+
+def test_the_papers_question_is_the_headline_and_others_stand_beside_it() -> None:
+    said = {"overall": ["adapted", "base", "adapted"], "text": ["base"], "flaws": ["tie"]}
+    choices = [Choice(question, choice, "Ann") for question, each in said.items() for choice in each]
+    found, _ = evaluation.figures(dataclasses.replace(_evidence({}), people=People([], choices, {})), CONFIG)
+    assert found["preference"]["answers"] == 3
+    assert found["preference_text"]["adapted"] == 0.0
+    assert "preference_flaws" not in found

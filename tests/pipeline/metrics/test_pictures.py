@@ -9,7 +9,12 @@ def test_the_manifest_says_where_each_picture_belongs(tmp_path: Path) -> None:
     write_sample(tmp_path, lambda arm, index: "red")
     found = pictures.read(tmp_path / "manifest.parquet")
     assert len(found) == 10
-    assert (found[0].sample_id, found[0].arm, found[0].type, found[0].index) == ("disc/00/adapted", "adapted", "colour", 0)
+    assert (found[0].sample_id, found[0].arm, found[0].type, found[0].index) == (
+        "disc/00/adapted",
+        "adapted",
+        "colour",
+        0,
+    )
     assert set(pictures.digests(found).values()) == {found[0].sha256}
 
 
