@@ -133,7 +133,7 @@ def _report(evidence: Evidence, target: Path, config: EvaluateParams, missing: M
         target / "report.json",
         len(evidence.pictures),
         len(evidence.pictures),
-        judge=next(iter(evidence.judges), "people"),
+        judge=next(iter(evidence.deciding()), "people"),
         confidence=config.confidence,
         equivalence_margin_sd=config.equivalence_margin_sd,
         verdicts={

@@ -61,8 +61,7 @@ class TransformersClip:
     """
 
     def __init__(self, config: ClipModel, device: str) -> None:
-        named = (config.model, config.revision, config.dtype, device)
-        self._model, self._processor = whole_models.load("AutoModel", "AutoProcessor", *named)
+        self._model, self._processor = whole_models.load(("AutoModel", "AutoProcessor"), config, device)
         if not hasattr(self._model, "get_image_features") or not hasattr(self._model, "logit_scale"):
             raise ModelError(f"model {config.model} is a {type(self._model).__name__}, not CLIP-like")
         self._device, self._dtype = device, getattr(torch, config.dtype)

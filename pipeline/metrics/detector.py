@@ -35,8 +35,7 @@ class ZeroShotDetector:
 
     def __init__(self, config: DetectorJudge, device: str) -> None:
         kinds = ("AutoModelForZeroShotObjectDetection", "AutoProcessor")
-        named = (config.model, config.revision, config.dtype, device)
-        self._model, self._processor = whole_models.load(*kinds, *named)
+        self._model, self._processor = whole_models.load(kinds, config, device)
         self._device, self._dtype, self._query = device, getattr(torch, config.dtype), config.query
 
     @torch.no_grad()

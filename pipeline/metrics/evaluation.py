@@ -58,10 +58,14 @@ class Evidence:
         """sample_id -> whether the image is right, by most people."""
         return judging.right_by_people(self.people.rows)
 
+    def deciding(self) -> list[str]:
+        """The automatic judges that decided an image, in the order of the settings."""
+        return [judge for judge in self.judges if self.judged(judge)]
+
     def right(self) -> dict[str, float]:
         """sample_id -> 1 if the image is right, 0 if not: the first judge's word, or people's where no judge spoke."""
-        spoken = [found for judge in self.judges if (found := self.judged(judge))]
-        return _shares(spoken[0] if spoken else self.said())
+        spoken = self.deciding()
+        return _shares(self.judged(spoken[0]) if spoken else self.said())
 
     def of(self, pictures: Sequence[Picture]) -> "Evidence":
         """The part about some images."""
@@ -125,7 +129,7 @@ def _of_cell(evidence: Evidence, config: EvaluateParams) -> dict[str, Any]:
         found[f"{name}_equivalence"] = same_quality(scores[name], evidence.pictures, config)
     found["accuracy"] = compare(evidence.right(), evidence.pictures, config)
     found |= preference.figures(evidence.people.choices, config)
-    for judge in evidence.judges[1:]:
+    for judge in evidence.deciding()[1:]:
         line = compare(_shares(evidence.judged(judge)), evidence.pictures, config)
         found.setdefault("other_judges", {}).update({judge: line} if line else {})
     found["judge_agreement"] = trust.agreements(evidence)

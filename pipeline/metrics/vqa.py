@@ -30,8 +30,7 @@ class BlipVqa:
     """
 
     def __init__(self, config: VqaJudge, device: str) -> None:
-        named = (config.model, config.revision, config.dtype, device)
-        self._model, self._processor = whole_models.load("BlipForQuestionAnswering", "BlipProcessor", *named)
+        self._model, self._processor = whole_models.load(("BlipForQuestionAnswering", "BlipProcessor"), config, device)
         self._device, self._dtype = device, getattr(torch, config.dtype)
         self._yes, self._no = (self._processor.tokenizer.convert_tokens_to_ids(word) for word in ("yes", "no"))
         if self._processor.tokenizer.unk_token_id in (self._yes, self._no):

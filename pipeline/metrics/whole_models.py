@@ -4,18 +4,16 @@ from typing import Any
 
 import torch
 
+from pipeline.metrics.settings import ClipModel, DetectorJudge, VqaJudge
 from pipeline.pretrained import opening, quiet_transformers
 
 
-def load(kind: str, processor: str, model: str, revision: str, dtype: str, device: str) -> tuple[Any, Any]:
+def load(kinds: tuple[str, str], config: ClipModel | VqaJudge | DetectorJudge, device: str) -> tuple[Any, Any]:
     """A model in evaluation mode and its processor.
 
     Args:
-        kind: class of transformers, for instance ``AutoModel``.
-        processor: class of transformers.
-        model: folder or Hugging Face id.
-        revision: a folder's content digest, or the hub's commit.
-        dtype: float32, bfloat16 or float16.
+        kinds: classes of transformers, of the model and of its processor.
+        config: model, revision and dtype.
         device: a torch device.
 
     Raises:
@@ -24,9 +22,10 @@ def load(kind: str, processor: str, model: str, revision: str, dtype: str, devic
     quiet_transformers()
     import transformers
 
-    with opening(model, revision) as (name, commit):
+    kind, processor = kinds
+    with opening(config.model, config.revision) as (name, commit):
         loaded, told = getattr(transformers, kind).from_pretrained(
-            name, revision=commit, dtype=getattr(torch, dtype), output_loading_info=True
+            name, revision=commit, dtype=getattr(torch, config.dtype), output_loading_info=True
         )
         lacking = sorted(told["missing_keys"])
         if lacking:

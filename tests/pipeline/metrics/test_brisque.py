@@ -1,4 +1,4 @@
-"""BRISQUE against a definition of each step in plain loops, and against LIVE's own regression where its files are there.
+"""BRISQUE against definitions of its steps in plain loops, and with LIVE's own regression where its files are there.
 
 MATLAB's values of two reference pictures are in ADR 0030: the pictures are not ours to give.
 """
@@ -90,11 +90,8 @@ def test_both_sides_of_an_asymmetric_gaussian_are_found_again():
     side = rng.random(400_000) < left / (left + right)
     values = np.abs(rng.normal(size=400_000)) * np.where(side, -left, right)
     shape, mean, low, high = brisque.asymmetric_fit(values)
-    assert (shape, low, high) == (
-        pytest.approx(2.0, rel=0.03),
-        pytest.approx(1.0, rel=0.02),
-        pytest.approx(9.0, rel=0.02),
-    )
+    assert (shape, low) == (pytest.approx(2.0, rel=0.03), pytest.approx(1.0, rel=0.02))
+    assert high == pytest.approx(9.0, rel=0.02)
     assert mean == pytest.approx(values.mean(), rel=0.02)
 
 
@@ -150,7 +147,7 @@ def test_libsvms_files_are_read(tmp_path):
 
 
 def test_another_model_is_refused(tmp_path):
-    with pytest.raises(ModelError, match="weights .*allmodel missing"):
+    with pytest.raises(ModelError, match=r"weights .*allmodel missing"):
         brisque.load(tmp_path)
     with pytest.raises(ModelError, match="does not hold LIVE's BRISQUE model: not an epsilon_svr"):
         brisque.load(_write(tmp_path / "linear", kernel="linear"))

@@ -91,3 +91,32 @@ def test_the_papers_question_is_the_headline_and_others_stand_beside_it() -> Non
     assert found["preference"]["answers"] == 3
     assert found["preference_text"]["adapted"] == 0.0
     assert "preference_flaws" not in found
+
+
+def test_cells_are_compared_apart_and_the_plain_one_stands_on_top() -> None:
+    pictures = [
+        Picture(f"p{prompt}/00/{arm}/{method}", arm, f"p{prompt}", "colour", 0, cell=f"sd {method}")
+        for method in ("canny", "none")
+        for prompt in range(4)
+        for arm in ("base", "adapted")
+    ]
+    gain = {"canny": 0.25, "none": 0.125}
+    scores = {each.sample_id: 0.5 + (gain[each.cell.split()[1]] if each.arm == "adapted" else 0.0) for each in pictures}
+    measured = Measured({"clip_cosine": scores}, {"clip_cosine": "1"})
+    choices = [Choice("overall", "adapted", "Ann", "sd canny")]
+    found, missing = evaluation.figures(Evidence(pictures, measured, People([], choices, {})), CONFIG)
+    assert found["clip_cosine"]["all"]["difference"] == 0.125
+    assert list(found["cells"]) == ["sd none", "sd canny"]
+    assert found["cells"]["sd canny"]["clip_cosine"]["all"]["difference"] == 0.25
+    assert "preference" not in found
+    assert found["cells"]["sd canny"]["preference"]["adapted"] == 1.0
+    assert found["cells"]["sd none"]["clip_cosine"]["colour"]["p_holm"] == 2 * found["clip_cosine"]["colour"]["p"]
+    assert missing["preference"] == evaluation.NO_CHOICE
+
+
+@pytest.mark.parametrize(
+    ("metric", "tested"),
+    [("clip_cosine", True), ("siglip_cosine", True), ("brisque", True), ("musiq", True), ("clip_score", False)],
+)
+def test_fit_and_quality_are_tested_for_equality(metric, tested) -> None:
+    assert evaluation.is_tested_for_equality(metric) is tested

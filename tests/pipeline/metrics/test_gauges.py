@@ -30,7 +30,7 @@ def test_each_kind_is_built_from_its_setting(tmp_path):
 
 
 def test_brisque_by_another_regression_is_refused(tmp_path):
-    with pytest.raises(ModelError, match="have revision .*, not e18c"):
+    with pytest.raises(ModelError, match=r"have revision .*, not e18c"):
         gauges.gauge(_brisque(write_live(tmp_path / "live"), "e18c"), "cpu").load()
 
 
