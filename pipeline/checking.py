@@ -34,9 +34,9 @@ def examine(path: Path) -> list[Note]:
 
 
 def _prompts(settings: Settings, path: Path) -> Iterator[Note]:
-    prompts.read(Path(name) for name in settings.sample.prompts)
+    prompts.read(settings.sample.prompts)
     for name in settings.sample.prompts:
-        if Path(name).parent != WATCHED:
+        if isinstance(name, str) and Path(name).parent != WATCHED:
             raise wrong("sample.prompts", f"must lie in {WATCHED}/, which DVC watches, got {name}", path)
     yield from ()
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 HIGHER, LOWER = "↑", "↓"
 COSINE, PAIRED, SIGMOID = "_cosine", "_score", "_sigmoid"
 """Ends of the names of what a CLIP-like model gives."""
+SOFT, ATOMS = "_soft", "_atoms"
+"""Ends of the names of what a judge with a model gives beside its verdicts."""
 BRISQUE, CLIP_IQA, MUSIQ = "brisque", "clip_iqa", "musiq"
 JUDGED = "judge_quality"
 
@@ -55,7 +57,8 @@ QUALITY = {
     JUDGED: Meaning("Quality by the judge", is_quality=True),
 }
 """The paper's three figures of picture quality, in its order, and the judge's."""
-MODELS = {"clip": "CLIP", "siglip": "SigLIP", "pickscore": "PickScore", "hps": "HPS"}
+MODELS = {"clip": "CLIP", "siglip": "SigLIP", "pickscore": "PickScore", "hps": "HPS", "vqa": "VQA"}
+ENDS = {COSINE: "cosine", PAIRED: "Score", SIGMOID: "sigmoid", SOFT: "soft score", ATOMS: "atoms"}
 
 
 def meaning(name: str) -> Meaning:
@@ -66,8 +69,8 @@ def meaning(name: str) -> Meaning:
     """
     if name in QUALITY:
         return QUALITY[name]
-    for end, label, low in ((COSINE, "cosine", -1.0), (PAIRED, "Score", 0.0), (SIGMOID, "sigmoid", 0.0)):
+    for end, label in ENDS.items():
         if name.endswith(end):
             model = name.removesuffix(end)
-            return Meaning(f"{MODELS.get(model, model)} {label}", low=low)
+            return Meaning(f"{MODELS.get(model, model)} {label}", low=-1.0 if end == COSINE else 0.0)
     raise KeyError(name)

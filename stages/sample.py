@@ -61,7 +61,7 @@ def main() -> None:
     """Make the pictures with the adapter that was trained."""
     config, base = load(SampleParams, "sample"), load(DiffusionParams, "diffusion")
     compute = load(ComputeParams, "compute")
-    chosen = prompts.first_of_each_type(prompts.read(Path(name) for name in config.prompts), config.limit_per_type)
+    chosen = prompts.first_of_each_type(prompts.read(config.prompts), config.limit_per_type)
     build = functools.partial(_painter, config, base, compute)
     sample(ADAPTER, TARGET, chosen, config, base, build=build, unit=compute.sample_batch, run=engine.runner(compute))
 

@@ -14,7 +14,7 @@ OTHERS = {
     "dvc.lock": "what the last committed run read and wrote, by content",
     "data/": "one folder a stage; only report.json and metrics.json are in git",
     "studies/": "studies as files: rows of settings for sur study studies/<name>.yaml",
-    "prompts/": "evaluation prompts: miniature.json, paper.json (the 18 that the paper prints)",
+    "prompts/": "evaluation prompts: miniature.json, paper.json (the 18 that the paper prints, 27 of ours)",
     "reviews/": "people's verdicts: triplets/, semantic/, preference/",
     "takedown.txt": "samples, URLs or digests that must not be used",
     "miniature/models/": "the trained small models, each with card, measured quality and revision",

@@ -34,6 +34,7 @@ def _vqa(setting: VqaJudge, device: str) -> Judge:
         can=vqa.is_asked,
         load=model,
         store=store,
+        figures="vqa",
     )
 
 
@@ -47,6 +48,7 @@ def _detector(setting: DetectorJudge, device: str) -> Judge:
         can=functools.partial(detector.can, with_colours=setting.colours is not None),
         load=model,
         store=store,
+        figures="detector",
     )
 
 

@@ -60,6 +60,7 @@ class Judge:
         can: whether it can answer an atom; None answers all.
         load: has its weights ready; None where there are none.
         store: keeps its answers; None where asking again costs little.
+        figures: beginning of the names of its soft score and its share of atoms; empty where it has none.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Judge:
     can: Callable[[Mapping[str, Any]], bool] | None = None
     load: Callable[[], Any] | None = None
     store: ResultStore | None = None
+    figures: str = ""
 
     @property
     def version(self) -> str:

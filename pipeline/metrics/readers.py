@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from pipeline.metric_names import JUDGED
+from pipeline.metric_names import ATOMS, JUDGED, SOFT
 from pipeline.metrics.clip_based import paired_clip_score
 from pipeline.metrics.gauges import Gauge
-from pipeline.metrics.judging import Judge, answer_key, judge_image, rate_image
+from pipeline.metrics.judging import Judge, answer_key, atom_share, judge_image, rate_image, soft_score
 from pipeline.metrics.pictures import ADAPTED, BASE, Picture, by_place
 from pipeline.prompts import Prompt
 from pipeline.work import ROW_KEY, ResultStore
@@ -157,9 +157,20 @@ class JudgeReader:
             self._answers = {name: json.loads(answers) for name, answers in zip(asked, known, strict=True)}
         for name, answers in self._answers.items():
             found.verdicts += [self._judge.row(name, answer) for answer in answers]
+        if self._judge.figures:
+            self._grade(found)
         if self._quality:
             found.scores[JUDGED] = self._quality
             found.versions[JUDGED] = self._judge.version
+
+    def _grade(self, found: Measured) -> None:
+        """Soft score and share of atoms of the images whose atoms it all answered."""
+        whole = {name: each for name, each in self._answers.items() if len(each) == len(self._atoms[name])}
+        soft = {name: soft_score([answer["p"] for answer in each]) for name, each in whole.items()}
+        atoms = {name: atom_share([answer["verdict"] for answer in each]) for name, each in whole.items()}
+        for end, values in ((SOFT, soft), (ATOMS, atoms)):
+            found.scores[self._judge.figures + end] = values
+            found.versions[self._judge.figures + end] = self._judge.version
 
 
 def paired_scores(values: Mapping[str, float], pictures: Sequence[Picture], scale: float) -> dict[str, float]:

@@ -232,4 +232,7 @@ class EvaluateParams(Section):
         names = [judge.name for judge in value]
         if len(set(names)) < len(names):
             raise ValueError(f"name one judge twice: {', '.join(names)}")
+        kinds = [judge.kind for judge in value if judge.kind != "module"]
+        if len(set(kinds)) < len(kinds):
+            raise ValueError("take one judge of kind vqa and one of kind detector: their figures have these names")
         return value

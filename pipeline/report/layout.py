@@ -39,12 +39,12 @@ def accuracy_table(findings: Findings, printed: Mapping[str, paper.Arms]) -> Tab
     """
     scores, accuracy = findings.metrics.get("clip_score", {}), findings.metrics.get("accuracy", {})
     rows = [_score_row("clip_score", scores["all"])] if scores else []
-    rows += [_skill_row(name, accuracy[name], findings.confidence) for name in (*TYPES, "all") if name in accuracy]
+    rows += [_skill_row(name, accuracy[name], findings.confidence) for name in skills(accuracy)]
     head = ["Method: none", "Base", "Adapter", "Δ", f"{level(findings.confidence)} interval", "p", "p (Holm)"]
     head += ["Base, complex prompt", "McNemar p", "t-test p (the paper's test)"]
     if printed:
         head.append("Paper: base → adapter")
-        names = (["clip_score"] if scores else []) + [name for name in (*TYPES, "all") if name in accuracy]
+        names = (["clip_score"] if scores else []) + skills(accuracy)
         rows = [[*row, _printed(printed.get(name))] for row, name in zip(rows, names, strict=True)]
     rows += [_score_row(name, line) + [Cell("–")] * bool(printed) for name, line in _other_scores(findings).items()]
     note = (
@@ -69,9 +69,15 @@ def _skill_row(name: str, line: Mapping[str, Any], confidence: float) -> list[Ce
     ]
 
 
+def skills(accuracy: Mapping[str, Any]) -> list[str]:
+    """The types of prompts that have a figure: the paper's three, then those of other prompt files, then all."""
+    others = sorted(set(accuracy) - {*TYPES, "all"})
+    return [name for name in (*TYPES, *others, "all") if name in accuracy]
+
+
 def _other_scores(findings: Findings) -> dict[str, Mapping[str, Any]]:
-    """What further CLIP-like models give; the cosine of CLIP itself stands in the text."""
-    ends = (metric_names.COSINE, metric_names.PAIRED, metric_names.SIGMOID)
+    """What further CLIP-like models and judges give; the cosine of CLIP itself stands in the text."""
+    ends = tuple(metric_names.ENDS)
     shown = sorted(name for name in findings.metrics if name.endswith(ends) and not name.startswith("clip_"))
     return {name: findings.metrics[name]["all"] for name in shown}
 

@@ -18,6 +18,7 @@ def test_brisque_alone_is_better_where_it_is_lower() -> None:
         ("clip_score", "CLIP Score", 0.0),
         ("siglip_sigmoid", "SigLIP sigmoid", 0.0),
         ("mine_score", "mine Score", 0.0),
+        ("vqa_soft", "VQA soft score", 0.0),
     ],
 )
 def test_figures_of_clip_like_models_are_known_by_their_ends(name: str, label: str, low: float) -> None:

@@ -13,6 +13,7 @@ from pipeline.work import ResultStore
 from tests.pipeline.metrics.fake_gauges import RedScorer, clip_gauge, dark_gauge, no_weights
 from tests.stages.generated_images import PROMPTS, write_sample
 
+ARMS = ("base", "adapted", "complex")
 KNOWN = {prompt.id: prompt for prompt in PROMPTS}
 
 
@@ -161,6 +162,20 @@ def test_a_judge_with_a_model_is_asked_once_about_a_picture_and_its_atoms(sample
     again = _measured(sampled, _kept(ResultStore("evaluate", {"judge": "model"}, ANSWERS), asked, load=no_weights))
     assert again.verdicts == first.verdicts
     assert len(asked) == seen
+
+
+def test_a_judge_with_figures_gives_soft_scores_of_images_whose_atoms_it_all_answered(sampled: Path) -> None:
+    answers = [
+        {"atom": 0, "p": 0.9, "verdict": True, "reason": ""},
+        {"atom": 1, "p": 0.4, "verdict": False, "reason": ""},
+    ]
+    judge = Judge("model", "1" * 16, lambda image, atoms: answers[: len(atoms)], figures="vqa")
+    found = _measured(sampled, judge).scores
+    assert (found["vqa_soft"]["pair/00/base"], found["vqa_atoms"]["pair/00/base"]) == (pytest.approx(0.6), 0.5)
+    partly = Judge(
+        "model", "1" * 16, lambda *asked: answers[:1], can=lambda atom: atom["skill"] == "colour", figures="vqa"
+    )
+    assert set(_measured(sampled, partly).scores["vqa_soft"]) == {f"disc/0{i}/{arm}" for i in (0, 1) for arm in ARMS}
 
 
 def test_a_judge_without_its_weights_leaves_a_reason(sampled: Path) -> None:

@@ -52,6 +52,8 @@ def test_a_judge_stands_once() -> None:
     assert [each.name for each in _parsed(judges=[judge]).judges] == ["vqa: m"]
     with pytest.raises(ValueError, match="name one judge twice: vqa: m, vqa: m"):
         _parsed(judges=[judge, judge])
+    with pytest.raises(ValueError, match="take one judge of kind vqa"):
+        _parsed(judges=[judge, {**judge, "model": "n"}])
 
 
 def test_two_models_may_stand_side_by_side_under_two_names() -> None:
