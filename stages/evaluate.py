@@ -117,11 +117,12 @@ def _write(evidence: Evidence, target: Path, config: EvaluateParams, known: Mapp
 
 
 def _prompt_lines(evidence: Evidence, known: Mapping[str, Prompt]) -> str:
-    arms = sorted({picture.arm for picture in evidence.pictures})
+    shown = next(iter(pictures.cells(evidence.pictures).values()))  # the plain one, where there are several
+    arms = sorted({picture.arm for picture in shown})
     stream = io.StringIO()
     writer = csv.DictWriter(stream, ["prompt_id", "type", "source", "text", *arms], lineterminator="\n")
     writer.writeheader()
-    for prompt_id, means in by_prompt(evidence.right(), evidence.pictures).items():
+    for prompt_id, means in by_prompt(evidence.right(), shown).items():
         prompt = known[prompt_id]
         row = {"prompt_id": prompt_id, "type": prompt.type, "source": prompt.source, "text": prompt.text}
         writer.writerow({**row, **{arm: f"{mean:.4f}" for arm, mean in means.items()}})

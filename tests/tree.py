@@ -19,7 +19,7 @@ OTHERS = {
     "takedown.txt": "samples, URLs or digests that must not be used",
     "miniature/models/": "the trained small models, each with card, measured quality and revision",
     "tests/": "mirrors pipeline/, stages/ and miniature/; test_dvc_yaml.py, test_experiments.py, test_readme.py",
-    "docs/": "data.md (sources and imports), scale.md (costs), adr/ (one page a decision), images/ (real outputs)",
+    "docs/": "data.md (sources and imports), evaluation.md, scale.md (costs), adr/ (decisions), images/ (real outputs)",
     "bench/results/": "figures of the benches, with the machine that they were measured on",
     "constraints.txt": "the exact versions that are tested",
     "requirements-lavis.txt": "what blip.backend lavis needs, for make lavis: a folder of its own",
