@@ -13,7 +13,10 @@ from pipeline import tables
 from pipeline.errors import EmptyResultError, InputError
 from pipeline.generated import MANIFEST
 from pipeline.metrics.clip_based import SCORES
+from pipeline.metrics.evaluation import Evidence, People
 from pipeline.metrics.judging import VERDICTS, Judge
+from pipeline.metrics.pictures import Picture
+from pipeline.metrics.readers import Measured
 from pipeline.metrics.settings import EvaluateParams
 from stages import evaluate as stage
 from tests.pipeline.metrics.fake_gauges import clip_gauge, no_weights
@@ -223,3 +226,15 @@ def test_a_judge_that_cannot_be_had_leaves_its_place_to_the_next(tmp_path: Path)
     assert figures["accuracy"]["all"]["base"] == 0.5
     assert {"metric": "verdicts of gone", "reason": "weights X missing"} in report["not_computed"]
     assert report["judge"] == "fake"
+
+
+def test_prompts_are_told_of_the_plain_method_alone() -> None:
+    shown = [
+        Picture(f"disc/00/{arm}/{method}", arm, "disc", "colour", 0, cell=f"sd {method}")
+        for method in ("canny", "none")
+        for arm in ("base", "adapted")
+    ]
+    rows = [JUDGE.row(each.sample_id, {**_holds(0), "verdict": each.cell == "sd canny"}) for each in shown]
+    evidence = Evidence(shown, Measured(verdicts=rows), People([], [], {}), ["fake"], {"disc": 1})
+    (line,) = csv.DictReader(stage._prompt_lines(evidence, {"disc": PROMPTS[0]}).splitlines())
+    assert (line["base"], line["adapted"]) == ("0.0000", "0.0000")
