@@ -5,11 +5,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipeline.diffusion import SchedulerName
-from pipeline.params import Names, Section
+from pipeline.methods.settings import MethodParams
+from pipeline.params import Names
 from pipeline.sampling import Denoising
 
 
-class SampleParams(Section):
+class SampleParams(MethodParams):
     """Section ``sample`` of params.yaml."""
 
     prompts: Annotated[Names, Field(min_length=1)]

@@ -17,6 +17,12 @@ SAMPLE = {
     "negative_prompt": "",
     "adapt_negative": False,
     "reference_arms": ["complex"],
+    "methods": ["none"],
+    "controlnets": {"canny": None, "seg": None},
+    "weighting": {"factor": 1.21, "adapter_order": "wrap"},
+    "panorama": {"height_px": 16, "width_px": 32, "scheduler_of": None},
+    "sag": {"scale": 0.75},
+    "pag": {"scale": 3.0, "layers": ["mid"]},
     "seed": 0,
 }
 
