@@ -57,8 +57,9 @@ def _painter(config: SampleParams, base: DiffusionParams, compute: ComputeParams
     model = diffusion.load(base.model, base.revision, device=device, dtype=getattr(torch, base.dtype))
     named = folder.Named(model=base.model, revision=base.revision)
     adapter = folder.load(ADAPTER, base=named, width=model.text_width, device=device)
+    unet = folder.load_unet(ADAPTER, model.unet)
     made = building.build(method, config, config.denoising, model, adapter)
-    return Painter(Sampler(model, adapter, config.denoising, method=made), compute.sample_batch)
+    return Painter(Sampler(model, adapter, config.denoising, method=made, unet=unet), compute.sample_batch)
 
 
 def sample(
