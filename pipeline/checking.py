@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline import engine, gpu_settings, prompts
 from pipeline.errors import SettingError, SurError
+from pipeline.method_checks import METHOD_CHECKS
 from pipeline.model_checks import MODEL_CHECKS, Check, Note
 from pipeline.params import load_all, wrong
 from pipeline.settings import Settings
@@ -107,6 +108,7 @@ def _dropped_captions(settings: Settings, path: Path) -> Iterator[Note]:
 
 CHECKS: tuple[Check, ...] = (
     *MODEL_CHECKS,
+    *METHOD_CHECKS,
     _renditions,
     _recipe,
     _engine,

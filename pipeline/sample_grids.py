@@ -1,12 +1,12 @@
 """The sheet of stage ``sample``: the first picture of some prompts, its arms side by side from the same noise."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, get_args
 
 from PIL import Image
 
 from pipeline import images, shots
-from pipeline.methods.settings import CONTROLNETS, PLAIN
+from pipeline.methods.settings import CONTROLNETS, PLAIN, MethodName
 from pipeline.shots import Shot
 
 Tile = tuple[Image.Image, str]
@@ -30,7 +30,7 @@ def draw(prompt_ids: Sequence[str], planned: Sequence[Shot], pictures: Pictures)
         pictures: gives their pictures.
     """
     arms = sorted({shot.arm for shot in planned}, key=ARMS.index)
-    methods = list(dict.fromkeys(shot.method for shot in sorted(planned, key=lambda shot: shot.method != PLAIN)))
+    methods = sorted({shot.method for shot in planned}, key=get_args(MethodName).index)
     first = {(shot.prompt.id, shot.method, shot.arm): shot for shot in planned if shot.index == 0}
     lines = [[first.get((name, method, arm)) for arm in arms] for name in prompt_ids for method in methods]
     if methods == [PLAIN]:
