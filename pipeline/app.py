@@ -23,6 +23,7 @@ from pipeline import (
     work_listing,
 )
 from pipeline.adapters import checkpoint, folder
+from pipeline.demo import command as demo_command
 from pipeline.errors import InputError
 from pipeline.generating import Generator
 from pipeline.methods.settings import PLAIN, MethodName
@@ -48,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             code = cli.guarded(lambda: _show(parsed))
         case "generate":
             code = cli.guarded(lambda: generate(parsed))
+        case "demo":
+            code = cli.guarded(lambda: demo_command.run(parsed))
         case "retry-failed":
             code = cli.guarded(lambda: retrying.retry_failed(final=parsed.all))
         case "takedown":
@@ -73,6 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     shown.add_argument("--count", type=_count, help="pictures a contact sheet (default 24)")
     shown.add_argument("--seed", type=int, help="of what is drawn at random (default 0)")
     _add_generation(commands)
+    demo = commands.add_parser("demo", help="a page for prompts: base beside ours, with eta, seed and method")
+    demo_command.add_options(demo, ADAPTER)
     _add_conversion(commands)
     removed = commands.add_parser("takedown", help="remove a sample and everything made from it, and prove it")
     removed.add_argument("sample", help="its id, the address of its picture or page, or its picture's SHA-256")
