@@ -28,6 +28,8 @@ from pipeline.errors import InputError
 from pipeline.generating import Generator
 from pipeline.methods.settings import PLAIN, MethodName
 from pipeline.params import PARAMS, load
+from pipeline.review import commands as exchange
+from pipeline.review_page import command as review
 from pipeline.sample_settings import SampleParams
 from pipeline.show import listing, pictures
 from pipeline.studies import from_file, running
@@ -62,6 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             code = cli.guarded(lambda: _work(parsed))
         case "study":
             code = cli.guarded(lambda: _study(parsed))
+        case "review":
+            code = cli.guarded(lambda: review.run(parsed))
+        case exchange.EXPORT | exchange.IMPORT:
+            code = cli.guarded(lambda: exchange.run(parsed))
         case _:
             code = _doctor()
     raise SystemExit(code)
@@ -79,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="a page for prompts: base beside ours, with eta, seed and method")
     demo_command.add_options(demo, ADAPTER)
     _add_conversion(commands)
+    review.add_options(commands.add_parser("review", help=review.HELP))
     removed = commands.add_parser("takedown", help="remove a sample and everything made from it, and prove it")
     removed.add_argument("sample", help="its id, the address of its picture or page, or its picture's SHA-256")
     removed.add_argument("--dry-run", action="store_true", help="say what would go and touch nothing")
@@ -94,12 +101,17 @@ def _parser() -> argparse.ArgumentParser:
     studied.add_argument("--out", type=Path, default=running.TARGET, help="folder of the page (default %(default)s)")
     again = commands.add_parser("retry-failed", help="ask again for pictures that failed and may come now")
     again.add_argument("--all", action="store_true", help="also for those that were gone, refused or not for training")
+    _add_work(commands)
+    exchange.add(commands)
+    commands.add_parser("doctor", help="what is missing on this machine")
+    return parser
+
+
+def _add_work(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     stored = commands.add_parser("work", help="what the work store holds; with an option: clean it")
     stored.add_argument("--clean", metavar="FOLDER", help="a stage, or the beginning of a folder's name: caption/23")
     stored.add_argument("--older-than", type=_days, metavar="DAYS", help="only what was not used for so long")
     stored.add_argument("--dry-run", action="store_true", help="say what would go and touch nothing")
-    commands.add_parser("doctor", help="what is missing on this machine")
-    return parser
 
 
 def _add_generation(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -197,7 +209,7 @@ def generate(asked: argparse.Namespace) -> None:
         SurError: a setting, the model or the adapter is not usable.
     """
     sample, base = load(SampleParams, "sample"), load(DiffusionParams, "diffusion")
-    generator = Generator(asked.adapter, sample, base, engine.device(load(engine.ComputeParams, "compute")))
+    generator = Generator(asked.adapter, sample, base, load(engine.ComputeParams, "compute"))
     source = None if asked.condition is None else _opened(asked.condition)
     tiles: list[tuple[Image.Image, str]] = []
     seeds = range(asked.seed, asked.seed + asked.images)

@@ -51,7 +51,9 @@ class Gallery:
         self._keys |= zip((shot.sample_id for shot in wanted), keys, strict=True)
         label = "sample" if method == PLAIN else f"sample, {method}"
         work = Work(label, functools.partial(self._build, method), operating.as_they_are, self._unit)
-        self._run(work, shots.work_table(wanted, keys, sources), self._store(method))
+        rows = shots.work_table(wanted, keys, sources)
+        rows = rows.sort_by("adapted")  # a unit of one arm is drawn by one U-Net, at one length
+        self._run(work, rows, self._store(method))
 
     def _plain(self, wanted: Sequence[Shot]) -> list[bytes]:
         self.make([shot for shot in wanted if shot.sample_id not in self._keys])

@@ -6,13 +6,17 @@ from typing import NamedTuple
 import torch
 from PIL import Image
 
-from pipeline import diffusion, sampling
+from pipeline import diffusion, engine, prompt_states, sampling
 from pipeline.adapters import folder
+from pipeline.engine import ComputeParams
 from pipeline.errors import InputError
+from pipeline.llm import LlmParams
 from pipeline.methods import building
 from pipeline.methods.settings import CONTROLNETS, PLAIN, MethodName
+from pipeline.operating import Operator
 from pipeline.sample_settings import SampleParams
 from pipeline.sampling import Sampler
+from pipeline.token_states import load_states
 from pipeline.vae import DiffusionParams
 
 
@@ -32,15 +36,16 @@ class Generator:
         adapter: the adapter's folder.
         sample: steps, guidance, scheduler and the methods' settings.
         base: the base model.
-        device: a torch device.
+        compute: device, and how the LLM runs where the adapter reads prompts with one.
 
     Raises:
         ModelError: the model or the adapter cannot be used.
     """
 
-    def __init__(self, adapter: Path, sample: SampleParams, base: DiffusionParams, device: str) -> None:
-        folder.read_config(adapter)  # a wrong folder is told before a large model is loaded
-        self.sample = sample
+    def __init__(self, adapter: Path, sample: SampleParams, base: DiffusionParams, compute: ComputeParams) -> None:
+        self.about = folder.read_config(adapter)  # a wrong folder is told before a large model is loaded
+        self.sample, self.compute = sample, compute
+        device = engine.device(compute)
         self.model = diffusion.load(base.model, base.revision, device=device, dtype=getattr(torch, base.dtype))
         named = folder.Named(model=base.model, revision=base.revision)
         self.adapter = folder.load(adapter, base=named, width=self.model.text_width, device=device)
@@ -85,10 +90,17 @@ class Generator:
             config=self.sample.denoising,
             eta=eta,
             unet=self.unet,
+            llm_states=prompt_states.read(self.about, [prompt, self.sample.negative_prompt], build=self._llm),
             method=made,
             condition=condition,
         )
         return Pair(base, adapted, condition)
+
+    def _llm(self, config: LlmParams) -> Operator:
+        """Loads the LLM of an adapter that reads each prompt with it."""
+        compute = self.compute
+        device, spread = engine.device(compute), compute.llm_device_map
+        return load_states(config, config.layer, "prompt", device=device, batch=compute.llm_batch, device_map=spread)
 
     def _source(self, method: MethodName, prompt: str, seed: int) -> Image.Image:
         """The base model's own picture, where edges shall be those of it."""

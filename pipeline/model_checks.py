@@ -64,9 +64,16 @@ def _layers(settings: Settings, path: Path) -> Iterator[Note]:
 
 def _heads(settings: Settings, path: Path) -> Iterator[Note]:
     """The adapter's heads must share the text states' width."""
-    width = _text_width(settings)
-    if width is not None and settings.adapter.h3 == "transformer" and width % settings.adapter.heads:
-        raise wrong("adapter.heads", f"must divide the text width {width}, got {settings.adapter.heads}", path)
+    width, adapter = _text_width(settings), settings.adapter
+    match adapter.kind:
+        case "sur" if adapter.h3 == "transformer":
+            key, heads = "adapter.heads", adapter.heads
+        case "llm4gen":
+            key, heads = "adapter.llm4gen.heads", adapter.llm4gen.heads
+        case _:
+            return
+    if width is not None and width % heads:
+        raise wrong(key, f"must divide the text width {width}, got {heads}", path)
     yield from ()
 
 
@@ -115,6 +122,16 @@ def _side(settings: Settings, path: Path) -> Iterator[Note]:
     yield from ()
 
 
+def _native_side(settings: Settings, path: Path) -> Iterator[Note]:
+    """A model draws well at the size that it was trained on, which is also what stage ``sample`` draws."""
+    folder, side = Path(settings.diffusion.model).expanduser(), settings.image.side_px
+    if (folder / "unet").is_dir() and (folder / "vae").is_dir():
+        unet, vae = (read_config(str(folder / part), "") or {} for part in ("unet", "vae"))
+        match unet.get("sample_size"):
+            case int(latent) if (drawn := latent * 2 ** (len(vae["block_out_channels"]) - 1)) != side:
+                yield f"image.side_px is {side}, diffusion.model draws {drawn} px: the adapter learns at another size"
+
+
 MODEL_CHECKS: tuple[Check, ...] = (
     *(_model(section) for section in ("blip", "llm", "diffusion")),
     _backend,
@@ -124,4 +141,5 @@ MODEL_CHECKS: tuple[Check, ...] = (
     _heads,
     _official,
     _side,
+    _native_side,
 )

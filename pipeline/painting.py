@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 from PIL import Image
 
-from pipeline import diffusion, encoding, images, sampling, tables, text_encoding, unet_parts, vae
-from pipeline.adapters import kinds, official, sur
+from pipeline import diffusion, encoding, images, padded_states, sampling, tables, text_encoding, unet_parts, vae
+from pipeline.adapters import kinds, llm4gen, official, sur
 from pipeline.methods import building, conditions, weighting
 from pipeline.methods.settings import CONTROLNETS, PLAIN, MethodName
 from pipeline.sample_settings import SampleParams
@@ -19,7 +19,10 @@ from pipeline.work import ROW_KEY, ResultStore
 
 RESULT = tables.schema(column("image", pa.binary(), "PNG"))
 CONTROLLED = tables.schema(*RESULT, column("condition", pa.binary(), "what the ControlNet was shown, PNG"))
-PLAIN_CODE = (sampling, encoding, diffusion, text_encoding, vae, unet_parts, kinds, sur, official)
+PLAIN_CODE = (
+    *(sampling, encoding, diffusion, text_encoding, vae, unet_parts, padded_states),
+    *(kinds, sur, llm4gen, official),
+)
 
 
 class Painter:

@@ -1,6 +1,6 @@
 """Stage ``sample``: pictures of the evaluation prompts by the base model and by the adapted one, in paired seeds.
 
-Reads     data/train/adapter             the trained adapter
+Reads     data/train/adapter             the trained adapter; with kind llm4gen the LLM that its config.json names
           the prompt files that sample.prompts names, and the conditioning pictures of sample.controlnets
 Writes    data/sample/parts              generated.GENERATED
           data/sample/manifest.parquet   generated.MANIFEST: the same without pictures
@@ -19,18 +19,32 @@ from typing import Any
 import pyarrow as pa
 import torch
 
-from pipeline import cli, diffusion, engine, operating, prompts, sample_grids, samples, shots, tables
+from pipeline import (
+    cli,
+    diffusion,
+    engine,
+    operating,
+    prompt_states,
+    prompts,
+    sample_grids,
+    samples,
+    shots,
+    tables,
+    token_states,
+)
 from pipeline.adapters import folder
 from pipeline.engine import ComputeParams
 from pipeline.errors import EmptyResultError
 from pipeline.files import atomic_file, file_digest
 from pipeline.gallery import Gallery
 from pipeline.generated import GENERATED, MANIFEST
+from pipeline.llm import LlmParams
 from pipeline.methods import building
 from pipeline.methods.settings import PLAIN, MethodName
 from pipeline.operating import Operator, Runner
 from pipeline.painting import Painter
 from pipeline.params import load
+from pipeline.prompt_states import PromptStates
 from pipeline.prompts import Prompt
 from pipeline.sample_settings import SampleParams
 from pipeline.sampling import Sampler
@@ -44,22 +58,40 @@ ROWS_PER_SHARD = samples.ROWS_PER_SHARD
 
 
 def main() -> None:
-    """Make the pictures with the adapter that was trained."""
+    """Make the pictures with the adapter that was trained; the LLM reads the prompts first where it needs them read."""
     config, base = load(SampleParams, "sample"), load(DiffusionParams, "diffusion")
     compute = load(ComputeParams, "compute")
     chosen = prompts.first_of_each_type(prompts.read(Path(name) for name in config.prompts), config.limit_per_type)
-    build = functools.partial(_painter, config, base, compute)
-    sample(ADAPTER, TARGET, chosen, config, base, build=build, unit=compute.sample_batch, run=engine.runner(compute))
+    run = engine.runner(compute)
+    texts = [*(prompt.text for prompt in chosen), config.negative_prompt]
+    states = prompt_states.read(folder.read_config(ADAPTER), texts, build=functools.partial(_llm, compute), run=run)
+    build = functools.partial(_painter, config, base, compute, states)
+    sample(ADAPTER, TARGET, chosen, config, base, build=build, unit=compute.sample_batch, run=run)
 
 
-def _painter(config: SampleParams, base: DiffusionParams, compute: ComputeParams, method: MethodName) -> Painter:
+def _llm(compute: ComputeParams, config: LlmParams) -> Operator:
+    """Loads the LLM of an adapter that reads each prompt with it."""
+    return token_states.load_states(
+        config,
+        config.layer,
+        "prompt",
+        device=engine.device(compute),
+        batch=compute.llm_batch,
+        device_map=compute.llm_device_map,
+    )
+
+
+def _painter(
+    config: SampleParams, base: DiffusionParams, compute: ComputeParams, states: PromptStates | None, method: MethodName
+) -> Painter:
     device = engine.device(compute)
     model = diffusion.load(base.model, base.revision, device=device, dtype=getattr(torch, base.dtype))
     named = folder.Named(model=base.model, revision=base.revision)
     adapter = folder.load(ADAPTER, base=named, width=model.text_width, device=device)
     unet = folder.load_unet(ADAPTER, model.unet)
     made = building.build(method, config, config.denoising, model, adapter)
-    return Painter(Sampler(model, adapter, config.denoising, method=made, unet=unet), compute.sample_batch)
+    sampler = Sampler(model, adapter, config.denoising, method=made, unet=unet, llm_states=states)
+    return Painter(sampler, compute.sample_batch)
 
 
 def sample(

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import waitress
 
-from pipeline import cli, engine
+from pipeline import cli
 from pipeline.demo import server
+from pipeline.engine import ComputeParams
 from pipeline.errors import InputError
 from pipeline.generating import Generator
 from pipeline.methods.settings import MethodName
@@ -38,7 +39,7 @@ def run(asked: argparse.Namespace) -> None:
         SurError: a setting, the model, the adapter or the port is not usable.
     """
     sample, base = load(SampleParams, "sample"), load(DiffusionParams, "diffusion")
-    generator = Generator(asked.adapter, sample, base, engine.device(load(engine.ComputeParams, "compute")))
+    generator = Generator(asked.adapter, sample, base, load(ComputeParams, "compute"))
     hosts = list[str]()
     app = server.application(generator, usable(sample), hosts)
     try:

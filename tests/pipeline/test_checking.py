@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import checking, gpu_settings, llm
+from pipeline import checking, gpu_settings, llm, model_folders
 from pipeline.errors import SettingError
 from pipeline.params import load_all
 from pipeline.settings import Settings
 from tests.closure import ROOT
+from tests.pipeline import model_kinds
 from tests.pipeline.adapters import official_file
 
 
@@ -91,6 +92,18 @@ def test_the_papers_profile_has_the_papers_values():
         ("side_px: 64", "side_px: 60", "image.side_px must be a multiple of 8, the VAE's step, got 60"),
         ("model: miniature/models/blip", "model: prompts/blip", "blip.model names no folder: prompts/blip"),
         ("  layer: 20", "  lyer: 20", "llm.lyer is not a setting; did you mean layer? (params.yaml, line "),
+        (
+            "kind: sur",
+            "kind: llm4gen",
+            "llm.states must be tokens with adapter.kind: llm4gen, got pooled",
+        ),
+        (
+            "kind: sur",
+            "kind: none",
+            "adapter.kind: none trains parts of the U-Net and nothing else",
+        ),
+        ("kind: sur", "kind: any", "adapter.kind"),
+        ("unet: frozen", "unet: all", "train.unet"),
         ("adapter:", "adaptor:", "adaptor is not a setting; did you mean adapter?"),
     ],
 )
@@ -111,6 +124,30 @@ def test_dropped_captions_ask_for_an_adapted_negative_prompt(project):
     assert "train.caption_dropout trains the empty text, which sample.adapt_negative: false leaves alone" in fault
     edit(project, "adapt_negative: false", "adapt_negative: true")
     assert checking.examine(project) == []
+
+
+@pytest.mark.parametrize("changes", [{"kind: sur": "kind: none"}, {}], ids=["none", "sur"])
+def test_captions_may_be_dropped_where_the_unet_learns_the_empty_text(project, changes):
+    edit(project, "caption_dropout: 0.0", "caption_dropout: 0.1")
+    edit(project, "  unet: frozen", "  unet: cross_attention")
+    for old, new in changes.items():
+        edit(project, old, new)
+    assert checking.examine(project) == []
+
+
+def test_heads_of_another_kind_must_share_the_width_too(project):
+    edit(project, "kind: sur", "kind: llm4gen")
+    edit(project, "  states: pooled", "  states: tokens")
+    assert checking.examine(project) == []
+    edit(project, "    heads: 8", "    heads: 7")
+    (fault,) = faults(project)
+    assert "adapter.llm4gen.heads must divide the text width 128, got 7" in fault
+
+
+def test_official_weights_are_of_kind_sur(project):
+    edit(project, "kind: sur", "kind: none")
+    edit(project, "compat: none", "compat: official")
+    assert any("official is a network of adapter.kind: sur" in line for line in faults(project))
 
 
 GPU_SETTINGS = {"quantisation": ("none", "4bit"), "optimiser": ("adamw", "adamw8bit"), "precision": ("fp32", "fp16")}
@@ -268,3 +305,46 @@ def test_the_authors_weights_without_a_file_are_refused_with_the_line(project):
     assert any(
         line.startswith("adapter.mixing must be paper with adapter.compat: official") for line in faults(project)
     )
+
+
+def other_base(project, path, width_divisor=2):
+    """Settings with another base model and heads."""
+    old = load_all(Settings, project)
+    edit(project, f"heads: {old.adapter.heads}", f"heads: {width_divisor}")
+    edit(
+        project, f"model: {old.diffusion.model}\n  revision: {old.diffusion.revision}", f"model: {path}\n  revision: X"
+    )
+    edit(project, "revision: X", f"revision: '{model_folders.folder_digest(Path(path))}'")
+
+
+@pytest.mark.parametrize("kind", model_kinds.KINDS)
+def test_stable_diffusion_2_and_xl_are_good_base_models(project, kind):
+    other_base(project, model_kinds.folder(kind))
+    edit(project, "min_side_px: 48", "min_side_px: 16")
+    edit(project, "side_px: 64", "side_px: 16")
+    assert checking.examine(project) == []
+
+
+def test_pictures_of_another_size_than_the_models_are_noted(project):
+    other_base(project, model_kinds.folder("sdxl"))
+    [note] = checking.examine(project)
+    assert note == "image.side_px is 64, diffusion.model draws 16 px: the adapter learns at another size"
+
+
+def test_the_heads_are_compared_with_the_width_of_both_encoders_together(project):
+    other_base(project, model_kinds.folder("sdxl"), width_divisor=16)  # divides the first encoder's 16, not all 40
+    assert faults(project) == [
+        f"adapter.heads must divide the text width 40, got 16 (params.yaml, line {line_of('heads')})"
+    ]
+
+
+def test_a_base_model_of_another_kind_is_one_line(project, tmp_path):
+    path = model_kinds.edited("sd2", tmp_path / "model", "model_index.json", _class_name="FluxPipeline")
+    other_base(project, path)
+    [told] = faults(project)
+    assert told.startswith(f"diffusion.model is not usable: {path} is a FluxPipeline: diffusion.model must be a Stable")
+
+
+def line_of(key):
+    lines = Path("params.yaml").read_text().splitlines()
+    return next(number for number, line in enumerate(lines, 1) if line.strip().startswith(f"{key}:"))
