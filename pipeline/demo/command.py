@@ -1,6 +1,7 @@
 """``sur demo``: the demo page in a browser, with the settings of sections sample and diffusion."""
 
 import argparse
+import socket
 import webbrowser
 from pathlib import Path
 
@@ -42,16 +43,12 @@ def run(asked: argparse.Namespace) -> None:
     generator = Generator(asked.adapter, sample, base, load(ComputeParams, "compute"))
     hosts = list[str]()
     app = server.application(generator, usable(sample), hosts)
-    try:
-        listening = waitress.create_server(app, host=LOOPBACK, port=asked.port, threads=2)
-    except OSError as error:
-        raise InputError(
-            f"port {asked.port} cannot be listened on ({error.strerror}): name another with --port"
-        ) from error
-    port = int(listening.effective_port)
+    bound = _bound(asked.port)
+    port = int(bound.getsockname()[1])
     hosts += [f"{name}:{port}" for name in (LOOPBACK, "localhost")]
     address = f"http://{LOOPBACK}:{port}/"
     cli.say(f"demo: {address} (Ctrl+C ends it)")
+    listening = waitress.create_server(app, sockets=[bound], threads=2)
     if not asked.no_browser:
         webbrowser.open(address)
     try:
@@ -60,6 +57,22 @@ def run(asked: argparse.Namespace) -> None:
         cli.say("demo: ended")
     finally:
         listening.close()
+
+
+def _bound(port: int) -> socket.socket:
+    """A socket on this machine's own address.
+
+    Raises:
+        InputError: the port is taken.
+    """
+    made = socket.socket()
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((LOOPBACK, port))
+    except OSError as error:
+        made.close()
+        raise InputError(f"port {port} cannot be listened on ({error.strerror}): name another with --port") from error
+    return made
 
 
 def usable(sample: SampleParams) -> list[MethodName]:

@@ -72,16 +72,19 @@ def test_controlnets_are_offered_where_they_are_set():
 
 def test_ctrl_c_ends_it_without_a_traceback(asked, monkeypatch, capsys):
     class Interrupted:
-        effective_port = 1
+        def __init__(self, sockets):
+            [self.bound] = sockets
 
         def run(self):
             raise KeyboardInterrupt
 
         def close(self):
-            pass
+            self.bound.close()
 
-    monkeypatch.setattr(waitress, "create_server", lambda *_, **__: Interrupted())
+    monkeypatch.setattr(waitress, "create_server", lambda _, *, sockets, threads: Interrupted(sockets))
     with pytest.raises(SystemExit) as ended:
-        app.main(["demo", "--no-browser"])
+        app.main(["demo", "--no-browser", "--port", "0"])
     assert ended.value.code == 0
-    assert "http://127.0.0.1:1/" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "http://127.0.0.1:" in said
+    assert "demo: ended" in said
