@@ -47,8 +47,8 @@ def run(asked: argparse.Namespace) -> None:
     port = int(bound.getsockname()[1])
     hosts += [f"{name}:{port}" for name in (LOOPBACK, "localhost")]
     address = f"http://{LOOPBACK}:{port}/"
-    cli.say(f"demo: {address} (Ctrl+C ends it)")
     listening = waitress.create_server(app, sockets=[bound], threads=2)
+    cli.say(f"demo: {address} (Ctrl+C ends it)")
     if not asked.no_browser:
         webbrowser.open(address)
     try:
