@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline import engine, gpu_settings, model_folders, prompts
 from pipeline.errors import SettingError, SurError
+from pipeline.method_checks import METHOD_CHECKS
 from pipeline.model_checks import MODEL_CHECKS, Check, Note
 from pipeline.params import load_all, wrong
 from pipeline.settings import Settings
@@ -132,6 +133,7 @@ def _dropped_captions(settings: Settings, path: Path) -> Iterator[Note]:
 
 CHECKS: tuple[Check, ...] = (
     *MODEL_CHECKS,
+    *METHOD_CHECKS,
     _renditions,
     _recipe,
     _states,

@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipeline.diffusion import SchedulerName
-from pipeline.params import Section
+from pipeline.methods.settings import MethodParams
 from pipeline.prompt_formats import PublicPrompts
 from pipeline.sampling import Denoising
 
 
-class SampleParams(Section):
+class SampleParams(MethodParams):
     """Section ``sample`` of params.yaml."""
 
     prompts: Annotated[tuple[PublicPrompts | str, ...], Field(strict=False, min_length=1)]
