@@ -14,7 +14,7 @@ from pipeline.params import Section
 
 
 class LlmDiffParams(Section):
-    """Settings ``adapter.llmdiff``, read with ``adapter.kind: llmdiff``; values are ours, the paper's were not found."""
+    """Settings ``adapter.llmdiff``, read with ``adapter.kind: llmdiff``; all values are ours."""
 
     g_start: float
     """g(t) of every block at the start. With 1, c is the token's embedding and all that its context did to it."""
