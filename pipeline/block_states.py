@@ -28,21 +28,14 @@ class Read(NamedTuple):
     alone: Values
 
 
-def joined(prompts: Sequence[Read | None]) -> Blocks:
-    """Prompts as one batch, in the number format that they are stored in; None is the empty text.
-
-    Raises:
-        ValueError: all of them are None: their sizes are not known then.
-    """
-    known = next((each for each in prompts if each is not None), None)
-    if known is None:
-        raise ValueError("no prompt says how many blocks there are")
-    lengths = [1 if each is None else len(each.context) for each in prompts]
-    size = (len(prompts), max(lengths), *known.context.shape[1:])
-    context, alone = (np.zeros(size, known.context.dtype) for _ in Read._fields)
+def joined(prompts: Sequence[Read]) -> Blocks:
+    """Prompts as one batch, filled up to the longest, in the number format that they are stored in."""
+    lengths = [len(each.context) for each in prompts]
+    size = (len(prompts), max(lengths), *prompts[0].context.shape[1:])
+    dtype = np.result_type(*(each.context for each in prompts))
+    context, alone = (np.zeros(size, dtype) for _ in Read._fields)
     for row, each in enumerate(prompts):
-        if each is not None:
-            context[row, : lengths[row]], alone[row, : lengths[row]] = each
+        context[row, : lengths[row]], alone[row, : lengths[row]] = each
     own = torch.arange(size[1]).unsqueeze(0) < torch.tensor(lengths).unsqueeze(1)
     return Blocks(torch.from_numpy(context), torch.from_numpy(alone), own)
 
@@ -53,9 +46,16 @@ class SampleStates:
     Args:
         states: files of stage ``embed`` with ``llm.states: blocks``.
         limit: tokens of a prompt that are read.
+
+    Raises:
+        InputError: the states are of one layer alone.
     """
 
     def __init__(self, states: States, *, limit: int) -> None:
+        shape = states.of(states.first).shape
+        if len(shape) != 3:
+            raise InputError("data/embed/states hold one layer: set llm.states to blocks, run dvc repro embed")
+        self.blocks, self.width = shape[1] - 1, shape[2]
         self._states, self._limit = states, limit
         self._alone = functools.cache(states.alone)  # views into the mapped file
 
@@ -63,22 +63,16 @@ class SampleStates:
         """One sample's.
 
         Raises:
-            InputError: it is not there, or its states are of one layer alone.
+            InputError: it is not there.
         """
         context = self._states.of(sample_id)[: self._limit]
-        if context.ndim != 3:
-            raise InputError("data/embed/states hold one layer: set llm.states to blocks, run dvc repro embed")
         tokens = self._states.tokens(sample_id)[: self._limit].tolist()
         return Read(context, np.stack([self._alone(token) for token in tokens]))
 
     def batch(self, sample_ids: Sequence[str | None]) -> Blocks:
         """Several, side by side; None is the empty text."""
-        return joined([None if sample_id is None else self.of(sample_id) for sample_id in sample_ids])
-
-    def sizes(self, sample_id: str) -> tuple[int, int]:
-        """Blocks and width, of any sample."""
-        _, layers, width = self.of(sample_id).context.shape
-        return layers - 1, width
+        zeros = np.zeros((1, self.blocks + 1, self.width), np.float16)
+        return joined([Read(zeros, zeros) if sample_id is None else self.of(sample_id) for sample_id in sample_ids])
 
 
 class PromptStates:

@@ -56,9 +56,9 @@ class LlmDiffAdapter(nn.Module):
     def forward(
         self,
         prompts: Blocks,
-        *,
         eps: torch.Tensor | None = None,
         text: torch.Tensor | None = None,
+        *,
         eta: float | None = None,
     ) -> torch.Tensor:
         """What the U-Net is given as its ``encoder_hidden_states``.

@@ -25,7 +25,7 @@ def read(tokens, seed=0):
 def test_a_samples_states_in_context_and_alone_stand_side_by_side(stored):
     found = stored.of("s:4")
     assert found.context.tolist() == found.alone.tolist() == [state(9, BLOCKS + 1)]
-    assert stored.sizes("s:4") == (BLOCKS, WIDTH)
+    assert (stored.blocks, stored.width) == (BLOCKS, WIDTH)
 
 
 def test_each_token_brings_its_own_states_alone(tmp_path, monkeypatch):
@@ -55,13 +55,14 @@ def test_the_empty_text_is_one_token_of_zeros(stored):
     found = stored.batch(["s:4", None])
     assert found.own.tolist() == [[True], [True]]
     assert found.context[1].abs().sum() == 0
-    with pytest.raises(ValueError, match="no prompt says how many blocks"):
-        joined([None])
+    wide = joined([Read(*(np.zeros((1, 2, 3), np.float16),) * 2), Read(*(np.full((1, 2, 3), 1e-9, np.float32),) * 2)])
+    assert wide.context[1].abs().sum() > 0
+    assert stored.batch([None, None]).context.shape == (2, 1, BLOCKS + 1, WIDTH)
 
 
 def test_states_of_one_layer_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"set llm.states to blocks"):
-        SampleStates(States(write(tmp_path / "states")), limit=9).of("s:4")
+        SampleStates(States(write(tmp_path / "states")), limit=9)
 
 
 @pytest.fixture(scope="module")
