@@ -5,6 +5,7 @@ from pipeline.adapters.llmdiff import Blocks, LlmDiffAdapter, detach, empty
 from pipeline.adapters.packing import unpack
 from pipeline.adapters.score_sum import LlmDiffParams
 from pipeline.adapters.two_branch import TwoBranches, cross_attentions
+from pipeline.text_encoding import TextStates
 from tests.pipeline import tiny_models
 from tests.pipeline.adapters.test_score_sum import BASE
 
@@ -35,7 +36,7 @@ def spoken(adapter):
 
 def said(model, condition):
     noise = torch.randn(len(condition), 4, 8, 8, generator=torch.Generator().manual_seed(1))
-    return model.predict(noise, torch.full((len(condition),), 500), condition)
+    return model.predict(noise, torch.full((len(condition),), 500), TextStates(condition))
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def model():
 
 
 def test_eta_zero_is_the_untouched_base_model_bit_for_bit(model):
-    text = model.text_states(TEXTS)
+    text = model.text_states(TEXTS).states
     before = said(model, text)
     adapter = spoken(made(model.unet)).eval()
     adapter.attach(model.unet)
@@ -76,14 +77,14 @@ def test_the_text_encoder_is_not_needed_at_eta_one(model):
     adapter.attach(model.unet)
     alone = adapter(prompts())
     assert alone.shape == (2, 6, tiny_models.WIDTH + LLM_WIDTH + 1)
-    assert torch.equal(adapter(prompts(), text=model.text_states(TEXTS)), alone)
+    assert torch.equal(adapter(prompts(), text=model.text_states(TEXTS).states), alone)
     assert said(model, alone).isfinite().all()
     with pytest.raises(ValueError, match=r"eta 0.5 needs the base model's text states"):
         adapter(prompts(), eta=0.5)
 
 
 def test_eta_between_leads_from_the_base_model_to_the_adapted_one(model):
-    adapter, text = spoken(made(model.unet, eta=0.5)), model.text_states(TEXTS)
+    adapter, text = spoken(made(model.unet, eta=0.5)), model.text_states(TEXTS).states
     adapter.attach(model.unet)
     with torch.no_grad():
         base, whole = said(model, text), said(model, adapter(prompts(), eta=1.0))
@@ -95,7 +96,7 @@ def test_eta_between_leads_from_the_base_model_to_the_adapted_one(model):
 
 
 def test_an_unadapted_row_beside_an_adapted_one_is_the_base_model(model):
-    adapter, text = spoken(made(model.unet)), model.text_states(TEXTS)
+    adapter, text = spoken(made(model.unet)), model.text_states(TEXTS).states
     adapter.attach(model.unet)
     with torch.no_grad():
         rows = [adapter.unadapted(text[:1]), adapter(prompts(), text=text, eta=0.75)[1:]]
@@ -104,7 +105,7 @@ def test_an_unadapted_row_beside_an_adapted_one_is_the_base_model(model):
 
 
 def test_an_unadapted_row_may_stand_beside_one_of_eta_one(model):
-    adapter, text = spoken(made(model.unet)), model.text_states(TEXTS)
+    adapter, text = spoken(made(model.unet)), model.text_states(TEXTS).states
     adapter.attach(model.unet)
     whole = adapter(prompts())
     wide = adapter.beside(whole, text)
@@ -123,7 +124,8 @@ def test_samples_of_a_batch_do_not_mix_and_a_prompt_does_not_hear_its_padding(mo
         together = said(model, adapter(whole))
         # Noise is the same in each row's place only.
         noise = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))[1:]
-        assert torch.allclose(together[1:], model.predict(noise, torch.tensor([500]), adapter(alone)), atol=1e-5)
+        apart = model.predict(noise, torch.tensor([500]), TextStates(adapter(alone)))
+        assert torch.allclose(together[1:], apart, atol=1e-5)
         changed = Blocks(whole.context.clone(), whole.alone, whole.own)
         changed.context[1, 0, 1:] += 1.0
         after = said(model, adapter(changed))
