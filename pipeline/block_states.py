@@ -56,6 +56,7 @@ class SampleStates:
         if len(shape) != 3:
             raise InputError("data/embed/states hold one layer: set llm.states to blocks, run dvc repro embed")
         self.blocks, self.width = shape[1] - 1, shape[2]
+        self.facts = {**states.facts(states.first), "blocks": str(self.blocks)}
         self._states, self._limit = states, limit
         self._alone = functools.cache(states.alone)  # views into the mapped file
 
@@ -86,12 +87,13 @@ class PromptStates:
     """
 
     def __init__(self, prompts: StateEncoder, tokens: StateEncoder, *, blocks: int, width: int) -> None:
-        self._prompts, self._tokens, self._layers, self._width = prompts, tokens, blocks + 1, width
+        self.blocks, self.width = blocks, width
+        self._prompts, self._tokens = prompts, tokens
 
     def of(self, text: str) -> Blocks:
         """One text as a batch of one; the empty text needs no pass."""
         if not text.strip():
-            return empty(1, self._layers - 1, self._width)
+            return empty(1, self.blocks, self.width)
         found = self._prompts(pa.table({ROW_KEY: [text]}))
         ids = found.column("tokens")[0].as_py()
         alone = self._tokens(pa.table({ROW_KEY: [str(token) for token in ids]}))
@@ -99,7 +101,7 @@ class PromptStates:
 
     def _values(self, found: pa.Table) -> Values:
         flat = found.column("states").combine_chunks().flatten().flatten().to_numpy(zero_copy_only=True)
-        values: Values = flat.reshape(-1, self._layers, self._width)
+        values: Values = flat.reshape(-1, self.blocks + 1, self.width)
         return values
 
 
@@ -113,11 +115,13 @@ def load(config: LlmParams, *, device: str, batch: Asked, device_map: str | None
         device_map: ``auto`` spreads the model over all devices.
 
     Raises:
-        ModelError: the model cannot be loaded, or does not tell its sizes.
+        ModelError: the model cannot be loaded, does not tell its sizes, or has fewer blocks.
     """
     sizes = shape(config.model, config.revision)
     if sizes is None:
         raise ModelError(f"model {config.model}: its config.json cannot be reached from here")
+    if states_layer(config, sizes.layers) > sizes.layers:
+        raise ModelError(f"model {config.model} has {sizes.layers} blocks, {config.states_layer} are asked for")
     blocks = states_layer(config, sizes.layers)
     decoder = load_decoder(config, blocks, device=device, device_map=device_map)
     tokens = load_tokens(config)

@@ -1,15 +1,10 @@
 """What a text becomes for the LLMDiff-Adapter: the LLM's states through the adapter, at any eta (ADR 0026)."""
 
-from collections.abc import Callable
-
 import torch
 
-from pipeline.adapters.llmdiff import Blocks, LlmDiffAdapter
+from pipeline.adapters.llmdiff import LlmDiffAdapter
 from pipeline.diffusion import Diffusion
 from pipeline.text_encoding import TextStates
-
-Read = Callable[[str], Blocks]
-"""Block states of a text, a batch of one."""
 
 
 class BranchedEncoder:
@@ -20,13 +15,13 @@ class BranchedEncoder:
 
     Args:
         diffusion: the base model, in whose U-Net the adapter's processors are.
-        adapter: trained for it.
-        read: gives a text's block states.
-        eta: the dial, 0 to 1.
+        adapter: trained for it; its ``read`` gives a text's block states.
+        eta: the dial, 0 to 1; None takes the trained one.
     """
 
-    def __init__(self, diffusion: Diffusion, adapter: LlmDiffAdapter, read: Read, *, eta: float) -> None:
-        self.diffusion, self.adapter, self.read, self.eta = diffusion, adapter, read, eta
+    def __init__(self, diffusion: Diffusion, adapter: LlmDiffAdapter, *, eta: float | None = None) -> None:
+        self.diffusion, self.adapter = diffusion, adapter
+        self.eta = adapter.config.eta if eta is None else eta
 
     @torch.no_grad()
     def pair(self, negative: str, prompt: str, *, adapt_negative: bool) -> tuple[TextStates, TextStates]:
@@ -47,7 +42,9 @@ class BranchedEncoder:
 
     def _adapted(self, text: str, *, beside: bool) -> TextStates:
         """One text through the adapter, with the base model's text states beside or without."""
-        prompts = self.read(text).to(self.diffusion.device)
+        if self.adapter.read is None:
+            raise ValueError("the adapter was not told what reads texts: set its read")
+        prompts = self.adapter.read(text).to(self.diffusion.device)
         if not beside and self.diffusion.text_encoder_2 is None:
             return TextStates(self.adapter(prompts, eta=1.0)).to(self.diffusion.dtype)
         x = self.diffusion.text_states([text])

@@ -12,7 +12,9 @@ import torch
 
 from pipeline.adapters import kinds
 from pipeline.adapters.kinds import Adapter
+from pipeline.adapters.llmdiff import LlmDiffAdapter
 from pipeline.adapters.official import OfficialAdapter
+from pipeline.branched_encoding import BranchedEncoder
 from pipeline.diffusion import Diffusion
 from pipeline.text_encoding import TextStates, joined
 
@@ -68,6 +70,9 @@ class Encoder:
         negative = self.negative_prompt
         if adapted and isinstance(self.adapter, OfficialAdapter):
             return self._officially(self._states(negative, False), self._states(text, False))
+        if adapted and isinstance(self.adapter, LlmDiffAdapter):
+            branched = BranchedEncoder(self.diffusion, self.adapter, eta=self.eta)
+            return Encoded(*branched.pair(negative, text, adapt_negative=self.adapt_negative))
         return Encoded(self._states(negative, adapted and self.adapt_negative), self._states(text, adapted))
 
     def _officially(self, negative: TextStates, x: TextStates) -> Encoded:
@@ -82,7 +87,7 @@ class Encoder:
         return self.adapt(x) if adapted else x
 
     def adapt(self, x: TextStates) -> TextStates:
-        """Text states through the adapter, in their own number format."""
-        if self.adapter is None:
+        """Text states through an adapter that works on them, in their own number format."""
+        if self.adapter is None or isinstance(self.adapter, LlmDiffAdapter):
             return x
         return x.replaced(kinds.condition(self.adapter, x.states.float(), eta=self.eta).to(x.states.dtype))

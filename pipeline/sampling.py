@@ -15,6 +15,7 @@ from PIL import Image
 
 from pipeline import unet_parts
 from pipeline.adapters.kinds import Adapter
+from pipeline.adapters.llmdiff import LlmDiffAdapter
 from pipeline.diffusion import Diffusion, SchedulerName, pipeline_inputs
 from pipeline.encoding import Encode, Encoder
 from pipeline.text_encoding import joined
@@ -70,7 +71,9 @@ class Sampler:
         method: Method | None = None,
         unet: Values | None = None,
     ) -> None:
-        self.config, self.unet = config, diffusion.unet
+        self.config, self.unet, self.adapter = config, diffusion.unet, adapter
+        if isinstance(adapter, LlmDiffAdapter):
+            adapter.attach(diffusion.unet)
         self.trained = _blended(diffusion, adapter, eta, unet) if unet else {}
         self.method = method or Method(diffusion.pipeline(config.scheduler))
         self.encode = self.method.encode or encoder(diffusion, adapter, config, eta=eta)
@@ -91,7 +94,8 @@ class Sampler:
             adapted: whether a prompt's states go through the adapter.
             conditions: conditioning pictures, one a picture, where the method takes them.
         """
-        arms = [(True, False)] if not self.trained else [(False,), (True,)]
+        branched = isinstance(self.adapter, LlmDiffAdapter)  # adapted and base prompts have not the same features then
+        arms = [(False,), (True,)] if self.trained or branched else [(True, False)]
         made: dict[int, Image.Image] = {}
         for arm in arms:
             rows = [row for row, through in enumerate(adapted) if through in arm]

@@ -15,11 +15,13 @@ import pyarrow.compute as pc
 import torch
 
 from pipeline import tables
+from pipeline.block_states import SampleStates
 from pipeline.errors import EmptyResultError
 from pipeline.samples import SURD
 from pipeline.seeds import seed_of
 from pipeline.tables import KEY
 from pipeline.training_moments import Moments, Source
+from pipeline.training_prompts import Prompts, prompts
 
 Vectors = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 TEXTS = tables.schema(*(SURD.field(name) for name in (KEY, "split", "complex_prompt", "simple_prompt")))
@@ -36,6 +38,8 @@ class Examples:
     """(rows, llm width) float32: pooled vectors of the simple prompts."""
     moments: Moments
     """Of the pictures' latents, with mirrored ones where mirroring is on."""
+    states: SampleStates | None = None
+    """Of the simple prompts' tokens, all blocks, on the disk; None for kinds that do not read them."""
 
     def __len__(self) -> int:
         return len(self.sample_ids)
@@ -64,10 +68,19 @@ class Batch(NamedTuple):
     """(batch,) int64."""
     captioned: torch.Tensor
     """(batch,) bool: False where both prompts were dropped for the empty text."""
+    prompts: Prompts | None = None
+    """The simple prompts' block states, for the kind that reads them."""
 
 
 def read_examples(
-    pictures: Path, moments: Source, vectors: Vectors, split: str, *, mirrored: bool, limit: int | None = None
+    pictures: Path,
+    moments: Source,
+    vectors: Vectors,
+    split: str,
+    *,
+    mirrored: bool,
+    limit: int | None = None,
+    states: SampleStates | None = None,
 ) -> Examples:
     """Join prompts, moments and LLM vectors of a split by ``sample_id``.
 
@@ -78,6 +91,7 @@ def read_examples(
         split: ``train`` or ``val``.
         mirrored: keep the mirrored moments too.
         limit: take the first rows only.
+        states: block states, for the kind that reads them.
 
     Raises:
         InputError: a sample has no latents.
@@ -91,6 +105,7 @@ def read_examples(
         complex=rows.column("complex_prompt").to_pylist(),
         llm=torch.from_numpy(vectors(ids)),
         moments=moments(ids, mirrored),
+        states=states,
     )
 
 
@@ -144,7 +159,8 @@ def training_batch(
     """
     drawn = [_draw(examples, seed, timesteps, noise_offset) for seed in seeds]
     drawn_timesteps, sides, noises, coins = (torch.stack(values) for values in zip(*drawn, strict=True))
-    return _batch(examples, rows, sides, drawn_timesteps, noises, captioned=coins >= caption_dropout)
+    batch = _batch(examples, rows, sides, drawn_timesteps, noises, captioned=coins >= caption_dropout)
+    return batch._replace(prompts=_prompts(examples, rows, batch.captioned, seeds))
 
 
 def _draw(examples: Examples, seed: int, timesteps: int, noise_offset: float) -> tuple[torch.Tensor, ...]:
@@ -169,7 +185,8 @@ def validation_batch(examples: Examples, rows: Sequence[int], seed: int, timeste
     generators = [torch.Generator().manual_seed(seed_of(seed, "validation", row)) for row in rows]
     noises = torch.stack([torch.randn((2, *examples.latent_shape), generator=one) for one in generators])
     plain, captioned = torch.zeros(len(rows), dtype=torch.int64), torch.ones(len(rows), dtype=torch.bool)
-    return _batch(examples, rows, plain, spread, noises, captioned=captioned)
+    batch = _batch(examples, rows, plain, spread, noises, captioned=captioned)
+    return batch._replace(prompts=_prompts(examples, rows, captioned, None))
 
 
 def _batch(
@@ -192,6 +209,15 @@ def _batch(
         timesteps=timesteps,
         captioned=captioned,
     )
+
+
+def _prompts(
+    examples: Examples, rows: Sequence[int], captioned: torch.Tensor, seeds: Sequence[int] | None
+) -> Prompts | None:
+    if examples.states is None:
+        return None
+    said = zip(rows, captioned.tolist(), strict=True)
+    return prompts(examples.states, [examples.sample_ids[row] if kept else None for row, kept in said], seeds)
 
 
 def require_examples(examples: Examples) -> Examples:

@@ -8,13 +8,15 @@ import torch
 from pipeline import losses
 from pipeline.adapters import kinds
 from pipeline.adapters.kinds import Adapter
+from pipeline.adapters.llmdiff import LlmDiffAdapter
 from pipeline.adapters.sur import SurAdapter
 from pipeline.diffusion import Diffusion, TextStates
 from pipeline.losses import LossParams
 from pipeline.training_examples import Batch, Examples, validation_batch
 
 Forward = Callable[..., Any]
-Choose = Callable[[TextStates, TextStates], TextStates]
+Choose = Callable[[TextStates, TextStates, Batch], TextStates]
+"""The condition of x, x_c and the batch that they are of."""
 
 
 Terms = dict[str, torch.Tensor]
@@ -59,10 +61,40 @@ def batch_losses(
             align = losses.alignment(made.condition.float(), x_c.states, config)
             total = losses.total(llm, align, denoise.weighted, config)
             return {**_plain(denoise), "total": total, "llm": llm, "alignment": align}
+        case LlmDiffAdapter():
+            text = diffusion.text_states(batch.simple).to(torch.float32) if _hears_text(adapter, diffusion) else None
+            return _plain(denoised(diffusion, batch, branched(forward, adapter, text, batch), snr_gamma=snr_gamma))
         case _:
             x = diffusion.text_states(batch.simple).to(torch.float32)
             made = forward(x.states)
             return _plain(denoised(diffusion, batch, x.replaced(made), snr_gamma=snr_gamma))
+
+
+def _hears_text(adapter: LlmDiffAdapter, diffusion: Diffusion) -> bool:
+    """Whether the base model's text encoders are asked: below eta 1, and for what SDXL pools."""
+    return adapter.config.eta < 1.0 or diffusion.text_encoder_2 is not None
+
+
+def branched(forward: Forward, adapter: LlmDiffAdapter, x: TextStates | None, batch: Batch) -> TextStates:
+    """What the two branches of LLMDiff-Adapter hear.
+
+    Args:
+        forward: the adapter, as Accelerate wrapped it where it trains.
+        adapter: the adapter itself.
+        x: text states of the simple prompts; None at eta 1 of a base model that pools nothing.
+        batch: with the prompts' block states.
+
+    Raises:
+        ValueError: the batch has none.
+    """
+    if batch.prompts is None:
+        raise ValueError("the batch holds no block states")
+    given = batch.prompts.to(adapter.phi.weight.device)
+    if x is None or adapter.config.eta == 1.0:
+        made = forward(given.blocks, given.eps)
+    else:
+        made = forward(given.blocks, given.eps, x.states)
+    return TextStates(made, None if x is None else x.pooled)
 
 
 def _plain(denoise: "Denoised") -> Terms:
@@ -108,15 +140,17 @@ def denoised(diffusion: Diffusion, batch: Batch, condition: TextStates, *, snr_g
 
 def adapted(adapter: Adapter) -> Choose:
     """What the adapter makes of the simple prompt; what SDXL pools is that prompt's, as when pictures are made."""
-    return lambda x, x_c: x.replaced(kinds.condition(adapter, x.states))
+    if isinstance(adapter, LlmDiffAdapter):
+        return lambda x, x_c, batch: branched(adapter, adapter, x, batch)
+    return lambda x, x_c, batch: x.replaced(kinds.condition(adapter, x.states))
 
 
-def simple(x: TextStates, x_c: TextStates) -> TextStates:
+def simple(x: TextStates, x_c: TextStates, batch: Batch) -> TextStates:
     """The condition is the simple prompt alone: the base model, what the adapter starts from."""
     return x
 
 
-def complex_(x: TextStates, x_c: TextStates) -> TextStates:
+def complex_(x: TextStates, x_c: TextStates, batch: Batch) -> TextStates:
     """The condition is the complex prompt: the base model at its best, what the adapter may hope for."""
     return x_c
 
@@ -127,7 +161,7 @@ def validate(diffusion: Diffusion, choose: Choose, examples: Examples, *, seed: 
 
     Args:
         diffusion: the frozen base model.
-        choose: gives the condition of x and x_c.
+        choose: gives the condition.
         examples: validation rows.
         seed: of the fixed noise.
         batch: rows a call.
@@ -138,5 +172,6 @@ def validate(diffusion: Diffusion, choose: Choose, examples: Examples, *, seed: 
     for start in range(0, len(examples), batch):
         rows = range(start, min(start + batch, len(examples)))
         drawn = validation_batch(examples, rows, seed, diffusion.timesteps)
-        total += len(rows) * float(denoised(diffusion, drawn, choose(*text_states(diffusion, drawn))).raw)
+        condition = choose(*text_states(diffusion, drawn), drawn)
+        total += len(rows) * float(denoised(diffusion, drawn, condition).raw)
     return total / len(examples)

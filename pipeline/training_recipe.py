@@ -21,10 +21,13 @@ CODE = (
     "training*.py",
     *("losses.py", "diffusion.py", "text_encoding.py", "vae.py", "latents.py", "seeds.py"),
     *("adapters/sur.py", "adapters/settings.py", "adapters/kinds.py", "unet_parts.py"),
+    *("adapters/llmdiff.py", "adapters/score_sum.py", "adapters/two_branch.py", "adapters/packing.py"),
+    *("block_states.py", "state_files.py"),
     "images.py",  # latents of train.cache_latents: false
     *(
         "sampling.py",
         "encoding.py",
+        "branched_encoding.py",
         "clip_score.py",
         "clip_text*.py",
         "clip_rule.py",

@@ -4,6 +4,7 @@ import torch
 
 from pipeline import unet_parts
 from pipeline.adapters.kinds import Adapter, Learned, NoAdapter
+from pipeline.adapters.llmdiff import LlmDiffAdapter
 from pipeline.adapters.sur import SurAdapter
 from pipeline.diffusion import Diffusion
 from pipeline.errors import SettingError
@@ -35,6 +36,17 @@ def _network(recipe: Recipe, diffusion: Diffusion, examples: Examples) -> Adapte
             return _sur(recipe, diffusion, examples)
         case "none":
             return NoAdapter(recipe.adapter, width=diffusion.text_width)
+        case "llmdiff":
+            return _llmdiff(recipe, diffusion, examples)
+
+
+def _llmdiff(recipe: Recipe, diffusion: Diffusion, examples: Examples) -> LlmDiffAdapter:
+    states = examples.states
+    if states is None:
+        raise SettingError("adapter.kind: llmdiff learns from the states of all blocks: set llm.states to blocks")
+    adapter = LlmDiffAdapter(recipe.adapter, diffusion.unet, llm_width=states.width, blocks=states.blocks)
+    adapter.attach(diffusion.unet)
+    return adapter
 
 
 def _sur(recipe: Recipe, diffusion: Diffusion, examples: Examples) -> SurAdapter:

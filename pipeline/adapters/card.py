@@ -1,9 +1,13 @@
 """The model card of an adapter folder."""
 
-from pipeline.adapters.config import AdapterConfig, OfficialConfig, name_of
+from pipeline.adapters.config import AdapterConfig, LlmRead, OfficialConfig, name_of
 from pipeline.model_folders import is_folder
 
 PACKAGE = "sur-workflow"
+SPEAKING = """listening.listen(adapter, folder.read_config(Path(".")), device="cpu")
+adapter.attach(pipe.unet)  # before the processors of its cross-attention
+prompt, negative = (adapter(adapter.read(text), eta=1.0) for text in ("seven vintage glass bottles", ""))
+picture = pipe(prompt_embeds=prompt, negative_prompt_embeds=negative).images[0]  # of the base model's pipeline"""
 SAVED = """
 The frozen projection of the language model's vector (W0) and its statistics are saved with the weights."""
 
@@ -39,6 +43,8 @@ def _title(config: AdapterConfig) -> str:
             return "SUR-adapter"
         case "none":
             return "U-Net weights, the control without a language model,"
+        case "llmdiff":
+            return "LLMDiff-Adapter"
 
 
 def _purpose(config: AdapterConfig) -> str:
@@ -51,6 +57,11 @@ def _purpose(config: AdapterConfig) -> str:
             )
         case "none":
             return "Parts of the U-Net, trained on the adapters' data without any language model: what data alone do."
+        case "llmdiff":
+            return (
+                "A text-to-image model that hears a language model in place of its text encoder, in a second branch\n"
+                "of each cross-attention and through one that it had (LLMDiff-Adapter, arXiv 2502.04412)."
+            )
 
 
 def _unet(config: AdapterConfig) -> str:
@@ -63,6 +74,9 @@ def _unet(config: AdapterConfig) -> str:
 def _language(config: AdapterConfig) -> str:
     if config.llm is None:
         return "none"
+    if isinstance(config.llm, LlmRead):
+        how = f"{config.llm.dtype}, states in {config.llm.store_dtype}"
+        return f"`{name_of(config.llm)}` ({how}), its first {config.llm.layer} blocks, needed for every picture"
     return f"`{name_of(config.llm)}`, layer {config.llm.layer} counted from 1, needed for training only"
 
 
@@ -76,6 +90,8 @@ def _use(config: AdapterConfig) -> str:
         lines.append(
             f"condition = adapter(text_states).condition  # (batch, 77, {config.width}): give it as prompt_embeds"
         )
+    if config.adapter.kind == "llmdiff":
+        lines.append(SPEAKING)
     if config.unet is not None:
         lines.append('unet.load_state_dict(folder.load_unet(Path("."), unet), strict=False)  # the base model\'s')
     text = "```python\n" + "\n".join(lines) + "\n```\n"
@@ -126,8 +142,10 @@ tags: [text-to-image, sur-adapter]
 
 
 def _loading(config: AdapterConfig | OfficialConfig) -> str:
+    speaks = config.adapter.kind == "llmdiff"
+    also, unet = ("from pipeline import listening\n", ", unet=pipe.unet") if speaks else ("", "")
     return f"""from pathlib import Path
-from pipeline.adapters import folder
+{also}from pipeline.adapters import folder
 
 base = folder.Named(model="{config.base.model}", revision="{config.base.revision}")
-adapter = folder.load(Path("."), base=base, width={config.width})"""
+adapter = folder.load(Path("."), base=base, width={config.width}{unet})"""

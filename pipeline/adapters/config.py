@@ -21,6 +21,16 @@ class LlmNamed(Named):
     layer: int
 
 
+class LlmRead(LlmNamed):
+    """The LLM whose token states are read for every text, before the first block and up to ``layer``, and all that
+    changes them: pictures are made with the states that were trained on."""
+
+    dtype: Literal["float32", "bfloat16", "float16"]
+    quantisation: Literal["none", "8bit", "4bit"]
+    store_dtype: Literal["float32", "float16"]
+    """What states are rounded to."""
+
+
 class UnetTrained(Section):
     """What of the U-Net was trained, in ``unet.safetensors``."""
 
@@ -41,8 +51,8 @@ class AdapterConfig(_Common):
 
     adapter: AdapterParams
     """Kind, eta, mixing and the rest of section ``adapter``, as trained."""
-    llm: LlmNamed | None
-    """The LLM that was learned from; null where none was."""
+    llm: LlmRead | LlmNamed | None
+    """The LLM that was learned from, or that is read; null where none was."""
     llm_width: int | None
     w0_seed: int | None
     """Of kind sur, as ``llm_scale``."""

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from pipeline.adapters.llmdiff import LlmDiffAdapter
 from pipeline.adapters.official import OfficialAdapter
 from pipeline.adapters.settings import AdapterParams
 from pipeline.adapters.sur import SurAdapter
@@ -31,15 +32,17 @@ class NoAdapter(nn.Module):
         return text_states
 
 
-Adapter = SurAdapter | OfficialAdapter | NoAdapter
-"""What can be put between a text encoder and a U-Net."""
+Adapter = SurAdapter | OfficialAdapter | NoAdapter | LlmDiffAdapter
+"""What can be put between a text encoder and a U-Net, or in the encoder's place."""
 
 
-def condition(adapter: Adapter, text_states: torch.Tensor, *, eta: float | None = None) -> torch.Tensor:
+def condition(
+    adapter: SurAdapter | OfficialAdapter | NoAdapter, text_states: torch.Tensor, *, eta: float | None = None
+) -> torch.Tensor:
     """What the U-Net's cross-attention gets of some prompts.
 
     Args:
-        adapter: of any kind.
+        adapter: of a kind that makes its condition of text states.
         text_states: x (batch, tokens, width) float32.
         eta: the dial, 0 to 1; None takes the configured one. At 0 this is ``text_states``, bit for bit.
 
@@ -68,7 +71,7 @@ class Learned(nn.Module):
         self.unet = nn.ParameterDict({_registered(name): parameter for name, parameter in unet.items()})
         self._names = list(unet)
 
-    def forward(self, *inputs: torch.Tensor) -> Any:
+    def forward(self, *inputs: Any) -> Any:
         """What the network makes of its inputs; the U-Net runs elsewhere, its gradients come here all the same."""
         return self.adapter(*inputs)
 

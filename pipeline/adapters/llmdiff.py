@@ -4,13 +4,15 @@ The formulas are in :mod:`pipeline.adapters.score_sum` (the encoder) and :mod:`p
 leave the paper, or had to choose, is in ADR 0026.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
 
 from pipeline.adapters.packing import beside, nothing, pack
-from pipeline.adapters.score_sum import LlmDiffParams, ScoreSum
+from pipeline.adapters.score_sum import ScoreSum
+from pipeline.adapters.settings import AdapterParams
 from pipeline.adapters.two_branch import Branches, TwoBranches, cross_attentions
 
 
@@ -30,25 +32,30 @@ class Blocks(NamedTuple):
         return Blocks(*(part.to(device) for part in self))
 
 
+Read = Callable[[str], Blocks]
+"""The block states of a text, a batch of one."""
+
+
 class LlmDiffAdapter(nn.Module):
     """All that is trained: g and h, phi, and each cross-attention's new branch and factors.
 
     Args:
-        config: settings ``adapter.llmdiff``.
+        config: section ``adapter``; ``eta`` is the share of the two branches at which it is trained.
         unet: the frozen U-Net, whose layers it copies and, after :meth:`attach`, speaks in.
-        eta: share of the two branches at which it is trained.
-        seed: of the parameters at the start.
         llm_width: features of the LLM's states.
         blocks: of the LLM, as deep as its states were kept.
     """
 
-    def __init__(self, config: LlmDiffParams, unet: Any, *, eta: float, seed: int, llm_width: int, blocks: int) -> None:
+    read: Read | None = None
+    """What is asked for the states of a text when pictures are made; training needs none."""
+
+    def __init__(self, config: AdapterParams, unet: Any, *, llm_width: int, blocks: int) -> None:
         super().__init__()
-        self.config, self.eta = config, eta
+        self.config = config
         self.width, self.llm_width, self.blocks = int(unet.config.cross_attention_dim), llm_width, blocks
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.encoder = ScoreSum(config, blocks)
+            torch.manual_seed(config.seed)
+            self.encoder = ScoreSum(config.llmdiff, blocks)
             self.phi = nn.Linear(llm_width, self.width)
             layers = {_name(name): Branches(part, llm_width) for name, part in cross_attentions(unet)}
             self.layers = nn.ModuleDict(layers)
@@ -75,13 +82,13 @@ class LlmDiffAdapter(nn.Module):
         Raises:
             ValueError: eta is below 1 and there are no text states.
         """
-        eta = self.eta if eta is None else eta
+        eta = self.config.eta if eta is None else eta
         if text is None and eta < 1.0:
             raise ValueError(f"eta {eta} needs the base model's text states beside the LLM's")
         if text is not None and eta == 0.0:
             return text
         c = self.encoder(prompts.context, prompts.alone, eps)  # (B, T, llm_width)
-        packed = pack(self.phi(c), c, prompts.own, tokens=self.config.max_tokens)
+        packed = pack(self.phi(c), c, prompts.own, tokens=self.config.llmdiff.max_tokens)
         return packed if text is None or eta == 1.0 else beside(text, packed, eta)
 
     def beside(self, packed: torch.Tensor, text: torch.Tensor) -> torch.Tensor:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from pipeline.adapters.score_sum import LlmDiffParams
 from pipeline.params import Section
 
 GInit = Literal["zero", "kaiming", "xavier", "normal"]
@@ -22,9 +23,10 @@ class OfficialCheckpoint(Section):
 class AdapterParams(Section):
     """Section ``adapter`` of params.yaml."""
 
-    kind: Literal["sur", "none"]
+    kind: Literal["sur", "none", "llmdiff"]
     """Which adapter is trained: ``sur`` (arXiv 2305.05189), or ``none``: parts of the U-Net alone (``train.unet``) on
-    the same data without an LLM, the control of every comparison (ADR 0024)."""
+    the same data without an LLM, the control of every comparison (ADR 0024). ``llmdiff`` (arXiv 2502.04412)
+    has its keys in subsection ``llmdiff`` and reads ``eta`` and ``seed`` beside them (ADR 0026)."""
     compat: Literal["none", "official"]
     """``official``: nothing is trained, stage ``train`` converts the authors' weights, and what comes after draws and
     measures with them as their code does (ADR 0022). It asks for the authors' ``mixing``, ``h3``, ``depth`` and
@@ -50,6 +52,8 @@ class AdapterParams(Section):
     """How g starts (the paper's Fig. 6). ``zero``: weight and bias, so that c_LLM starts at 0 (ADR 0012)."""
     seed: int = Field(ge=0)
     """Seed of all trained parameters at the start."""
+    llmdiff: LlmDiffParams
+    """Keys of ``kind: llmdiff`` alone."""
 
     @field_validator("compat")
     @classmethod

@@ -29,7 +29,8 @@ def model():
 def encoder(model, eta=1.0):
     adapter = spoken(made(model.unet)).eval()
     adapter.attach(model.unet)
-    return BranchedEncoder(model, adapter, read, eta=eta)
+    adapter.read = read
+    return BranchedEncoder(model, adapter, eta=eta)
 
 
 def predicted(model, condition):
@@ -80,3 +81,12 @@ class NoEncoder:
     """Knows its number format, and fails when it is asked for anything else."""
 
     dtype = torch.float32
+
+
+def test_the_trained_eta_is_taken_where_none_is_given(model):
+    assert BranchedEncoder(model, made(model.unet, eta=0.75)).eta == 0.75
+
+
+def test_an_adapter_that_was_told_no_reader_says_so(model):
+    with pytest.raises(ValueError, match="not told what reads texts"):
+        BranchedEncoder(model, made(model.unet)).pair("", TEXT, adapt_negative=True)

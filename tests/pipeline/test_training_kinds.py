@@ -29,6 +29,7 @@ def gradients(running):
     """Of the denoising loss alone, by what is trained."""
     batch = training_examples.training_batch(running.examples, [0, 1, 2], [1, 2, 3], running.diffusion.timesteps)
     running.learned.zero_grad()
+    running.learned.train()
     terms = training_objective.batch_losses(
         running.learned, running.adapter, running.diffusion, batch, running.recipe.loss
     )
@@ -94,7 +95,8 @@ def test_samples_of_a_batch_do_not_mix(tmp_path, kind):
     choose = training_objective.adapted(running.learned.eval().adapter)
     with torch.no_grad():
         one, other = (
-            choose(*training_objective.text_states(running.diffusion, batch)).states for batch in (together, alone)
+            choose(*training_objective.text_states(running.diffusion, batch), batch).states
+            for batch in (together, alone)
         )
     assert torch.allclose(one[1:2], other, atol=1e-5)
 
@@ -120,7 +122,7 @@ def test_validation_is_framed_by_the_untouched_base_model(tmp_path, kind):
 @EVERY
 def test_the_log_has_the_kinds_own_terms_and_no_other(tmp_path, kind):
     figures = trainer(tmp_path, chosen(kind, steps=1)).run(silent).history[0][1]
-    own = {"sur": {"llm", "alignment"}, "none": set()}[kind.split()[0]]
+    own = {"sur": {"llm", "alignment"}, "none": set(), "llmdiff": set()}[kind.split()[0]]
     assert {name for name in ("llm", "alignment", "entity") if f"train/{name}" in figures} == own
     for name in own:
         assert f"train/{name}_weighted" in figures

@@ -5,6 +5,7 @@ import torch
 from accelerate.state import AcceleratorState, GradientState, PartialState
 
 from pipeline.adapters.settings import AdapterParams
+from pipeline.block_states import Read, SampleStates
 from pipeline.losses import LossParams
 from pipeline.training import Trainer
 from pipeline.training_examples import Examples
@@ -48,6 +49,8 @@ KINDS = {
     "sur cross_attention": {"train": {"unet": "cross_attention"}},
     "none cross_attention": {"adapter": {"kind": "none"}, "train": {"unet": "cross_attention"}},
     "none full": {"adapter": {"kind": "none"}, "train": {"unet": "full"}},
+    "llmdiff frozen": {"adapter": {"kind": "llmdiff", "eta": 1.0}},
+    "llmdiff beside the text encoder": {"adapter": {"kind": "llmdiff", "eta": 0.5}},
 }
 """Each kind with a choice of U-Net parts: what of the sections differs."""
 
@@ -60,6 +63,18 @@ def recipe(adapter=None, loss=None, **train):
     )
 
 
+class MadeStates(SampleStates):
+    """States of all blocks that a sample's id decides, 1 to 4 tokens, without files."""
+
+    def __init__(self, blocks=3, width=tiny_models.LLM_WIDTH):
+        self.blocks, self.width = blocks, width
+
+    def of(self, sample_id):
+        number = int(sample_id.removeprefix("test:"))
+        draw = np.random.default_rng(number)
+        return Read(*draw.normal(size=(2, number % 4 + 1, self.blocks + 1, self.width)).astype(np.float16))
+
+
 def examples(count=10, seed=0, sides=2):
     draw = np.random.default_rng(seed)
     colours = [tiny_models.COLOURS[row % 4] for row in range(count)]
@@ -69,6 +84,7 @@ def examples(count=10, seed=0, sides=2):
         complex=[f"{colour} square, best quality" for colour in colours],
         llm=torch.from_numpy(draw.normal(size=(count, tiny_models.LLM_WIDTH)).astype(np.float32)),
         moments=CachedMoments(torch.from_numpy(draw.normal(size=(count, sides, 8, 8, 8)).astype(np.float16))),
+        states=MadeStates(),
     )
 
 

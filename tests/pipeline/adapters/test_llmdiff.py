@@ -3,19 +3,19 @@ import torch
 
 from pipeline.adapters.llmdiff import Blocks, LlmDiffAdapter, detach, empty
 from pipeline.adapters.packing import unpack
-from pipeline.adapters.score_sum import LlmDiffParams
+from pipeline.adapters.settings import AdapterParams
 from pipeline.adapters.two_branch import TwoBranches, cross_attentions
 from pipeline.text_encoding import TextStates
 from tests.pipeline import tiny_models
-from tests.pipeline.adapters.test_score_sum import BASE
+from tests.pipeline.adapters.test_sur import BASE
 
 BLOCKS, LLM_WIDTH = 3, 5
 TEXTS = ("a red square", "a blue square")
 
 
-def made(unet, seed=0, eta=1.0, **changes):
-    chosen = LlmDiffParams(**BASE | changes)
-    return LlmDiffAdapter(chosen, unet, eta=eta, seed=seed, llm_width=LLM_WIDTH, blocks=BLOCKS)
+def made(unet, seed=0, eta=1.0):
+    chosen = AdapterParams(**BASE | {"kind": "llmdiff", "eta": eta, "seed": seed})
+    return LlmDiffAdapter(chosen, unet, llm_width=LLM_WIDTH, blocks=BLOCKS)
 
 
 def prompts(batch=2, tokens=4, seed=0):

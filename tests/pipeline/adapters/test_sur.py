@@ -18,6 +18,7 @@ BASE = {
     "dropout": 0.0,
     "g_init": "zero",
     "seed": 0,
+    "llmdiff": {"g_start": 1.0, "h_start": 1e-2, "max_tokens": 6},
 }
 
 
