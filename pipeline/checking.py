@@ -114,17 +114,13 @@ def _blocks(settings: Settings, path: Path) -> Iterator[Note]:
         raise wrong("llm.states", f"must be blocks with adapter.kind: llmdiff, got {config.states}", path)
     if config.pool_bos:
         raise wrong("llm.pool_bos", "must be false with adapter.kind: llmdiff: a start token has no context", path)
-    words = [method for method in settings.sample.methods if method in ("canny", "seg", "weighting")]
-    if words:
-        message = f"names {words[0]}, which works on text states: adapter.kind: llmdiff has none, leave it out"
-        raise wrong("sample.methods", message, path)
     if settings.adapter.eta < 1.0:
         yield (
             f"adapter.eta {settings.adapter.eta} keeps the text encoder beside the LLM: "
             "adapter.kind: llmdiff drops it at 1, as in its paper"
         )
     if settings.sample.adapt_negative and not settings.train.caption_dropout:
-        yield "sample.adapt_negative: true sends the empty text through an adapter that never learned it: see train.caption_dropout"
+        yield "sample.adapt_negative: the adapter will not have learned the empty text, see train.caption_dropout"
 
 
 CHECKS: tuple[Check, ...] = (
