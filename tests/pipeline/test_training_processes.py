@@ -14,13 +14,14 @@ from tests.pipeline.training_setup import process
 
 
 @pytest.mark.slow
-def test_two_processes_train_to_the_weights_of_one(tmp_path):
+@pytest.mark.parametrize("kind", ["sur", "llmdiff"])
+def test_two_processes_train_to_the_weights_of_one(tmp_path, kind):
     one, two = tmp_path / "one", tmp_path / "two"
     one.mkdir(), two.mkdir()
-    training_processes.run(one, process())
+    training_processes.run(one, process(), kind)
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     subprocess.run(
-        [sys.executable, *command, "-m", training_processes.__name__, str(two)],
+        [sys.executable, *command, "-m", training_processes.__name__, str(two), kind],
         check=True,
         cwd=ROOT,
         env={**os.environ, "ACCELERATE_USE_CPU": "true"},

@@ -10,6 +10,7 @@ from pipeline.adapters import folder
 from pipeline.adapters.folder import LlmNamed, Named
 from pipeline.adapters.settings import OfficialCheckpoint
 from pipeline.errors import InputError, ModelError
+from pipeline.training_inputs import Vectors
 from stages import latents as latents_stage
 from stages import train as stage
 from tests.pipeline import tiny_models
@@ -27,8 +28,11 @@ def base():
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+def write_data(root):
     """What the stages before leave."""
-    root = tmp_path_factory.mktemp("data")
     ids = tiny_models.write_pictures(root / "data/resize/parts")
     tiny_models.write_layer(root / "data/embed/layers/layer_3.parquet", ids)
     codec = vae.load_codec(str(tiny_models.folder()), tiny_models.revision(), device="cpu", dtype=torch.float32)
@@ -45,15 +49,15 @@ def darkness(pictures, texts):
     return sum(255 - sum(picture.resize((1, 1)).getpixel((0, 0))) / 3 for picture in pictures) / len(texts)
 
 
-def run(data, target, chosen=None, *, layer="layer_3.parquet", accelerator=None):
+def run(data, target, chosen=None, *, layer="layer_3.parquet", accelerator=None, language=LLM):
     stage.train(
         data / "resize/parts",
         data / "latents/parts",
-        data / "embed/layers" / layer,
+        Vectors(data / "embed/layers" / layer, data / "embed/states"),
         target,
         chosen or recipe(steps=3),
         base=base(),
-        language=LLM,
+        language=language,
         model=tiny_models.load(),
         accelerator=accelerator or process(),
         micro_batch=4,
@@ -86,7 +90,7 @@ def test_a_killed_training_goes_on_and_leaves_the_same_bytes(data, tmp_path, mon
     run(data, tmp_path / "whole", chosen)
     monkeypatch.setenv("SUR_WORK", str(tmp_path / "other-work"))
     with monkeypatch.context() as patch:
-        patch.setattr(stage, "live_log", lambda path: _failing_log(3))
+        patch.setattr(stage, "live_log", lambda path: failing_log(3))
         with pytest.raises(KeyboardInterrupt):
             run(data, tmp_path / "killed", chosen)
     assert len(list((tmp_path / "other-work/train").glob("*/step-000002"))) == 1
@@ -94,7 +98,7 @@ def test_a_killed_training_goes_on_and_leaves_the_same_bytes(data, tmp_path, mon
     assert contents(tmp_path / "whole") == contents(tmp_path / "killed")
 
 
-def _failing_log(step):
+def failing_log(step):
     import contextlib
 
     def report(now, figures):
@@ -115,7 +119,7 @@ def test_grids_are_drawn_measured_and_after_a_kill_all_there(data, tmp_path, mon
     assert folder.read_config(tmp_path / "whole/adapter").steps == report["weights"]["of_step"]
     monkeypatch.setenv("SUR_WORK", str(tmp_path / "other-work"))
     with monkeypatch.context() as patch:
-        patch.setattr(stage, "live_log", lambda path: _failing_log(3))
+        patch.setattr(stage, "live_log", lambda path: failing_log(3))
         with pytest.raises(KeyboardInterrupt):
             run(data, tmp_path / "killed", chosen)
     (tmp_path / "killed/log/images/step_000002.png").unlink()  # as DVC does before it starts a stage again
