@@ -16,6 +16,7 @@ from pipeline import (
     engine,
     files,
     images,
+    listening,
     model_folders,
     operating,
     prompt_states,
@@ -191,12 +192,14 @@ def generate(prompt: str, seed: int, eta: float | None, adapter_folder: Path, ou
         SurError: a setting, the model or the adapter is not usable.
     """
     base, sample = load(DiffusionParams, "diffusion"), load(SampleParams, "sample")
-    device = engine.device(load(engine.ComputeParams, "compute"))
+    compute = load(engine.ComputeParams, "compute")
+    device = engine.device(compute)
     named = folder.Named(model=base.model, revision=base.revision)
     about = folder.read_config(adapter_folder)  # a wrong folder is told before a large model is loaded
     states = prompt_states.read(about, [prompt, sample.negative_prompt], build=_llm)
     model = diffusion.load(base.model, base.revision, device=device, dtype=getattr(torch, base.dtype))
-    adapter = folder.load(adapter_folder, base=named, width=model.text_width, device=device)
+    adapter = folder.load(adapter_folder, base=named, width=model.text_width, device=device, unet=model.unet)
+    listening.listen(adapter, about, device=device, batch=compute.llm_batch, device_map=compute.llm_device_map)
     unet = folder.load_unet(adapter_folder, model.unet)
     config = sample.denoising
     pair = sampling.generate(

@@ -21,11 +21,14 @@ import pyarrow as pa
 import torch
 
 from pipeline import (
+    block_states,
+    branched_encoding,
     cli,
     diffusion,
     encoding,
     engine,
     images,
+    listening,
     operating,
     padded_states,
     prompt_states,
@@ -39,7 +42,7 @@ from pipeline import (
     unet_parts,
     vae,
 )
-from pipeline.adapters import folder, kinds, llm4gen, official, sur
+from pipeline.adapters import folder, kinds, llm4gen, llmdiff, official, packing, score_sum, sur, two_branch
 from pipeline.engine import ComputeParams
 from pipeline.errors import EmptyResultError
 from pipeline.files import atomic_file, file_digest
@@ -60,8 +63,9 @@ TARGET = Path("data/sample")
 SHOWN_PROMPTS = 4
 ROWS_PER_SHARD = samples.ROWS_PER_SHARD
 CODE = (
-    *(shots, sampling, encoding, diffusion, text_encoding, vae, unet_parts, padded_states),
-    *(kinds, sur, llm4gen, official),
+    *(shots, sampling, encoding, diffusion, text_encoding, vae, unet_parts, kinds, sur, official),
+    *(llm4gen, padded_states),
+    *(llmdiff, score_sum, two_branch, packing, branched_encoding, block_states, token_states),
 )
 
 
@@ -90,12 +94,14 @@ def _llm(compute: ComputeParams, config: LlmParams) -> Operator:
 
 
 def _painter(
-    config: SampleParams, base: DiffusionParams, compute: ComputeParams, states: PromptStates | None
+    config: SampleParams, base: DiffusionParams, compute: ComputeParams, states: PromptStates | None = None
 ) -> Painter:
     device = engine.device(compute)
     model = diffusion.load(base.model, base.revision, device=device, dtype=getattr(torch, base.dtype))
     named = folder.Named(model=base.model, revision=base.revision)
-    adapter = folder.load(ADAPTER, base=named, width=model.text_width, device=device)
+    adapter = folder.load(ADAPTER, base=named, width=model.text_width, device=device, unet=model.unet)
+    about = folder.read_config(ADAPTER)
+    listening.listen(adapter, about, device=device, batch=compute.llm_batch, device_map=compute.llm_device_map)
     unet = folder.load_unet(ADAPTER, model.unet)
     return Painter(Sampler(model, adapter, config.denoising, unet=unet, llm_states=states), compute.sample_batch)
 

@@ -15,9 +15,19 @@ from safetensors.torch import load_file, save_file
 
 from pipeline.adapters import card
 from pipeline.adapters.checkpoint import Checkpoint
-from pipeline.adapters.config import AdapterConfig, LlmNamed, Named, OfficialConfig, StatesNamed, UnetTrained, name_of
+from pipeline.adapters.config import (
+    AdapterConfig,
+    LlmNamed,
+    LlmRead,
+    Named,
+    OfficialConfig,
+    StatesNamed,
+    UnetTrained,
+    name_of,
+)
 from pipeline.adapters.kinds import Adapter, NoAdapter
 from pipeline.adapters.llm4gen import CrossAdapter
+from pipeline.adapters.llmdiff import LlmDiffAdapter
 from pipeline.adapters.official import OfficialAdapter
 from pipeline.adapters.sur import SurAdapter
 from pipeline.errors import ModelError
@@ -62,7 +72,7 @@ def save(
             "base": base.model_dump(),
             "llm": None if llm is None else llm.model_dump(),
             "width": adapter.width,
-            "llm_width": adapter.llm_width if isinstance(adapter, SurAdapter | CrossAdapter) else None,
+            "llm_width": None if isinstance(adapter, OfficialAdapter | NoAdapter) else adapter.llm_width,
             "w0_seed": w0_seed,
             "llm_scale": llm_scale,
             "steps": steps,
@@ -144,7 +154,7 @@ def _is_official(content: Any) -> bool:
     return False
 
 
-def load(folder: Path, *, base: Named, width: int, device: str = "cpu") -> Adapter:
+def load(folder: Path, *, base: Named, width: int, device: str = "cpu", unet: Any = None) -> Adapter:
     """Load an adapter in eval mode for a base model.
 
     Args:
@@ -152,9 +162,11 @@ def load(folder: Path, *, base: Named, width: int, device: str = "cpu") -> Adapt
         base: the model that it shall work with.
         width: features of that model's text states.
         device: where to put it; weights stay float32.
+        unet: the base model's, which kind llmdiff speaks in: its layers are those of the adapter.
 
     Raises:
         ModelError: another base model, another width, or a damaged file. One line says what was found.
+        ValueError: kind llmdiff without a U-Net.
     """
     config = read_config(folder)
     if not _same(config.base, base):
@@ -164,17 +176,23 @@ def load(folder: Path, *, base: Named, width: int, device: str = "cpu") -> Adapt
         )
     if config.width != width:
         raise ModelError(f"adapter {folder} takes text states of width {config.width}, the model gives {width}")
-    adapter = _unfilled(config)
+    adapter = _unfilled(config, unet)
     _fill(adapter, folder / WEIGHTS, config.weights_sha256)
     return adapter.to(device).eval().requires_grad_(False)
 
 
-def _unfilled(config: AdapterConfig | OfficialConfig) -> Adapter:
+def _unfilled(config: AdapterConfig | OfficialConfig, unet: Any) -> Adapter:
     match config:
         case OfficialConfig():
             return OfficialAdapter(config.adapter, width=config.width)
         case AdapterConfig() if config.adapter.kind == "none":
             return NoAdapter(config.adapter, width=config.width)
+        case AdapterConfig() if config.adapter.kind == "llmdiff":
+            if config.llm_width is None or not isinstance(config.llm, LlmRead):
+                raise ModelError(f"{CONFIG} of kind llmdiff lacks llm_width or how the LLM is read: it is damaged")
+            if unet is None:
+                raise ValueError("an adapter of kind llmdiff is loaded for a U-Net: give the base model's")
+            return LlmDiffAdapter(config.adapter, unet, llm_width=config.llm_width, blocks=config.llm.layer)
         case AdapterConfig() if config.llm_width is None:
             raise ModelError(f"{CONFIG} of kind {config.adapter.kind} lacks llm_width: it is damaged")
         case AdapterConfig() if config.adapter.kind == "llm4gen":
@@ -246,6 +264,7 @@ def parameter_counts(module: torch.nn.Module) -> dict[str, int]:
 __all__ = [
     "AdapterConfig",
     "LlmNamed",
+    "LlmRead",
     "Named",
     "OfficialConfig",
     "StatesNamed",

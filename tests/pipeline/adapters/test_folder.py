@@ -287,5 +287,5 @@ def test_an_adapter_that_needs_the_llm_for_each_picture_says_so_and_comes_back(t
     with torch.no_grad():
         assert torch.equal(again(*inputs), adapter(*inputs))
     card = (path / folder.CARD).read_text()
-    assert "`meta/llama at ffff`, bfloat16, layer 40 counted from 1, needed for each picture" in card
+    assert "`meta/llama at ffff` (bfloat16), layer 40 counted from 1, needed for every picture" in card
     assert "condition = adapter(text_states, llm_states)  # (batch, 83, 8)" in card
