@@ -7,6 +7,7 @@ from safetensors.torch import load_file, save_file
 from pipeline.adapters import folder
 from pipeline.adapters.folder import LlmNamed, LlmRead, Named
 from pipeline.errors import ModelError
+from pipeline.files import file_digest
 from tests.pipeline import tiny_models
 from tests.pipeline.adapters.test_llmdiff import BLOCKS, LLM_WIDTH, made, prompts, spoken
 
@@ -97,7 +98,7 @@ def test_weights_that_lack_a_layer_are_refused(trained, unet):
     weights.pop(next(name for name in weights if name.endswith("to_k.weight")))
     save_file(weights, path / folder.WEIGHTS)
     config = json.loads((path / folder.CONFIG).read_text())
-    config["weights_sha256"] = folder.file_digest(path / folder.WEIGHTS)
+    config["weights_sha256"] = file_digest(path / folder.WEIGHTS)
     (path / folder.CONFIG).write_text(json.dumps(config))
     with pytest.raises(ModelError, match=r"does not fit its config.json: .*to_k"):
         load(path, unet)
