@@ -30,6 +30,7 @@ from pipeline.errors import InputError
 from pipeline.llm import LlmParams
 from pipeline.params import PARAMS, load
 from pipeline.review import commands as exchange
+from pipeline.review_page import command as review
 from pipeline.sample_settings import SampleParams
 from pipeline.show import listing, pictures
 from pipeline.studies import from_file, running
@@ -63,6 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             code = cli.guarded(lambda: _work(parsed))
         case "study":
             code = cli.guarded(lambda: _study(parsed))
+        case "review":
+            code = cli.guarded(lambda: review.run(parsed))
         case exchange.EXPORT | exchange.IMPORT:
             code = cli.guarded(lambda: exchange.run(parsed))
         case _:
@@ -85,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--adapter", type=Path, default=ADAPTER, help=f"adapter folder (default {ADAPTER})")
     made.add_argument("--out", type=Path, default=Path("generated.png"), help="picture to write (default %(default)s)")
     _add_conversion(commands)
+    review.add_options(commands.add_parser("review", help=review.HELP))
     removed = commands.add_parser("takedown", help="remove a sample and everything made from it, and prove it")
     removed.add_argument("sample", help="its id, the address of its picture or page, or its picture's SHA-256")
     removed.add_argument("--dry-run", action="store_true", help="say what would go and touch nothing")
