@@ -92,7 +92,7 @@ def test_generate_writes_both_arms_side_by_side(tmp_path, monkeypatch):
     shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml")
     monkeypatch.chdir(tmp_path)
     adapter = type("Adapter", (), {"config": type("Config", (), {"eta": 0.25})})
-    monkeypatch.setattr(folder, "read_config", lambda _: None)
+    monkeypatch.setattr(folder, "read_config", lambda _: type("About", (), {"llm": None}))
     monkeypatch.setattr(folder, "load", lambda *_, **__: adapter)
     monkeypatch.setattr(folder, "load_unet", lambda *_: {})
     monkeypatch.setattr(diffusion, "load", lambda *_, **__: type("Model", (), {"text_width": 8, "unet": None}))

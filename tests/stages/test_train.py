@@ -212,7 +212,9 @@ def test_each_kind_leaves_a_folder_of_its_own_and_the_same_bytes_after_a_kill(da
 
 
 def test_a_control_names_no_llm(data, tmp_path):
-    run(data, tmp_path, recipe({"kind": "none"}, steps=1, unet="full", ema_decay=0.5, sample_prompts=0))
+    chosen = recipe({"kind": "none"}, steps=1, unet="full", ema_decay=0.5, sample_prompts=0)
+    language = training_inputs.language(chosen.adapter, llm_params())
+    run(data, tmp_path, chosen, language=language)
     config = folder.read_config(tmp_path / "adapter")
     assert (config.llm, config.llm_scale, config.moving_average) == (None, None, True)
     unet = tiny_models.load().unet
