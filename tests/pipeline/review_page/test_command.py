@@ -37,6 +37,15 @@ def test_two_pages_on_one_file_are_refused(tmp_path):
         assert second.process.returncode == 1
 
 
+def test_another_spelling_of_a_name_is_no_second_person(tmp_path):
+    workspace(tmp_path, 1)
+    path = tmp_path / "reviews/triplets/ann.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"reviewer": "Ann"}\n7\n{"reviewer": "A nn"}\n')
+    running = Served(tmp_path, "--reviewer", "ann")
+    assert "holds verdicts of A nn, Ann, not of ann: one person has one name" in running.end()[1]
+
+
 def test_others_may_work_beside(tmp_path):
     workspace(tmp_path, 1)
     with served(tmp_path, "--reviewer", "Ann"), served(tmp_path, "--reviewer", "Bob") as second:
