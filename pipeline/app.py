@@ -17,6 +17,8 @@ from pipeline import (
     files,
     images,
     model_folders,
+    operating,
+    prompt_states,
     retrying,
     sampling,
     work,
@@ -24,6 +26,7 @@ from pipeline import (
 )
 from pipeline.adapters import checkpoint, folder
 from pipeline.errors import InputError
+from pipeline.llm import LlmParams
 from pipeline.params import PARAMS, load
 from pipeline.review import commands as exchange
 from pipeline.review_page import command as review
@@ -33,6 +36,7 @@ from pipeline.studies import from_file, running
 from pipeline.studies.definitions import STUDIES
 from pipeline.takedown import caches
 from pipeline.takedown.running import takedown
+from pipeline.token_states import load_states
 from pipeline.vae import DiffusionParams
 
 ADAPTER = Path("data/train/adapter")
@@ -193,16 +197,26 @@ def generate(prompt: str, seed: int, eta: float | None, adapter_folder: Path, ou
     base, sample = load(DiffusionParams, "diffusion"), load(SampleParams, "sample")
     device = engine.device(load(engine.ComputeParams, "compute"))
     named = folder.Named(model=base.model, revision=base.revision)
-    folder.read_config(adapter_folder)  # a wrong folder is told before a large model is loaded
+    about = folder.read_config(adapter_folder)  # a wrong folder is told before a large model is loaded
+    states = prompt_states.read(about, [prompt, sample.negative_prompt], build=_llm)
     model = diffusion.load(base.model, base.revision, device=device, dtype=getattr(torch, base.dtype))
     adapter = folder.load(adapter_folder, base=named, width=model.text_width, device=device)
     unet = folder.load_unet(adapter_folder, model.unet)
     config = sample.denoising
-    pair = sampling.generate(prompt, seed, diffusion=model, adapter=adapter, config=config, eta=eta, unet=unet)
+    pair = sampling.generate(
+        prompt, seed, diffusion=model, adapter=adapter, config=config, eta=eta, unet=unet, llm_states=states
+    )
     labels = [f"base: {prompt}", f"adapted, eta {adapter.config.eta if eta is None else eta}: {prompt}"]
     sheet = images.contact_sheet(pair, labels, columns=2, tile_px=max(256, *(picture.width for picture in pair)))
     files.write_bytes(out, sampling.png(sheet))
     _print(f"{out}: base on the left, adapted on the right")
+
+
+def _llm(config: LlmParams) -> operating.Operator:
+    """Loads the LLM of an adapter that reads each prompt with it."""
+    compute = load(engine.ComputeParams, "compute")
+    device, spread = engine.device(compute), compute.llm_device_map
+    return load_states(config, config.layer, "prompt", device=device, batch=compute.llm_batch, device_map=spread)
 
 
 def convert_official(file: Path, out: Path, base: folder.Named, eta: float) -> None:
