@@ -283,7 +283,7 @@ def test_letter_keys_can_be_turned_off(chromium, tmp_path):
     with served(tmp_path, "--reviewer", "Ann") as running, opened(chromium, running.address) as page:
         page.keyboard.press("?")
         page.get_by_label("Letters and digits are keys").uncheck()
-        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Close").click()
         page.keyboard.press("k")
         page.get_by_role("button", name="Unsure").click()
         wait_done(page, 1)
