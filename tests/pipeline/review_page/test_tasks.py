@@ -84,6 +84,7 @@ def test_a_verdict_on_a_picture_names_its_bytes():
     assert isinstance(line, SemanticVerdict)
     assert task.rows[line.item] == 4
     assert line.whole == "no"
+    assert task.taken_back(4, **OWN).item == line.item
     assert task.heard(4, line) == words
     by_skill = SemanticVerdict(
         sample_id="x", sha256="0" * 64, reviewer="Bob", answers={"action": "yes", "colour": "no"}
