@@ -72,7 +72,7 @@ def _conditions(settings: Settings, path: Path) -> Iterator[Note]:
 
 
 def _chosen(settings: Settings) -> list[prompts.Prompt]:
-    read = prompts.read(Path(name) for name in settings.sample.prompts)
+    read = prompts.read(settings.sample.prompts)
     return prompts.first_of_each_type(read, settings.sample.limit_per_type)
 
 

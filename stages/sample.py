@@ -61,7 +61,7 @@ def main() -> None:
     """Make the pictures with the adapter that was trained; the LLM reads the prompts first where it needs them read."""
     config, base = load(SampleParams, "sample"), load(DiffusionParams, "diffusion")
     compute = load(ComputeParams, "compute")
-    chosen = prompts.first_of_each_type(prompts.read(Path(name) for name in config.prompts), config.limit_per_type)
+    chosen = prompts.first_of_each_type(prompts.read(config.prompts), config.limit_per_type)
     run = engine.runner(compute)
     texts = [*(prompt.text for prompt in chosen), config.negative_prompt]
     states = prompt_states.read(folder.read_config(ADAPTER), texts, build=functools.partial(_llm, compute), run=run)
