@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench import random_diffusion, results
 from pipeline import diffusion, losses, training_unet
 from pipeline.adapters.sur import AdapterParams
-from pipeline.diffusion import Diffusion
+from pipeline.diffusion import Diffusion, TextStates
 from pipeline.engine import ComputeParams
 from pipeline.losses import LossParams
 from pipeline.params import load
@@ -85,16 +85,16 @@ class Contest:
         z = model.codec.sample_latents(model.codec.moments(self.pixels), torch.randn_like(self.latents))
         noise = torch.randn_like(z)
         timesteps = torch.randint(model.timesteps, (len(z),), device=z.device)
-        x, x_c = (model.text_states(texts).float() for texts in (examples.simple, examples.complex))
-        made = run.forward(x)
+        x, x_c = (model.text_states(texts).to(torch.float32) for texts in (examples.simple, examples.complex))
+        made = run.forward(x.states)
         alpha, sigma = model.levels(timesteps)
-        said = model.predict(alpha * z + sigma * noise, timesteps, made.condition)
+        said = model.predict(alpha * z + sigma * noise, timesteps, x.replaced(made.condition))
         config = run.recipe.loss
         teacher = run.adapter.teacher(examples.llm.to(z.device))
         distilled = losses.llm_distillation(
-            made.query.float(), teacher, torch.ones(x.shape[:2], device=x.device), config
+            made.query.float(), teacher, torch.ones(x.states.shape[:2], device=z.device), config
         )
-        aligned = losses.alignment(made.condition.float(), x_c, config)
+        aligned = losses.alignment(made.condition.float(), x_c.states, config)
         target = losses.prediction_target(z, noise, alpha, sigma, model.prediction)
         run.accelerator.backward(losses.total(distilled, aligned, losses.denoising(said, target), config))
         run.accelerator.clip_grad_norm_(run.adapter.parameters(), run.recipe.train.clip_norm)
@@ -106,7 +106,8 @@ class Contest:
         tokens = int(self.model.tokenizer.model_max_length)
         condition = torch.ones((self.count, tokens, self.model.text_width), device=self.latents.device)
         timesteps = torch.full((self.count,), 500, device=self.latents.device)
-        self.model.predict(self.latents, timesteps, condition.requires_grad_()).square().mean().backward()
+        text = TextStates(condition.requires_grad_())
+        self.model.predict(self.latents, timesteps, text).square().mean().backward()
 
 
 def measure(ways: dict[str, Way], rounds: int, device: str) -> dict[str, dict[str, float]]:

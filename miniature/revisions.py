@@ -1,4 +1,4 @@
-"""Write the model folders' revisions into params.yaml and profiles/miniature.yaml: ``python -m miniature.revisions``.
+"""Write the model folders' revisions into params.yaml, the profile and studies: ``python -m miniature.revisions``.
 
 ``check`` refuses a folder whose content is not the revision that params.yaml names, so whoever builds a model
 says so there.
@@ -14,7 +14,7 @@ from pipeline.files import write_text
 from pipeline.model_folders import write_revision
 
 MODELS = Path("miniature/models")
-SETTINGS = (Path("params.yaml"), Path("profiles/miniature.yaml"))
+SETTINGS = (Path("params.yaml"), Path("profiles/miniature.yaml"), *sorted(Path("studies").glob("*.yaml")))
 
 
 def main(models: Path = MODELS, settings: Iterable[Path] = SETTINGS) -> None:
@@ -23,7 +23,11 @@ def main(models: Path = MODELS, settings: Iterable[Path] = SETTINGS) -> None:
     for path in settings:
         text = path.read_text(encoding="utf-8")
         for model, revision in revisions.items():
-            text = re.sub(rf"(model: {re.escape(model)}\n +revision: )\S+", rf"\g<1>{_as_text(revision)}", text)
+            text = re.sub(
+                rf"((?:\w+\.)?model: {re.escape(model)}\n +(?:\w+\.)?revision: )\S+",
+                rf"\g<1>{_as_text(revision)}",
+                text,
+            )
         write_text(path, text)
 
 

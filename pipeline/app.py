@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from pipeline import (
+    checking,
     cli,
     diffusion,
     doctor,
@@ -18,15 +19,15 @@ from pipeline import (
     model_folders,
     retrying,
     sampling,
-    settings,
     work,
     work_listing,
 )
 from pipeline.adapters import checkpoint, folder
 from pipeline.errors import InputError
 from pipeline.params import PARAMS, load
+from pipeline.sample_settings import SampleParams
 from pipeline.show import listing, pictures
-from pipeline.studies import running
+from pipeline.studies import from_file, running
 from pipeline.studies.definitions import STUDIES
 from pipeline.takedown import caches
 from pipeline.takedown.running import takedown
@@ -80,7 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     removed.add_argument("sample", help="its id, the address of its picture or page, or its picture's SHA-256")
     removed.add_argument("--dry-run", action="store_true", help="say what would go and touch nothing")
     studied = commands.add_parser("study", help="a set of experiments, run and laid out as a page with table and chart")
-    studied.add_argument("name", choices=list(STUDIES))
+    studied.add_argument(
+        "name", type=_study_name, metavar="name", help=f"{', '.join(STUDIES)}, or a .yaml file of rows"
+    )
     studied.add_argument("--jobs", type=_count, default=1, help="experiments at a time (default 1)")
     studied.add_argument(
         "--prompts", type=_count, help="evaluation prompts a skill (default: seeds all, others params')"
@@ -113,6 +116,12 @@ def _share(text: str) -> float:
     if not 0.0 <= number <= 1.0:
         raise argparse.ArgumentTypeError(f"must be 0 to 1, got {text}")
     return number
+
+
+def _study_name(text: str) -> str:
+    if text not in STUDIES and not from_file.is_file(text):
+        raise argparse.ArgumentTypeError(f"{text} is none of {', '.join(STUDIES)} and no .yaml file")
+    return text
 
 
 def _count(text: str) -> int:
@@ -169,7 +178,7 @@ def generate(prompt: str, seed: int, eta: float | None, adapter_folder: Path, ou
     Raises:
         SurError: a setting, the model or the adapter is not usable.
     """
-    base, sample = load(DiffusionParams, "diffusion"), load(sampling.SampleParams, "sample")
+    base, sample = load(DiffusionParams, "diffusion"), load(SampleParams, "sample")
     device = engine.device(load(engine.ComputeParams, "compute"))
     named = folder.Named(model=base.model, revision=base.revision)
     folder.read_config(adapter_folder)  # a wrong folder is told before a large model is loaded
@@ -200,7 +209,7 @@ def convert_official(file: Path, out: Path, base: folder.Named, eta: float) -> N
 
 
 def _doctor() -> int:
-    findings = list(doctor.examine(lambda: settings.examine(PARAMS)))
+    findings = list(doctor.examine(lambda: checking.examine(PARAMS)))
     for finding in findings:
         _print(f"{'ok ' if finding.good else 'BAD'}  {finding.what:12} {finding.text}")
     return 0 if all(finding.good for finding in findings) else 1

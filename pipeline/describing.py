@@ -43,6 +43,12 @@ def nouns(prompts: Iterable[str]) -> Counter[str]:
     return found
 
 
+def tagged(text: str) -> list[tuple[str, str]]:
+    """A text's words and marks, each with its part of speech in the Penn Treebank's tags."""
+    tag, _ = _tagger()
+    return tag(text)
+
+
 @cache
 def _tagger() -> tuple[Callable[[str], list[tuple[str, str]]], Callable[[str], str]]:
     with warnings.catch_warnings():

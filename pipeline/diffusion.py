@@ -1,7 +1,8 @@
 """The frozen text-to-image model through diffusers: text states, the U-Net's word, and ready pipelines.
 
-Loads Stable Diffusion 1.x and 2.x models (one CLIP text encoder) from a folder or the hub, part by part, all frozen and
-in eval mode; no safety checker is looked for. The VAE has its own module, :mod:`pipeline.vae`.
+Loads Stable Diffusion 1.x, 2.x (one CLIP text encoder) and XL (two) from a folder or the hub, part by part, all frozen
+and in eval mode; which it is, the model's own files say (ADR 0023). No safety checker is looked for. The VAE has its
+own module, :mod:`pipeline.vae`.
 """
 
 from collections.abc import Sequence
@@ -10,8 +11,10 @@ from typing import Any, Literal
 
 import torch
 
+from pipeline import base_models, text_encoding
 from pipeline.losses import Prediction
 from pipeline.pretrained import opening
+from pipeline.text_encoding import TextStates
 from pipeline.vae import Codec, DiffusionParams, frozen, load_codec
 
 SchedulerName = Literal["ddim", "pndm", "dpm"]
@@ -29,6 +32,12 @@ class Diffusion:
     """The model's own scheduler; training reads its noise levels."""
     alphas_cumprod: torch.Tensor
     """alpha_t squared by timestep, (timesteps,) float32."""
+    tokenizer_2: Any = None
+    """SDXL's second tokenizer; it pads in its own way."""
+    text_encoder_2: Any = None
+    """SDXL's second encoder, with projection."""
+    zeroes_empty_text: bool = False
+    """SDXL: the empty text is zeros, not what the encoders make of it."""
 
     @property
     def device(self) -> str:
@@ -37,12 +46,13 @@ class Diffusion:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Number format of the frozen weights."""
-        return self.codec.dtype
+        """Number format of the frozen weights; the VAE's may be wider, see :class:`pipeline.vae.Codec`."""
+        dtype: torch.dtype = self.text_encoder.dtype
+        return dtype
 
     @property
     def text_width(self) -> int:
-        """Features of the text states: 768 in SD 1.x, 1024 in SD 2.x."""
+        """Features of the text states: 768 in SD 1.x, 1024 in SD 2.x, 2048 in SDXL."""
         return int(self.unet.config.cross_attention_dim)
 
     @property
@@ -55,58 +65,89 @@ class Diffusion:
         """Number of training timesteps, 1000 in Stable Diffusion."""
         return len(self.alphas_cumprod)
 
-    def _tokens(self, prompts: Sequence[str]) -> Any:
-        length = self.tokenizer.model_max_length
-        return self.tokenizer(
-            list(prompts), padding="max_length", max_length=length, truncation=True, return_tensors="pt"
-        )
+    def _readers(self) -> list[text_encoding.Reader]:
+        first = (self.tokenizer, self.text_encoder)
+        return [first] if self.text_encoder_2 is None else [first, (self.tokenizer_2, self.text_encoder_2)]
 
     @torch.no_grad()
-    def text_states(self, prompts: Sequence[str]) -> torch.Tensor:
-        """Text states x = f_En(p), (batch, 77, width) in the model's dtype; longer prompts are cut at 77 tokens."""
-        states: torch.Tensor = self.text_encoder(self._tokens(prompts).input_ids.to(self.device))[0]
-        return states
+    def text_states(self, prompts: Sequence[str]) -> TextStates:
+        """Text states x = f_En(p) in the model's dtype; longer prompts are cut at 77 tokens.
+
+        The empty text is what the model's own pipeline takes where no negative prompt is given: zeros in SDXL.
+        """
+        made = text_encoding.encode(self._readers(), prompts, self.device)
+        return text_encoding.without_empty(made, prompts) if self.zeroes_empty_text else made
 
     def own_tokens(self, prompts: Sequence[str]) -> torch.Tensor:
-        """(batch, 77) int64: 1 at the prompt's own tokens, 0 at start, end and padding."""
-        lengths = self._tokens(prompts).attention_mask.sum(dim=1, keepdim=True)
-        positions = torch.arange(self.tokenizer.model_max_length).unsqueeze(0)
-        own: torch.Tensor = (positions > 0) & (positions < lengths - 1)
-        return own.long().to(self.device)
+        """(batch, 77) int64: 1 at the prompt's own tokens, 0 at start, end and padding; of two tokenizers, in both."""
+        own = [text_encoding.own_tokens(tokenizer, prompts) for tokenizer, _ in self._readers()]
+        return torch.stack(own).all(dim=0).long().to(self.device)
 
     def levels(self, timesteps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """alpha_t and sigma_t of Eq. 1, each (batch, 1, 1, 1) float32, alpha^2 + sigma^2 = 1."""
         squared = self.alphas_cumprod.to(timesteps.device)[timesteps].view(-1, 1, 1, 1)
         return squared.sqrt(), (1.0 - squared).sqrt()
 
-    def predict(self, latents: torch.Tensor, timesteps: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+    def predict(self, latents: torch.Tensor, timesteps: torch.Tensor, condition: TextStates) -> torch.Tensor:
         """The U-Net's word, (batch, channels, height, width) float32; gradients flow to the condition.
 
         Args:
             latents: alpha_t z + sigma_t eps.
             timesteps: (batch,) int64.
-            condition: (batch, tokens, width), c' or text states.
+            condition: c' or text states (batch, tokens, width), with what SDXL pools beside them.
         """
-        said = self.unet(latents.to(self.dtype), timesteps, encoder_hidden_states=condition.to(self.dtype))
+        text = condition.to(self.dtype)
+        said = self.unet(
+            latents.to(self.dtype),
+            timesteps,
+            encoder_hidden_states=text.states,
+            added_cond_kwargs=self._added(latents, text),
+        )
         prediction: torch.Tensor = said.sample.float()
         return prediction
 
-    def pipeline(self, scheduler: SchedulerName) -> Any:
-        """A silent ``StableDiffusionPipeline`` of these parts with the named scheduler."""
-        from diffusers import StableDiffusionPipeline
+    def _added(self, latents: torch.Tensor, text: TextStates) -> dict[str, torch.Tensor] | None:
+        """SDXL's pooled text and size conditioning: original size, crop and target size in pixels (ADR 0023).
 
-        made = StableDiffusionPipeline(
-            vae=self.codec.vae,
-            text_encoder=self.text_encoder,
-            tokenizer=self.tokenizer,
-            unet=self.unet,
-            scheduler=sampler(self.scheduler.config, scheduler),
-            safety_checker=None,
-            feature_extractor=None,
-            requires_safety_checker=False,
-        )
+        A picture of the data set counts as whole and of its own size: the sides of its square, no crop, as in sampling.
+        """
+        if text.pooled is None:
+            return None
+        height, width = (side * self.codec.side_factor for side in latents.shape[-2:])
+        sizes = torch.tensor([height, width, 0, 0, height, width], dtype=text.pooled.dtype, device=text.pooled.device)
+        return {"text_embeds": text.pooled, "time_ids": sizes.expand(len(latents), -1)}
+
+    def pipeline(self, scheduler: SchedulerName) -> Any:
+        """A silent diffusers pipeline of these parts with the named scheduler, of the model's own kind."""
+        from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+
+        parts = {
+            "vae": self.codec.vae,
+            "text_encoder": self.text_encoder,
+            "tokenizer": self.tokenizer,
+            "unet": self.unet,
+            "scheduler": sampler(self.scheduler.config, scheduler),
+        }
+        if self.text_encoder_2 is None:
+            made = StableDiffusionPipeline(
+                **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
+            )
+        else:
+            second = {"text_encoder_2": self.text_encoder_2, "tokenizer_2": self.tokenizer_2}
+            zeroes = self.zeroes_empty_text
+            made = StableDiffusionXLPipeline(
+                **parts, **second, force_zeros_for_empty_prompt=zeroes, add_watermarker=False
+            )
         made.set_progress_bar_config(disable=True)
         return made
+
+
+def pipeline_inputs(prompts: TextStates, negatives: TextStates) -> dict[str, torch.Tensor]:
+    """Text as the arguments of a pipeline's call; SDXL's are two more."""
+    given = {"prompt_embeds": prompts.states, "negative_prompt_embeds": negatives.states}
+    if prompts.pooled is None or negatives.pooled is None:
+        return given
+    return given | {"pooled_prompt_embeds": prompts.pooled, "negative_pooled_prompt_embeds": negatives.pooled}
 
 
 def sampler(config: Any, name: SchedulerName) -> Any:
@@ -133,19 +174,28 @@ def load(model: str, revision: str, *, device: str, dtype: torch.dtype) -> Diffu
         dtype: of the weights.
 
     Raises:
-        ModelError: the model is missing, incomplete, of another revision, or not a one-encoder Stable Diffusion.
+        ModelError: the model is missing, incomplete, of another revision, or of a kind that does not run here.
     """
     codec = load_codec(model, revision, device=device, dtype=dtype)
+    kind = base_models.kind(model, revision)
+    base_models.require_parts(model, revision)
     from diffusers import DDPMScheduler, UNet2DConditionModel
-    from transformers import CLIPTextModel, CLIPTokenizer
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # stages have their own bar, for the work
+    second = dict[str, Any]()
     with opening(model, revision) as (name, version):
         text_encoder = CLIPTextModel.from_pretrained(name, revision=version, subfolder="text_encoder", dtype=dtype)
         unet = UNet2DConditionModel.from_pretrained(name, revision=version, subfolder="unet", torch_dtype=dtype)
         tokenizer = CLIPTokenizer.from_pretrained(name, revision=version, subfolder="tokenizer")
         scheduler = DDPMScheduler.from_pretrained(name, revision=version, subfolder="scheduler")
+        if kind.two_encoders:
+            encoder_2 = CLIPTextModelWithProjection.from_pretrained(
+                name, revision=version, subfolder="text_encoder_2", dtype=dtype
+            )
+            second["text_encoder_2"] = frozen(encoder_2, device)
+            second["tokenizer_2"] = CLIPTokenizer.from_pretrained(name, revision=version, subfolder="tokenizer_2")
     return Diffusion(
         codec=codec,
         tokenizer=tokenizer,
@@ -153,7 +203,9 @@ def load(model: str, revision: str, *, device: str, dtype: torch.dtype) -> Diffu
         unet=frozen(unet, device),
         scheduler=scheduler,
         alphas_cumprod=scheduler.alphas_cumprod.float(),
+        zeroes_empty_text=kind.zeroes_empty_text,
+        **second,
     )
 
 
-__all__ = ["Diffusion", "DiffusionParams", "SchedulerName", "load", "sampler"]
+__all__ = ["Diffusion", "DiffusionParams", "SchedulerName", "TextStates", "load", "pipeline_inputs", "sampler"]

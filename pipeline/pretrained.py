@@ -42,28 +42,33 @@ def quiet_transformers() -> None:
     logging.disable_progress_bar()
 
 
-def read_config(model: str, revision: str) -> dict[str, Any] | None:
-    """A model's ``config.json`` without its weights; None where the hub's copy cannot be reached from here.
+def read_config(model: str, revision: str, name: str = "config.json") -> dict[str, Any] | None:
+    """A JSON file of a model without its weights; None where the hub's copy cannot be reached from here.
+
+    Args:
+        model: folder or Hugging Face id.
+        revision: the hub's commit; a folder's is not compared.
+        name: of the file inside the model.
 
     Raises:
-        ModelError: the folder has no readable config.json.
+        ModelError: the folder has no such readable file.
     """
     if not model_folders.is_folder(model):
-        return _hub_config(model, revision)
-    path = Path(model).expanduser() / "config.json"
+        return _hub_config(model, revision, name)
+    path = Path(model).expanduser() / name
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        raise ModelError(f"model folder {model} has no readable config.json: {_first_line(error)}") from error
+        raise ModelError(f"model folder {model} has no readable {name}: {_first_line(error)}") from error
 
 
-def _hub_config(model: str, revision: str) -> dict[str, Any] | None:
+def _hub_config(model: str, revision: str, name: str) -> dict[str, Any] | None:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError
 
     for cached in (True, False):  # the cache first: where it has the file, no network is waited for
         try:
-            path = hf_hub_download(model, "config.json", revision=revision, local_files_only=cached)
+            path = hf_hub_download(model, name, revision=revision, local_files_only=cached)
         except (OSError, HfHubHTTPError, ValueError):  # not in the cache, no network, gated, or no such model
             continue
         return dict(json.loads(Path(path).read_text(encoding="utf-8")))

@@ -7,12 +7,12 @@ import torch
 
 from pipeline import losses
 from pipeline.adapters.sur import Condition, SurAdapter
-from pipeline.diffusion import Diffusion
+from pipeline.diffusion import Diffusion, TextStates
 from pipeline.losses import LossParams
 from pipeline.training_examples import Batch, Examples, validation_batch
 
 Forward = Callable[[torch.Tensor], Condition]
-Choose = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+Choose = Callable[[TextStates, TextStates], TextStates]
 
 
 class Losses(NamedTuple):
@@ -53,12 +53,12 @@ def batch_losses(
         snr_gamma: cap of min-SNR weighting; None weights no timestep.
     """
     x, x_c = text_states(diffusion, batch)
-    made = forward(x)
-    denoise = denoised(diffusion, batch, made.condition, snr_gamma=snr_gamma)
+    made = forward(x.states)
+    denoise = denoised(diffusion, batch, x.replaced(made.condition), snr_gamma=snr_gamma)
     student = made.query if config.student == "query" else made.hidden
     teacher = adapter.teacher(batch.llm.to(diffusion.device))
     llm = _distilled(student.float(), teacher, diffusion.own_tokens(batch.simple), batch.captioned, config)
-    align = losses.alignment(made.condition.float(), x_c, config)
+    align = losses.alignment(made.condition.float(), x_c.states, config)
     return Losses(losses.total(llm, align, denoise.weighted, config), *denoise, llm, align)
 
 
@@ -75,16 +75,14 @@ def _distilled(
     return losses.llm_distillation(student[kept], teacher[kept], own[kept], config) * (count / len(captioned))
 
 
-def text_states(diffusion: Diffusion, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+def text_states(diffusion: Diffusion, batch: Batch) -> tuple[TextStates, TextStates]:
     """The states x and x_c, (batch, tokens, width) float32 each, encoded in one call."""
-    both = diffusion.text_states([*batch.simple, *batch.complex]).float()
+    both = diffusion.text_states([*batch.simple, *batch.complex]).to(torch.float32)
     simple, complex_ = both.chunk(2)
     return simple, complex_
 
 
-def denoised(
-    diffusion: Diffusion, batch: Batch, condition: torch.Tensor, *, snr_gamma: float | None = None
-) -> Denoised:
+def denoised(diffusion: Diffusion, batch: Batch, condition: TextStates, *, snr_gamma: float | None = None) -> Denoised:
     """Eq. 8 for a condition (batch, tokens, width), raw and weighted by min-SNR with this cap."""
     moments, latent_noise, noise, timesteps = (
         value.to(diffusion.device) for value in (batch.moments, batch.latent_noise, batch.noise, batch.timesteps)
@@ -101,16 +99,16 @@ def denoised(
 
 
 def adapted(adapter: SurAdapter) -> Choose:
-    """The condition is c' of the simple prompt."""
-    return lambda x, x_c: adapter(x).condition
+    """The condition is c' of the simple prompt; what SDXL pools is the simple prompt's, as when pictures are made."""
+    return lambda x, x_c: x.replaced(adapter(x.states).condition)
 
 
-def simple(x: torch.Tensor, x_c: torch.Tensor) -> torch.Tensor:
+def simple(x: TextStates, x_c: TextStates) -> TextStates:
     """The condition is the simple prompt alone: the base model, what the adapter starts from."""
     return x
 
 
-def complex_(x: torch.Tensor, x_c: torch.Tensor) -> torch.Tensor:
+def complex_(x: TextStates, x_c: TextStates) -> TextStates:
     """The condition is the complex prompt: the base model at its best, what the adapter may hope for."""
     return x_c
 

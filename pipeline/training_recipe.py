@@ -19,9 +19,15 @@ MIXED: dict[str, str] = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 CODE = (
     "training*.py",
-    *("losses.py", "diffusion.py", "vae.py", "latents.py", "seeds.py", "adapters/sur.py"),
+    *("losses.py", "diffusion.py", "text_encoding.py", "vae.py", "latents.py", "seeds.py", "adapters/sur.py"),
     "images.py",  # latents of train.cache_latents: false
-    *("sampling.py", "clip_score.py", "clip_text*.py", "clip_rule.py"),  # what train.keep: best may go by
+    *(
+        "sampling.py",
+        "encoding.py",
+        "clip_score.py",
+        "clip_text*.py",
+        "clip_rule.py",
+    ),  # what train.keep: best may go by
 )
 
 

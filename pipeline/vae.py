@@ -5,7 +5,6 @@ Latents are scaled by the VAE's ``scaling_factor``, as in diffusers' own pipelin
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -13,15 +12,13 @@ import torch
 from PIL import Image
 from pydantic import Field
 
+from pipeline import base_models
 from pipeline.errors import ModelError
-from pipeline.files import read_json
-from pipeline.model_folders import is_folder
 from pipeline.params import Section
 from pipeline.pretrained import opening
 from pipeline.vision_shim import ensure_torchvision
 
 Dtype = Literal["float32", "bfloat16", "float16"]
-CLASS = "StableDiffusionPipeline"
 LOG_VARIANCE_RANGE = (-30.0, 20.0)  # as diffusers' DiagonalGaussianDistribution: exp stays finite
 
 
@@ -43,6 +40,7 @@ class Codec:
     vae: Any
     device: str
     dtype: torch.dtype
+    """Of the VAE's weights: float32 where float16 was asked for and would overflow."""
 
     @property
     def side_factor(self) -> int:
@@ -92,31 +90,39 @@ def load_codec(model: str, revision: str, *, device: str, dtype: torch.dtype) ->
         dtype: of the weights.
 
     Raises:
-        ModelError: the model is missing, incomplete, of another revision, or not a one-encoder Stable Diffusion.
+        ModelError: the model is missing, incomplete, of another revision, or of a kind that does not run here.
     """
-    require_known_class(model)
+    kind = base_models.kind(model, revision)
     ensure_torchvision()
     from diffusers import AutoencoderKL
 
     with opening(model, revision) as (name, version):
         vae = AutoencoderKL.from_pretrained(name, revision=version, subfolder="vae", torch_dtype=dtype)
+    if vae.config.latents_mean is not None:
+        raise ModelError(f"{model}: its VAE has latents_mean: latents that are shifted too do not run here")
+    if kind.two_encoders and _overflows(vae, dtype):
+        vae, dtype = vae.to(torch.float32), torch.float32
+        _take_any_format(vae)
     return Codec(vae=frozen(vae, device), device=device, dtype=dtype)
 
 
-def require_known_class(model: str) -> None:
-    """Refuse a folder of another layout: SDXL, for instance, has two encoders and would load in part.
+def _overflows(vae: Any, dtype: torch.dtype) -> bool:
+    """Whether this VAE's numbers leave the range of float16: SDXL's do, and its ``force_upcast`` says so.
 
-    Raises:
-        ModelError: what was found and what is needed. A missing folder is left to the one who opens it.
+    It is asked for SDXL alone, as by diffusers: in the others' files it stands by default, and they are run as asked.
     """
-    folder = Path(model).expanduser()
-    if not is_folder(model) or not folder.is_dir():
-        return
-    if not (folder / "model_index.json").is_file():
-        raise ModelError(f"{model} is no diffusers model: it has no model_index.json")
-    found = read_json(folder / "model_index.json").get("_class_name")
-    if found != CLASS:
-        raise ModelError(f"{model} is a {found}: diffusion.model must be a {CLASS} (Stable Diffusion 1.x or 2.x)")
+    return dtype == torch.float16 and bool(vae.config.force_upcast)
+
+
+def _take_any_format(vae: Any) -> None:
+    """Let the VAE decode latents of any number format: an SDXL pipeline gives the U-Net's."""
+
+    def cast(module: Any, given: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+        return (given[0].to(vae.dtype),)
+
+    for module in (vae.post_quant_conv, vae.decoder):
+        if module is not None:
+            module.register_forward_pre_hook(cast)
 
 
 def frozen(module: Any, device: str) -> Any:

@@ -12,7 +12,7 @@ experiment shall not cost any output. What stops the other stages is the exit co
 import os
 from pathlib import Path
 
-from pipeline import cli, files, samples, settings
+from pipeline import checking, cli, files, samples
 from pipeline.errors import SettingError
 from pipeline.params import PARAMS
 
@@ -33,7 +33,7 @@ def check(params: Path, ran: Path, report: Path) -> None:
     """
     files.write_json(ran, {"check": "ran"})
     try:
-        notes = settings.examine(params)
+        notes = checking.examine(params)
     except SettingError as error:
         samples.write_report(report, 1, 0, faults=str(error).splitlines(), notes=[])
         raise SettingError(f"{error}{_way_back()}") from error

@@ -4,7 +4,7 @@ Reads     data/clip_filter/scores.parquet         samples.SCORES, the kept rows
           reviews/triplets/*.jsonl                one line a verdict, one file a reviewer, in git
 Writes    data/review_import/verdicts.parquet     samples.VERDICTS
           data/review_import/dropped.parquet      tables.DROPPED
-          data/review_import/agreement.json       raw share, Cohen's kappa, Krippendorff's alpha, keep rates
+          data/review_import/agreement.json       raw share, Cohen's kappa, Krippendorff's alpha, by reviewer
           data/review_import/report.json
 Params    review
 """
@@ -20,7 +20,7 @@ from pipeline.errors import EmptyResultError, InputError
 from pipeline.files import write_json
 from pipeline.review import agreement
 from pipeline.review.tasks import row_key
-from pipeline.review.verdicts import Ballots, ReviewParams, drop_reason, join, read_ballots
+from pipeline.review.verdicts import ReviewParams, Reviews, drop_reason, join, read_reviews
 
 SCORED = Path("data/clip_filter/scores.parquet")
 REVIEWS = Path("reviews/triplets")
@@ -42,26 +42,27 @@ def review_import(scored: Path, reviews: Path, target: Path, config: ReviewParam
     rows = tables.read(scored, samples.SCORES)
     rows = rows.filter(rows.column("kept"))
     keys = [row_key(row) for row in rows.to_pylist()]
-    ballots = read_ballots(reviews)
-    judged = _judge(rows, keys, ballots, config)
+    said = read_reviews(reviews)
+    judged = _judge(rows, keys, said, config)
     _require_all(judged, config)
     tables.write(judged, target / "verdicts.parquet", samples.VERDICTS)
     dropped = samples.drop(judged, target / "dropped.parquet")
     kept = judged.num_rows - dropped.total()
     if not kept:
         raise EmptyResultError(f"no pair is left: {dict(dropped)} of {judged.num_rows} pairs; see review.policy")
-    write_json(target / "agreement.json", agreement.summary([ballots[key] for key in sorted({*keys} & {*ballots})]))
-    figures = _figures(judged, keys, ballots)
+    fresh = [said.ballots[key] for key in sorted({*keys} & {*said.ballots})]
+    write_json(target / "agreement.json", agreement.summary(fresh, said.seconds))
+    figures = _figures(judged, keys, said)
     samples.write_report(target / "report.json", judged.num_rows, kept, dropped, **figures)
     unreviewed = figures["verdicts"].get("unreviewed", 0)
     cli.say(f"review_import: {kept:,} of {judged.num_rows:,} pairs stay, {unreviewed:,} without a verdict")
 
 
-def _judge(rows: pa.Table, keys: list[str], ballots: Ballots, config: ReviewParams) -> pa.Table:
+def _judge(rows: pa.Table, keys: list[str], said: Reviews, config: ReviewParams) -> pa.Table:
     judged = []
     for row, key in zip(rows.select(samples.CAPTIONS.names).to_pylist(), keys, strict=True):
-        answers = ballots.get(key, {}).values()
-        verdict = join(answers, config.policy)
+        answers = said.ballots.get(key, {}).values()
+        verdict = join(answers, config.policy, said.rulings.get(key, {}).values())
         reason = drop_reason(verdict, config.unsure)
         joined = {"verdict": verdict, "reviewers": len(answers), "kept": reason is None, "drop_reason": reason}
         judged.append({**row, "review_key": key, **joined})
@@ -77,14 +78,17 @@ def _require_all(judged: pa.Table, config: ReviewParams) -> None:
         )
 
 
-def _figures(judged: pa.Table, keys: list[str], ballots: Ballots) -> dict[str, Any]:
+def _figures(judged: pa.Table, keys: list[str], said: Reviews) -> dict[str, Any]:
     """Counts of report.json; stale verdicts belong to a picture, caption or prompt that is no longer there."""
-    stale = sum(len(ballots[key]) for key in ballots.keys() - {*keys})
+    known = {*keys}
+    both = (said.ballots, said.rulings)
+    stale = sum(len(people) for ballots in both for key, people in ballots.items() if key not in known)
     verdicts = Counter(judged.column("verdict").to_pylist())
     return {
         "verdicts": dict(verdicts),
         "stale": stale,
-        "reviewers": sorted({who for said in ballots.values() for who in said}),
+        "adjudicated": len(known & said.rulings.keys()),
+        "reviewers": sorted({who for ballots in both for people in ballots.values() for who in people}),
     }
 
 

@@ -20,7 +20,21 @@ from typing import Any
 import pyarrow as pa
 import torch
 
-from pipeline import cli, diffusion, engine, images, operating, prompts, samples, sampling, tables, vae
+from pipeline import (
+    cli,
+    diffusion,
+    encoding,
+    engine,
+    images,
+    operating,
+    prompts,
+    samples,
+    sampling,
+    shots,
+    tables,
+    text_encoding,
+    vae,
+)
 from pipeline.adapters import folder, official, sur
 from pipeline.engine import ComputeParams
 from pipeline.errors import EmptyResultError
@@ -29,7 +43,9 @@ from pipeline.generated import GENERATED, MANIFEST
 from pipeline.operating import Operator, Runner, Work
 from pipeline.params import load
 from pipeline.prompts import Prompt
-from pipeline.sampling import RESULT, Painter, SampleParams, Sampler, Shot
+from pipeline.sample_settings import SampleParams
+from pipeline.sampling import Sampler
+from pipeline.shots import RESULT, Painter, Shot
 from pipeline.vae import DiffusionParams
 from pipeline.work import ResultStore
 
@@ -86,32 +102,34 @@ def sample(
     if not chosen:
         raise EmptyResultError("sample: the files of sample.prompts hold no prompt")
     trained = folder.read_config(adapter)
-    shots = sampling.plan(chosen, config)
-    keys = sampling.work_keys(shots, file_digest(adapter / folder.CONFIG))
+    planned = shots.plan(chosen, config)
+    keys = shots.work_keys(planned, file_digest(adapter / folder.CONFIG))
     store = _store(config, base)
-    run(Work("sample", build, operating.as_they_are, unit), sampling.work_table(shots, keys), store)
-    parts = tables.write_shards(_generated(shots, keys, store), target / "parts", GENERATED, rows=ROWS_PER_SHARD)
-    tables.write(_manifest(shots, parts), target / "manifest.parquet", MANIFEST)
-    _grids(prompts.first_of_each_type(chosen, SHOWN_PROMPTS), shots, keys, store, target / "grids.png")
-    arms = Counter(shot.arm for shot in shots)
+    run(Work("sample", build, operating.as_they_are, unit), shots.work_table(planned, keys), store)
+    parts = tables.write_shards(_generated(planned, keys, store), target / "parts", GENERATED, rows=ROWS_PER_SHARD)
+    tables.write(_manifest(planned, parts), target / "manifest.parquet", MANIFEST)
+    _grids(prompts.first_of_each_type(chosen, SHOWN_PROMPTS), planned, keys, store, target / "grids.png")
+    arms = Counter(shot.arm for shot in planned)
     types = Counter(prompt.type for prompt in chosen)
     figures: dict[str, Any] = {"pictures": dict(arms), "prompts": dict(types), "eta": trained.adapter.eta}
-    samples.write_report(target / "report.json", len(chosen), len(shots), **figures)
-    cli.say(f"sample: {len(shots):,} pictures of {len(chosen):,} prompts, " + ", ".join(sorted(arms)))
+    samples.write_report(target / "report.json", len(chosen), len(planned), **figures)
+    cli.say(f"sample: {len(planned):,} pictures of {len(chosen):,} prompts, " + ", ".join(sorted(arms)))
 
 
 def _store(config: SampleParams, base: DiffusionParams) -> ResultStore:
     """Named by what decides any picture beside its text and seed; which prompts and how many of them does not."""
     settings = {"denoising": dataclasses.asdict(config.denoising), "base": base.model_dump()}
-    return ResultStore("sample", settings, RESULT, code=(sampling, diffusion, vae, sur, official))
+    return ResultStore(
+        "sample", settings, RESULT, code=(shots, sampling, encoding, diffusion, text_encoding, vae, sur, official)
+    )
 
 
-def _generated(shots: Sequence[Shot], keys: Sequence[str], store: ResultStore) -> Iterator[pa.Table]:
+def _generated(planned: Sequence[Shot], keys: Sequence[str], store: ResultStore) -> Iterator[pa.Table]:
     """Table GENERATED, held a shard at a time."""
-    for start in range(0, len(shots), ROWS_PER_SHARD):
+    for start in range(0, len(planned), ROWS_PER_SHARD):
         part = slice(start, start + ROWS_PER_SHARD)
         pictures = store.take(keys[part]).column("image").to_pylist()
-        yield tables.from_rows(map(_row, shots[part], pictures), GENERATED)
+        yield tables.from_rows(map(_row, planned[part], pictures), GENERATED)
 
 
 def _row(shot: Shot, picture: bytes) -> dict[str, Any]:
@@ -119,9 +137,9 @@ def _row(shot: Shot, picture: bytes) -> dict[str, Any]:
     return {**named, "seed": shot.seed, "image": {"bytes": picture, "path": None}}
 
 
-def _manifest(shots: Sequence[Shot], parts: Sequence[Path]) -> pa.Table:
+def _manifest(planned: Sequence[Shot], parts: Sequence[Path]) -> pa.Table:
     """Table MANIFEST, with the digests of the pictures as they were written."""
-    by_id = {shot.sample_id: shot for shot in shots}
+    by_id = {shot.sample_id: shot for shot in planned}
     rows = []
     for part in parts:
         for row in tables.read(part, GENERATED).to_pylist():
@@ -131,13 +149,15 @@ def _manifest(shots: Sequence[Shot], parts: Sequence[Path]) -> pa.Table:
     return tables.from_rows(rows, MANIFEST)
 
 
-def _grids(shown: Sequence[Prompt], shots: Sequence[Shot], keys: Sequence[str], store: ResultStore, path: Path) -> None:
+def _grids(
+    shown: Sequence[Prompt], planned: Sequence[Shot], keys: Sequence[str], store: ResultStore, path: Path
+) -> None:
     """The first picture of some prompts, its arms side by side."""
-    arms = sorted({shot.arm for shot in shots}, key=(sampling.BASE, sampling.ADAPTED, sampling.COMPLEX).index)
-    place = {(shot.prompt.id, shot.index, shot.arm): at for at, shot in enumerate(shots)}
+    arms = sorted({shot.arm for shot in planned}, key=(shots.BASE, shots.ADAPTED, shots.COMPLEX).index)
+    place = {(shot.prompt.id, shot.index, shot.arm): at for at, shot in enumerate(planned)}
     chosen = [place[key] for prompt in shown for arm in arms if (key := (prompt.id, 0, arm)) in place]
     pictures = store.take([keys[at] for at in chosen]).column("image").to_pylist()
-    labels = [f"{shots[at].arm}: {shots[at].text}" for at in chosen]
+    labels = [f"{planned[at].arm}: {planned[at].text}" for at in chosen]
     sheet = images.contact_sheet([images.decode(content) for content in pictures], labels, columns=2 * len(arms))
     with atomic_file(path) as temporary:
         sheet.save(temporary, "PNG")

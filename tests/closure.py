@@ -1,6 +1,7 @@
 """Which first-party files decide a stage's result: the import closure of its module, read from the source."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,7 +103,20 @@ def _called(function: ast.expr) -> str:
     return ""
 
 
+def rewritten(wiring: str) -> str:
+    """The text of dvc.yaml with the code of every stage as its imports are today; all other lines as they are."""
+    return re.sub(
+        r"(    cmd: .*-m stages\.(\w+).*\n(?:.*\n)*?)((?:      - (?:pipeline|stages)/\S+\.py\n)+)",
+        lambda found: found[1] + "".join(f"      - {name}\n" for name in code_deps(f"stages.{found[2]}")),
+        wiring,
+    )
+
+
 if __name__ == "__main__":
     import sys
 
-    print("\n".join(code_deps(f"stages.{sys.argv[1]}")))
+    if sys.argv[1:] == ["--write"]:
+        wiring = ROOT / "dvc.yaml"
+        wiring.write_text(rewritten(wiring.read_text(encoding="utf-8")), encoding="utf-8")
+    else:
+        print("\n".join(code_deps(f"stages.{sys.argv[1]}")))

@@ -6,7 +6,7 @@ import re
 import pytest
 from ruamel.yaml import YAML
 
-from tests.closure import NEUTRAL, ROOT, code_deps, loaded_sections, path_of
+from tests.closure import NEUTRAL, ROOT, code_deps, loaded_sections, path_of, rewritten
 
 STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
 PARAMS = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
@@ -38,6 +38,12 @@ def test_the_command_runs_the_stages_module(name):
 def test_code_dependencies_are_the_import_closure(name):
     listed = sorted(dep for dep in deps(name) if dep.endswith(".py") and not dep.startswith("miniature/"))
     assert listed == code_deps(f"stages.{name}")
+
+
+def test_code_lines_are_mended_and_nothing_else():
+    wiring = (ROOT / "dvc.yaml").read_text()
+    assert rewritten(wiring) == wiring
+    assert rewritten(wiring.replace("      - pipeline/vae.py\n", "").replace("losses.py", "gone.py")) == wiring
 
 
 def test_the_judge_named_in_the_settings_is_code_of_the_evaluation():

@@ -13,6 +13,7 @@ OTHERS = {
     "dvc.yaml": "the only wiring",
     "dvc.lock": "what the last committed run read and wrote, by content",
     "data/": "one folder a stage; only report.json and metrics.json are in git",
+    "studies/": "studies as files: rows of settings for sur study studies/<name>.yaml",
     "prompts/": "evaluation prompts: miniature.json, paper.json (the 18 that the paper prints)",
     "reviews/": "people's verdicts: triplets/, semantic/, preference/",
     "takedown.txt": "samples, URLs or digests that must not be used",

@@ -20,7 +20,7 @@ from bench.scale.sizes import KEPT, Size
 from pipeline import prompts
 from pipeline.downloading import DownloadParams
 from pipeline.params import Section, load
-from pipeline.sampling import SampleParams
+from pipeline.sample_settings import SampleParams
 from pipeline.sources.settings import SourcesParams
 from pipeline.training_recipe import TrainParams
 

@@ -57,7 +57,7 @@ def text_encoder(config: DiffusionParams, compute: ComputeParams) -> Encode:
 
 def pooled(base: Diffusion, texts: Sequence[str]) -> NDArray[Any]:
     """Mean text state over each prompt's own tokens: (n, width) float32."""
-    states = base.text_states(texts).float()  # (n, tokens, width)
+    states = base.text_states(texts).states.float()  # (n, tokens, width)
     own = base.own_tokens(texts).unsqueeze(-1)  # (n, tokens, 1)
     means = (states * own).sum(dim=1) / own.sum(dim=1).clamp(min=1)
     vectors: NDArray[Any] = means.cpu().numpy()

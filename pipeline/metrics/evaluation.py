@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline import tables
+from pipeline.answers import OVERALL
 from pipeline.metrics import judging, preference
 from pipeline.metrics.clip_based import COSINE, PAIRED, SCORES
 from pipeline.metrics.comparison import EvaluateParams, Picture, compare, same_quality
@@ -26,7 +27,8 @@ class People:
     """What people said of the images at hand, and how many of their lines do not count."""
 
     rows: list[dict[str, Any]]
-    choices: list[str]
+    choices: Mapping[str, Sequence[str]]
+    """Question -> base, adapted or tie, once an answer."""
     passed_over: dict[str, int]
 
 
@@ -73,7 +75,12 @@ def figures(evidence: Evidence, config: EvaluateParams) -> tuple[dict[str, Any],
     for name in EQUAL_IN:
         found[f"{name}_equivalence"] = same_quality(scores.get(name, {}), evidence.pictures, config)
     found["accuracy"] = compare(evidence.right(), evidence.pictures, config)
-    found["preference"] = preference.preference(evidence.people.choices, confidence=config.confidence)
+    asked = {
+        question: preference.preference(choices, confidence=config.confidence)
+        for question, choices in sorted(evidence.people.choices.items())
+    }
+    found["preference"] = asked.pop(OVERALL, None)
+    found |= {f"preference_{question}": value for question, value in asked.items()}
     reasons = {"accuracy": NO_JUDGE, "preference": NO_CHOICE}
     if evidence.measured.verdicts:
         found["judge_agreement"] = _agreement(evidence)

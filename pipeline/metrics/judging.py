@@ -11,15 +11,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 from PIL import Image
-from pydantic import Field
 
-from pipeline import params, tables
+from pipeline import answers, params, tables
+from pipeline.answers import SemanticVerdict
 from pipeline.files import digest, file_digest
-from pipeline.jsonl import Record, read_folder
 from pipeline.tables import KEY, column
 
 WHOLE_IMAGE = -1
@@ -104,10 +103,10 @@ def judge_image(
     Raises:
         ValueError: the judge did not answer for each atom once, or gave a p outside 0 to 1.
     """
-    answers = sorted(judge.ask(image, atoms), key=lambda answer: int(answer["atom"]))
-    if [answer["atom"] for answer in answers] != list(range(len(atoms))):
+    found = sorted(judge.ask(image, atoms), key=lambda answer: int(answer["atom"]))
+    if [answer["atom"] for answer in found] != list(range(len(atoms))):
         raise ValueError(f"{judge.name} must answer each of the {len(atoms)} atoms of {sample_id} once")
-    if not all(0.0 <= answer["p"] <= 1.0 for answer in answers):
+    if not all(0.0 <= answer["p"] <= 1.0 for answer in found):
         raise ValueError(f"{judge.name} gave a p outside 0 to 1 for {sample_id}")
     return [
         {
@@ -119,7 +118,7 @@ def judge_image(
             "verdict": bool(answer["verdict"]),
             "reason": str(answer["reason"]),
         }
-        for answer in answers
+        for answer in found
     ]
 
 
@@ -137,42 +136,35 @@ def rate_image(judge: Judge, sample_id: str, image: Image.Image) -> float | None
     return value
 
 
-class SemanticVerdict(Record):
-    """One line of ``reviews/semantic/*.jsonl``: whether one generated image shows what its prompt asks for."""
-
-    sample_id: str
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    reviewer: str = Field(min_length=1)
-    verdict: Literal["yes", "no", "unsure"]
-    note: str = ""
-
-
 def read_people(folder: Path, pictures: Mapping[str, str]) -> tuple[list[dict[str, Any]], dict[str, int]]:
     """People's rows of VERDICTS, and how many lines were passed over: ``stale`` and ``unsure``.
 
     Args:
-        folder: ``reviews/semantic``; the last line of a reviewer on an image holds.
+        folder: ``reviews/semantic``; which of its lines hold is told at :func:`answers.standing`.
         pictures: sample_id -> SHA-256 of the images at hand. A verdict on other bytes is stale and does not count.
 
     Raises:
         InputError: a line is broken; names file and line.
     """
-    last = {(line.sample_id, line.reviewer): line for line in read_folder(folder, SemanticVerdict)}
-    fresh = [line for line in last.values() if pictures.get(line.sample_id) == line.sha256]
-    rows = [
-        {
-            KEY: line.sample_id,
-            "judge": PERSON + line.reviewer,
-            "judge_digest": "",
-            "atom": WHOLE_IMAGE,
-            "p": float(line.verdict == "yes"),
-            "verdict": line.verdict == "yes",
-            "reason": line.note,
-        }
-        for line in fresh
-        if line.verdict != "unsure"
-    ]
-    return rows, {"stale": len(last) - len(fresh), "unsure": len(fresh) - len(rows)}
+    lines = answers.read(folder, SemanticVerdict)
+    fresh = [line for line in lines if pictures.get(line.sample_id) == line.sha256]
+    ruled = {line.sample_id for line in fresh if line.adjudicated}
+    counted = [line for line in fresh if line.adjudicated or line.sample_id not in ruled]
+    rows = [_persons_row(line) for line in counted if line.whole != "unsure"]
+    return rows, {"stale": len(lines) - len(fresh), "unsure": len(counted) - len(rows)}
+
+
+def _persons_row(line: SemanticVerdict) -> dict[str, Any]:
+    said = [f"{skill}: {word}" for skill, word in sorted(line.answers.items())]
+    return {
+        KEY: line.sample_id,
+        "judge": PERSON + line.reviewer,
+        "judge_digest": "",
+        "atom": WHOLE_IMAGE,
+        "p": float(line.whole == "yes"),
+        "verdict": line.whole == "yes",
+        "reason": "; ".join([*said, *([line.note] if line.note else [])]),
+    }
 
 
 def right_by_judge(rows: Iterable[Mapping[str, Any]]) -> dict[str, bool]:

@@ -78,6 +78,8 @@ class Study:
     contrasts: Sequence[Contrast] = ()
     until: str | None = None
     """The last stage that its experiments run; None: all of them."""
+    file: str | None = None
+    """The file that describes it, where it is none of ``STUDIES``."""
 
 
 def define(name: str, settings: Settings, *, prompts_per_type: int | None = None, path: Path = PARAMS) -> Study:
@@ -98,10 +100,15 @@ def define(name: str, settings: Settings, *, prompts_per_type: int | None = None
         return made
     if prompts_per_type is None and name == "seeds":
         prompts_per_type = all_prompts(settings)
+    return limited(made, prompts_per_type)
+
+
+def limited(study: Study, prompts_per_type: int | None) -> Study:
+    """The study with so many evaluation prompts of each skill in every row that does not say another number."""
     if prompts_per_type is None:
-        return made
+        return study
     common = {LIMIT: prompts_per_type}
-    return replace(made, rows=[replace(row, overrides={**common, **row.overrides}) for row in made.rows])
+    return replace(study, rows=[replace(row, overrides={**common, **row.overrides}) for row in study.rows])
 
 
 def all_prompts(settings: Settings) -> int:

@@ -60,7 +60,9 @@ def as_markdown(found: Findings, chart: str | None) -> str:
         chart: file name of the chart beside the page, if there is one.
     """
     shown = ["## Each row against the base model", _note(found), _rows_table(found), *_contrasts_section(found)]
-    return page(found, f"`sur study {found.study.name}` made this page.", sentences(found), chart, shown)
+    return page(
+        found, f"`sur study {found.study.file or found.study.name}` made this page.", sentences(found), chart, shown
+    )
 
 
 def page(found: Findings, made: str, said: Sequence[str], chart: str | None, shown: Sequence[str]) -> str:

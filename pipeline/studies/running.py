@@ -10,7 +10,7 @@ from pipeline.errors import InputError
 from pipeline.metrics.comparison import EvaluateParams
 from pipeline.params import PARAMS, load_all
 from pipeline.settings import Settings
-from pipeline.studies import charts, choice_page, choosing, commands, definitions, rendering, state
+from pipeline.studies import charts, choice_page, choosing, commands, definitions, from_file, rendering, state
 from pipeline.studies.collecting import Open, Outcome, collect, open_experiment
 from pipeline.studies.commands import Run
 from pipeline.studies.definitions import Row, Study
@@ -36,7 +36,7 @@ def study(
     """Run the rows that have no result yet and write ``<name>.md``, ``<name>.json`` and ``<name>.png``.
 
     Args:
-        name: one of ``definitions.STUDIES``.
+        name: one of ``definitions.STUDIES``, or the path of a file that describes a study.
         target: folder of the page.
         prompts_per_type: evaluation prompts of each skill, see :func:`definitions.define`.
         jobs: experiments at a time.
@@ -50,8 +50,9 @@ def study(
             others is written.
     """
     settings = load_all(Settings, PARAMS)
-    chosen = definitions.define(name, settings, prompts_per_type=prompts_per_type)
-    state.require_visible_models(settings, run)
+    chosen = _chosen(name, settings, prompts_per_type)
+    for row in chosen.rows:
+        state.require_visible_models(from_file.changed(settings, row.overrides, row.label), run)
     names = named(chosen, state.fingerprint(settings, run))
     rows = [Experiment(names[row.key], row.overrides, chosen.until) for row in chosen.rows]
     failed = complete(rows, Queue(run), jobs=jobs, again=again, pause=pause)
@@ -64,6 +65,12 @@ def study(
         )
     if failed:
         raise InputError("\n".join(f"{row}: {why} (its log: dvc queue logs {row})" for row, why in failed.items()))
+
+
+def _chosen(name: str, settings: Settings, prompts_per_type: int | None) -> Study:
+    if from_file.is_file(name):
+        return from_file.read(Path(name), settings, prompts_per_type=prompts_per_type)
+    return definitions.define(name, settings, prompts_per_type=prompts_per_type)
 
 
 def named(chosen: Study, fingerprint: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ def test_settings_name_the_content_of_the_folders(tmp_path):
     (models / "blip" / "config.json").write_text("{}")
     settings = tmp_path / "params.yaml"
     before = f"blip:\n  model: {models}/blip\n  revision: old\n  beams: 3  # kept\nclip:\n  model: a/b\n  revision: x\n"
+    before += f"rows:\n- set:\n    llm.model: {models}/blip\n    llm.revision: old\n"
     settings.write_text(before)
     revisions.main(models, [settings])
     assert settings.read_text() == before.replace("old", folder_digest(models / "blip"))

@@ -3,7 +3,7 @@ import shutil
 import pytest
 from PIL import Image
 
-from pipeline import app, diffusion, doctor, sampling, settings
+from pipeline import app, checking, diffusion, doctor, sampling, settings
 from pipeline.adapters import folder
 from pipeline.errors import ModelError
 from pipeline.files import write_json
@@ -80,7 +80,7 @@ def test_takedown_is_asked_with_its_entry_and_tells_a_mistake_in_one_line(tmp_pa
 
 
 def test_doctor_fails_when_something_is_missing(monkeypatch, capsys):
-    monkeypatch.setattr(settings, "examine", lambda _: [])
+    monkeypatch.setattr(checking, "examine", lambda _: [])
     for good, code in ((True, 0), (False, 1)):
         found = [doctor.Finding("disk", good, "5 GB free")]
         monkeypatch.setattr(doctor, "examine", lambda check, found=found: check() or found)

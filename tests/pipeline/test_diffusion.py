@@ -20,14 +20,14 @@ def test_everything_is_frozen(model):
 
 
 def test_text_states_are_those_of_the_pipeline(model):
-    states = model.text_states(["a red square", "two"])
+    states = model.text_states(["a red square", "two"]).states
     assert states.shape == (2, 77, tiny_models.WIDTH)
     theirs, _ = model.pipeline("ddim").encode_prompt(["a red square", "two"], "cpu", 1, False)
     assert torch.equal(states, theirs)
 
 
 def test_long_prompts_are_cut(model):
-    assert model.text_states(["red " * 200]).shape == (1, 77, tiny_models.WIDTH)
+    assert model.text_states(["red " * 200]).states.shape == (1, 77, tiny_models.WIDTH)
 
 
 def test_own_tokens_leave_out_start_end_and_padding(model):
@@ -45,11 +45,12 @@ def test_noise_levels_are_the_schedulers(model):
 
 
 def test_prediction_lets_gradients_through_to_the_condition_alone(model):
-    condition = model.text_states(["a", "b"]).requires_grad_()
+    condition = model.text_states(["a", "b"])
+    condition.states.requires_grad_()
     said = model.predict(torch.randn(2, 4, 8, 8), torch.tensor([1, 900]), condition)
     said.square().sum().backward()
     assert said.shape == (2, 4, 8, 8)
-    assert condition.grad.abs().sum() > 0
+    assert condition.states.grad.abs().sum() > 0
     assert all(parameter.grad is None for parameter in model.unet.parameters())
 
 
@@ -62,7 +63,7 @@ def test_the_prediction_type_is_the_schedulers(model, said):
 def test_a_model_may_run_in_half_precision():
     half = tiny_models.load(torch.bfloat16)
     assert half.dtype == torch.bfloat16
-    assert half.text_states(["a"]).dtype == torch.bfloat16
+    assert half.text_states(["a"]).states.dtype == torch.bfloat16
     noise = torch.randn(1, 4, 8, 8)
     assert half.predict(noise, torch.tensor([5]), half.text_states(["a"])).dtype == torch.float32
     assert half.text_width == tiny_models.WIDTH
@@ -75,7 +76,7 @@ def test_schedulers_keep_the_models_noise_levels(model, name):
     made = model.pipeline(name)
     assert torch.allclose(made.scheduler.alphas_cumprod, model.alphas_cumprod)
     assert not made.scheduler.config.get("clip_sample")
-    states = model.text_states(["a"])
+    states = model.text_states(["a"]).states
     made(prompt_embeds=states, negative_prompt_embeds=states, num_inference_steps=2, output_type="latent")
 
 

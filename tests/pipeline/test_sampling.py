@@ -1,40 +1,16 @@
-import io
-
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from pipeline import sampling
 from pipeline.adapters import checkpoint
 from pipeline.adapters.official import OfficialAdapter, OfficialParams
 from pipeline.adapters.sur import AdapterParams, SurAdapter
-from pipeline.prompts import Prompt
-from pipeline.sampling import Denoising, Painter, SampleParams, Sampler
+from pipeline.sampling import Denoising, Sampler
 from tests.pipeline import tiny_models
 from tests.pipeline.adapters import official_file
 from tests.pipeline.adapters.test_sur import BASE as ADAPTER
-
-SAMPLE = {
-    "prompts": ["prompts/miniature.json"],
-    "limit_per_type": 2,
-    "images_per_prompt": 2,
-    "steps": 2,
-    "guidance_scale": 4.0,
-    "scheduler": "ddim",
-    "negative_prompt": "",
-    "adapt_negative": False,
-    "reference_arms": ["complex"],
-    "seed": 0,
-}
-
-
-def config(**changes):
-    return SampleParams(**{**SAMPLE, **changes})
-
-
-def prompt(name="p1", text="two red squares", complex_="red square, 2"):
-    return Prompt(name, text, complex_, "counting", ({"skill": "counting"},), "test", "seen")
+from tests.pipeline.test_shots import config
 
 
 @pytest.fixture(scope="module")
@@ -50,39 +26,6 @@ def adapter():
 
 def pixels(pictures):
     return np.stack([np.asarray(picture) for picture in pictures]).astype(int)
-
-
-def test_arms_are_paired_by_seed_and_sorted():
-    shots = sampling.plan([prompt("b"), prompt("a", complex_=None)], config())
-    assert [shot.sample_id for shot in shots] == [
-        "a/00/adapted",
-        "a/00/base",
-        "a/01/adapted",
-        "a/01/base",
-        "b/00/adapted",
-        "b/00/base",
-        "b/00/complex",
-        "b/01/adapted",
-        "b/01/base",
-        "b/01/complex",
-    ]
-    by_pair = {}
-    for shot in shots:
-        by_pair.setdefault((shot.prompt.id, shot.index), set()).add(shot.seed)
-    assert all(len(seeds) == 1 for seeds in by_pair.values())
-    assert len(set.union(*by_pair.values())) == 4
-    assert {shot.text for shot in shots if shot.arm == "complex"} == {"red square, 2"}
-
-
-def test_without_reference_arms_there_are_two():
-    assert {shot.arm for shot in sampling.plan([prompt()], config(reference_arms=[]))} == {"base", "adapted"}
-
-
-def test_a_base_pictures_key_does_not_name_the_adapter():
-    shots = sampling.plan([prompt()], config(images_per_prompt=1))
-    one, other = sampling.work_keys(shots, "adapter-1"), sampling.work_keys(shots, "adapter-2")
-    changed = [shot.arm for shot, first, second in zip(shots, one, other, strict=True) if first != second]
-    assert changed == ["adapted"]
 
 
 def test_eta_zero_is_the_base_model_bit_for_bit(model, adapter):
@@ -137,17 +80,6 @@ def test_the_negative_prompt_goes_through_the_adapter_only_where_asked(model, ad
     assert (made[0][1] == made[1][1]).all()
 
 
-def test_the_painter_fills_batches_and_gives_what_was_asked(model, adapter):
-    shots = sampling.plan([prompt()], config())
-    keys = sampling.work_keys(shots, "adapter")
-    painter = Painter(Sampler(model, adapter, config().denoising), 4)
-    some = painter(sampling.work_table(shots[:3], keys[:3]))
-    alone = painter(sampling.work_table(shots[1:2], keys[1:2]))
-    assert some.column("key").to_pylist() == keys[:3]
-    assert alone.column("image")[0] == some.column("image")[1]
-    assert Image.open(io.BytesIO(alone.column("image")[0].as_py())).size == (tiny_models.SIDE,) * 2
-
-
 @pytest.fixture(scope="module")
 def official(tmp_path_factory):
     path = tmp_path_factory.mktemp("official") / "adapter.pt"
@@ -177,17 +109,17 @@ def test_an_official_adapter_gets_negative_and_prompt_together_as_in_its_authors
 ):
     sampler = Sampler(model, official, Denoising(3, 7.5, "ddim", "bad", adapt_negative=adapt_negative))
     ours = pixels(sampler.pictures(["two red squares"], [7], [True]))
-    both = torch.cat([model.text_states(["bad"]), model.text_states(["two red squares"])])
+    both = torch.cat([model.text_states([text]).states for text in ("bad", "two red squares")])
     negative, prompt = official_file.theirs(official_file.state(), both, 1.0).float().chunk(2)
     theirs = drawn_from(model, negative, prompt, 7.5)
     assert np.abs(ours - theirs).max() <= 1  # rounding
-    alone = official(model.text_states(["two red squares"])).condition
+    alone = official(model.text_states(["two red squares"]).states).condition
     assert np.abs(drawn_from(model, negative, alone, 7.5) - theirs).max() > 1
 
 
 def test_without_guidance_an_official_adapter_gets_the_prompt_alone(model, official):
     ours = pixels(Sampler(model, official, Denoising(3, 1.0, "ddim")).pictures(["two"], [7], [True]))
-    alone = official(model.text_states(["two"])).condition
+    alone = official(model.text_states(["two"]).states).condition
     assert (ours == drawn_from(model, alone, alone, 1.0)).all()
 
 

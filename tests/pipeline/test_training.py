@@ -104,7 +104,7 @@ def test_no_frozen_weight_moves(tmp_path):
 def denoising_gradients(running):
     batch = training_batch(running)
     x, _ = training_objective.text_states(running.diffusion, batch)
-    loss = training_objective.denoised(running.diffusion, batch, running.adapter(x).condition).raw
+    loss = training_objective.denoised(running.diffusion, batch, x.replaced(running.adapter(x.states).condition)).raw
     running.adapter.zero_grad()
     loss.backward()
     return {name for name, value in running.adapter.named_parameters() if value.grad.abs().sum() > 0}

@@ -27,10 +27,11 @@ def as_prediction(model, said):
 def test_min_snr_weights_each_sample_by_its_timestep(model, prediction):
     chosen = as_prediction(model, prediction)
     batch = training_batch(examples(), ROWS, SEEDS, 1000)
-    x, _ = training_objective.text_states(chosen, batch)
-    got = denoised(chosen, batch, x, snr_gamma=5.0)
+    text, _ = training_objective.text_states(chosen, batch)
+    x = text.chunk(4)
+    got = denoised(chosen, batch, text, snr_gamma=5.0)
     rows = [training_batch(examples(), [row], [seed], 1000) for row, seed in zip(ROWS, SEEDS, strict=True)]
-    alone = [float(denoised(chosen, one, x[place : place + 1]).raw) for place, one in enumerate(rows)]
+    alone = [float(denoised(chosen, one, x[place]).raw) for place, one in enumerate(rows)]
     squared = model.alphas_cumprod[batch.timesteps].double()
     snr = squared / (1.0 - squared)
     weights = torch.clamp(snr, max=5.0) / (snr if prediction == "epsilon" else snr + 1.0)
@@ -67,7 +68,7 @@ def test_a_dropped_caption_counts_as_0_in_the_distillation(model):
     )
     adapter, got = adapter_and_losses(model, dropped)
     x, _ = training_objective.text_states(model, batch)
-    made, teacher, own = adapter(x), adapter.teacher(batch.llm), model.own_tokens(batch.simple)
+    made, teacher, own = adapter(x.states), adapter.teacher(batch.llm), model.own_tokens(batch.simple)
     by_row = [
         losses.llm_distillation(made.query[row : row + 1], teacher[row : row + 1], own[row : row + 1], recipe().loss)
         for row in (0, 2, 3)

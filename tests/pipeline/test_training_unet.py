@@ -6,6 +6,7 @@ import torch
 from pipeline.engine import ComputeParams
 from pipeline.errors import SettingError
 from pipeline.params import load
+from pipeline.text_encoding import TextStates
 from pipeline.training_unet import prepared
 from tests.closure import ROOT
 from tests.pipeline import tiny_models
@@ -20,7 +21,7 @@ def gradient(model):
     """Of a denoising error to the condition."""
     generator = torch.Generator().manual_seed(0)
     condition = torch.randn((2, 77, tiny_models.WIDTH), generator=generator).requires_grad_()
-    said = model.predict(torch.randn((2, 4, 8, 8), generator=generator), torch.tensor([1, 900]), condition)
+    said = model.predict(torch.randn((2, 4, 8, 8), generator=generator), torch.tensor([1, 900]), TextStates(condition))
     said.square().sum().backward()
     return condition.grad
 
@@ -66,7 +67,8 @@ def test_without_gradients_checkpointing_computes_nothing_again():
     model = with_unet(gradient_checkpointing=True)
     began = counted(model)
     with torch.no_grad():
-        model.predict(torch.zeros(1, 4, 8, 8), torch.tensor([5]), torch.zeros(1, 77, tiny_models.WIDTH))
+        text = TextStates(torch.zeros(1, 77, tiny_models.WIDTH))
+        model.predict(torch.zeros(1, 4, 8, 8), torch.tensor([5]), text)
     assert set(began.values()) == {1}
 
 

@@ -1,9 +1,10 @@
 import json
 
+import huggingface_hub
 import pytest
 import torch
 
-from pipeline import vae
+from pipeline import base_models, vae
 from pipeline.errors import ModelError
 from tests.pipeline import tiny_models
 
@@ -66,18 +67,20 @@ def load(path):
 def test_a_folder_of_another_layout_is_refused(tmp_path):
     with pytest.raises(ModelError, match=r"has no model_index\.json"):
         load(tmp_path)
-    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionXLPipeline"}))
-    with pytest.raises(ModelError, match=r"is a StableDiffusionXLPipeline: diffusion\.model must be"):
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "FluxPipeline"}))
+    with pytest.raises(ModelError, match=r"is a FluxPipeline: diffusion\.model must be"):
         load(tmp_path)
 
 
 def test_a_missing_or_changed_folder_is_refused(tmp_path):
     with pytest.raises(ModelError, match="is missing"):
         load(tmp_path / "none")
-    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": vae.CLASS}))
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": base_models.ONE_ENCODER}))
     with pytest.raises(ModelError, match="has revision"):
         load(tmp_path)
 
 
-def test_a_hub_id_is_left_to_the_hub():
-    vae.require_known_class("someone/model")
+def test_a_hub_model_that_cannot_be_reached_is_told_in_one_line(monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelError, match=r"^model someone/model cannot be loaded: its model_index\.json cannot be"):
+        load("someone/model")

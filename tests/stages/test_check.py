@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline import settings
+from pipeline import checking
 from pipeline.errors import SettingError
 from pipeline.files import read_json
 from stages import check
@@ -13,7 +13,7 @@ def examined(tmp_path):
 def test_the_order_file_is_always_the_same_bytes(tmp_path, monkeypatch, capsys):
     written = []
     for notes in ([], ["a model was not compared"]):
-        monkeypatch.setattr(settings, "examine", lambda _, notes=notes: notes)
+        monkeypatch.setattr(checking, "examine", lambda _, notes=notes: notes)
         examined(tmp_path)
         written.append((tmp_path / "ran.json").read_bytes())
     assert written[0] == written[1]
@@ -26,7 +26,7 @@ def test_a_fault_is_told_loses_nothing_and_shows_an_experiment_the_way_back(tmp_
     def refuse(_):
         raise SettingError("llm.layer must be 1 to 40")
 
-    monkeypatch.setattr(settings, "examine", refuse)
+    monkeypatch.setattr(checking, "examine", refuse)
     if experiment:
         monkeypatch.setenv("DVC_EXP_BASELINE_REV", "0" * 40)
     else:
@@ -40,6 +40,6 @@ def test_a_fault_is_told_loses_nothing_and_shows_an_experiment_the_way_back(tmp_
 
 def test_main_checks_the_settings_in_force(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(settings, "examine", lambda path: [str(path)])
+    monkeypatch.setattr(checking, "examine", lambda path: [str(path)])
     check.main()
     assert (tmp_path / "data/check/ran.json").is_file()

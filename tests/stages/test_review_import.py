@@ -72,6 +72,20 @@ def test_a_tie_is_unsure_and_follows_its_setting(tmp_path: Path, scores: Path, k
     assert rows["a:0"]["kept"]
 
 
+def test_an_adjudicator_decides_a_conflict_and_counts_in_no_agreement(
+    tmp_path: Path, scores: Path, keys: list[str]
+) -> None:
+    _say(tmp_path / "reviews", "Ann", {keys[0]: "keep", keys[1]: "keep"})
+    _say(tmp_path / "reviews", "Bob", {keys[0]: "reject", keys[1]: "reject"})
+    ruling = {"review_key": keys[0], "verdict": "keep", "reviewer": "Cem", "adjudicated": True}
+    (tmp_path / "reviews" / "cem.jsonl").write_text(json.dumps(ruling))
+    rows, report = _run(scores, tmp_path, ReviewParams(require=False, policy="adjudicated", unsure="drop"))
+    assert {name: row["verdict"] for name, row in rows.items()} == {"a:0": "keep", "a:1": "unsure", "a:2": "unreviewed"}
+    assert rows["a:0"]["reviewers"] == 2
+    assert (report["adjudicated"], report["reviewers"]) == (1, ["Ann", "Bob", "Cem"])
+    assert list(json.loads((tmp_path / "out" / "agreement.json").read_text())["reviewers"]) == ["Ann", "Bob"]
+
+
 def test_required_verdicts_that_are_missing_stop_with_what_to_do(tmp_path: Path, scores: Path, keys: list[str]) -> None:
     _say(tmp_path / "reviews", "Ann", {keys[0]: "keep"})
     with pytest.raises(InputError, match=r"2 of 3 pairs have no verdict: look at .* review\.require: false") as caught:

@@ -17,7 +17,7 @@ from tests.pipeline import tiny_models
 from tests.pipeline.adapters import official_file
 from tests.pipeline.adapters.test_sur import BASE as ADAPTER
 from tests.pipeline.test_prompts import ENTRY
-from tests.pipeline.test_sampling import config, prompt
+from tests.pipeline.test_shots import config, prompt
 from tests.stages.test_latents import config as base
 from tests.stages.test_train import LLM
 from tests.stages.test_train import base as named

@@ -40,7 +40,7 @@ def test_the_text_encoder_is_pooled_over_own_tokens(monkeypatch):
     monkeypatch.setattr(encoders, "BATCH", 2)
     config = DiffusionParams(model=str(tiny_models.folder()), revision=tiny_models.revision(), dtype="float32")
     found = encoders.text_encoder(config, COMPUTE)(["ab", "c", "abc"])
-    states = tiny_models.load().text_states(["ab"])[0]  # start, two letters, end, padding
+    states = tiny_models.load().text_states(["ab"]).states[0]  # start, two letters, end, padding
     assert list(found) == [encoders.TEXT]
     assert found[encoders.TEXT].shape == (3, tiny_models.WIDTH)
     assert np.allclose(found[encoders.TEXT][0], states[1:3].mean(dim=0).numpy(), atol=1e-6)

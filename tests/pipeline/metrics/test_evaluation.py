@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from statsmodels.stats.weightstats import ttost_paired
@@ -32,7 +34,7 @@ def _evidence(qualities: dict[str, float], cosines: dict[str, float] | None = No
         for arm in ("base", "adapted")
     ]
     measured = Measured(100.0, cosines or {}, [], qualities, "fake 0123")
-    return Evidence(pictures, measured, People([], [], {}))
+    return Evidence(pictures, measured, People([], {}, {}))
 
 
 def _rated() -> dict[str, float]:
@@ -75,3 +77,11 @@ def test_each_score_names_what_it_depends_on():
     versions = dict(zip(table.column("metric").to_pylist(), table.column("metric_version").to_pylist(), strict=True))
     assert versions == {"clip_cosine": "1, clip abc", "clip_score": "1, clip abc", "judge_quality": "fake 0123"}
     assert table.num_rows == 3 * 16
+
+
+def test_the_papers_question_is_the_headline_and_others_stand_beside_it() -> None:
+    choices = {"overall": ["adapted", "base", "adapted"], "text": ["base"], "flaws": ["tie"]}
+    found, _ = evaluation.figures(dataclasses.replace(_evidence({}), people=People([], choices, {})), CONFIG)
+    assert found["preference"]["answers"] == 3
+    assert found["preference_text"]["adapted"] == 0.0
+    assert "preference_flaws" not in found

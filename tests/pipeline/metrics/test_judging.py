@@ -157,6 +157,21 @@ def test_peoples_verdicts_count_only_for_the_bytes_they_saw(tmp_path: Path) -> N
     assert tables.from_rows(rows, judging.VERDICTS).num_rows == 1
 
 
+def test_people_answer_skill_by_skill_and_an_adjudicator_replaces_them(tmp_path: Path) -> None:
+    asked = {"sample_id": "x/00/base", "sha256": SHA, "reviewer": "Ann", "note": "one is cut off"}
+    lines = [
+        json.dumps({**asked, "answers": {"counting": "no", "colour": "yes"}}),
+        _line("y/00/base", "no"),
+        json.dumps({**asked, "sample_id": "y/00/base", "answers": {"action": "yes"}, "adjudicated": True, "note": ""}),
+    ]
+    (tmp_path / "ann.jsonl").write_text("\n".join(lines))
+    rows, _ = judging.read_people(tmp_path, {"x/00/base": SHA, "y/00/base": SHA})
+    assert [(row["sample_id"], row["verdict"], row["reason"]) for row in rows] == [
+        ("x/00/base", False, "colour: yes; counting: no; one is cut off"),
+        ("y/00/base", True, "action: yes"),
+    ]
+
+
 def test_a_broken_verdict_is_told_with_its_place(tmp_path: Path) -> None:
     (tmp_path / "ann.jsonl").write_text(_line("x/00/base", "perhaps"))
     with pytest.raises(InputError, match=r"ann\.jsonl, line 1: verdict"):

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.answers import Answer
 from pipeline.errors import InputError
-from pipeline.review.verdicts import Answer, drop_reason, join, read_ballots
+from pipeline.review.verdicts import Policy, drop_reason, join, read_reviews
 
 KEY = "a" * 64
 ANSWERS = st.sampled_from(["keep", "reject", "unsure"])
@@ -18,31 +19,49 @@ def _line(verdict: str, reviewer: str = "Ann", key: str = KEY) -> str:
 
 def test_the_last_line_of_a_reviewer_on_a_key_holds(tmp_path: Path) -> None:
     (tmp_path / "ann.jsonl").write_text("\n".join([_line("keep"), _line("keep", "Bob"), _line("reject")]))
-    assert read_ballots(tmp_path) == {KEY: {"Ann": "reject", "Bob": "keep"}}
+    assert read_reviews(tmp_path).ballots == {KEY: {"Ann": "reject", "Bob": "keep"}}
 
 
 @pytest.mark.parametrize("line", [_line("maybe"), _line("keep", ""), _line("keep", key="short")])
 def test_a_wrong_verdict_names_file_and_line(tmp_path: Path, line: str) -> None:
     (tmp_path / "ann.jsonl").write_text(_line("keep") + "\n" + line + "\n")
     with pytest.raises(InputError, match=r"ann\.jsonl, line 2: (verdict|reviewer|review_key)"):
-        read_ballots(tmp_path)
+        read_reviews(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("answers", "majority", "any_reject"),
+    ("answers", "majority", "any_reject", "adjudicated"),
     [
-        ([], "unreviewed", "unreviewed"),
-        (["keep"], "keep", "keep"),
-        (["keep", "keep", "reject"], "keep", "reject"),
-        (["keep", "reject"], "unsure", "reject"),
-        (["unsure", "unsure", "keep"], "keep", "keep"),
-        (["unsure"], "unsure", "unsure"),
-        (["reject", "unsure"], "reject", "reject"),
+        ([], "unreviewed", "unreviewed", "unreviewed"),
+        (["keep"], "keep", "keep", "keep"),
+        (["keep", "keep", "reject"], "keep", "reject", "unsure"),
+        (["keep", "reject"], "unsure", "reject", "unsure"),
+        (["unsure", "unsure", "keep"], "keep", "keep", "keep"),
+        (["unsure"], "unsure", "unsure", "unsure"),
+        (["reject", "unsure"], "reject", "reject", "reject"),
+        (["reject", "reject"], "reject", "reject", "reject"),
     ],
 )
-def test_policies_join_answers(answers: list[Answer], majority: str, any_reject: str) -> None:
+def test_policies_join_answers(answers: list[Answer], majority: str, any_reject: str, adjudicated: str) -> None:
     assert join(answers, "majority") == majority
     assert join(answers, "any_reject") == any_reject
+    assert join(answers, "adjudicated") == adjudicated
+
+
+@pytest.mark.parametrize("policy", ["majority", "any_reject", "adjudicated"])
+def test_an_adjudicators_word_holds_under_every_policy(policy: Policy) -> None:
+    assert join(["keep", "reject", "reject"], policy, ["keep"]) == "keep"
+    assert join([], policy, ["reject"]) == "reject"
+    assert join(["keep"], policy, ["keep", "reject"]) == "unsure"
+
+
+def test_an_adjudicators_line_is_kept_beside_the_same_persons_verdict(tmp_path: Path) -> None:
+    ruling = json.dumps({"review_key": KEY, "verdict": "keep", "reviewer": "Ann", "adjudicated": True, "seconds": 4.5})
+    (tmp_path / "ann.jsonl").write_text("\n".join([_line("reject"), ruling]))
+    found = read_reviews(tmp_path)
+    assert found.ballots == {KEY: {"Ann": "reject"}}
+    assert found.rulings == {KEY: {"Ann": "keep"}}
+    assert found.seconds == {"Ann": [4.5]}
 
 
 @given(st.lists(ANSWERS))

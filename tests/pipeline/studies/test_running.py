@@ -55,6 +55,14 @@ def test_a_study_ends_as_page_figures_and_chart(project):
     assert (folder / "docs/studies/ablation.png").is_file()
 
 
+def test_a_study_may_be_a_file(project):
+    folder, dvc = project
+    row = "{key: plain, label: the settings in force, set: {}}"
+    (folder / "plain.yaml").write_text(f"title: One row\nrows: [{row}]\n")
+    go(dvc, "plain.yaml")
+    assert "`sur study plain.yaml` made this page." in (folder / "docs/studies/plain.md").read_text()
+
+
 def test_a_second_call_runs_nothing_until_something_decisive_changes(project, monkeypatch):
     folder, dvc = project
     monkeypatch.setattr(running.charts, "draw", lambda *_, **__: False)  # takes a second and is another test's

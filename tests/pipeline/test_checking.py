@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import gpu_settings, llm, settings
+from pipeline import checking, gpu_settings, llm
 from pipeline.errors import SettingError
 from pipeline.params import load_all
 from pipeline.settings import Settings
@@ -35,32 +35,32 @@ def edit(path, old, new):
 
 def faults(path):
     with pytest.raises(SettingError) as caught:
-        settings.examine(path)
+        checking.examine(path)
     return str(caught.value).splitlines()
 
 
 def test_the_settings_in_force_are_good_and_equal_the_miniatures_profile(project):
-    assert settings.examine(project) == []
+    assert checking.examine(project) == []
     assert load_all(Settings, project) == load_all(Settings, ROOT / "profiles" / "miniature.yaml")
 
 
 def test_the_papers_profile_is_good(project):
     shutil.copy(ROOT / "profiles" / "paper.yaml", project)
-    notes = settings.examine(project)
+    notes = checking.examine(project)
     assert any("llm.layer was not compared with huggyllama/llama-13b" in note for note in notes)
     assert any("sources.contact is not set" in note for note in notes)
 
 
 def test_a_real_site_with_the_salt_of_a_profile_is_noted(project):
     edit(project, "serve: miniature.sites", "serve: null")
-    assert any("sources.author_salt is the public one" in note for note in settings.examine(project))
+    assert any("sources.author_salt is the public one" in note for note in checking.examine(project))
     edit(project, "author_salt: miniature", "author_salt: words of my own")
-    assert not any("author_salt" in note for note in settings.examine(project))
+    assert not any("author_salt" in note for note in checking.examine(project))
 
 
 @pytest.mark.parametrize("profile", sorted((ROOT / "profiles").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_salts_of_all_profiles_are_known_to_be_public(profile):
-    assert load_all(Settings, profile).sources.author_salt in settings.PUBLIC_SALTS
+    assert load_all(Settings, profile).sources.author_salt in checking.PUBLIC_SALTS
 
 
 def test_the_papers_profile_has_the_papers_values():
@@ -110,7 +110,7 @@ def test_dropped_captions_ask_for_an_adapted_negative_prompt(project):
     (fault,) = faults(project)
     assert "train.caption_dropout trains the empty text, which sample.adapt_negative: false leaves alone" in fault
     edit(project, "adapt_negative: false", "adapt_negative: true")
-    assert settings.examine(project) == []
+    assert checking.examine(project) == []
 
 
 GPU_SETTINGS = {"quantisation": ("none", "4bit"), "optimiser": ("adamw", "adamw8bit"), "precision": ("fp32", "fp16")}
@@ -146,7 +146,7 @@ def test_eight_and_four_bits_without_bitsandbytes_are_told_before_a_stage_runs(g
         f"train.optimiser adamw8bit {INSTALL} adamw",
     ]
     has_bitsandbytes(monkeypatch, True)
-    assert settings.examine(gpu_project) == []
+    assert checking.examine(gpu_project) == []
 
 
 def test_what_a_cpu_cannot_do_is_told_before_a_stage_runs(gpu_project, monkeypatch):
@@ -192,7 +192,7 @@ def test_an_architecture_of_clip_is_known_and_its_file_of_weights_is_compared(pr
     assert "clip.model is not usable" in line
     assert "did you mean ViT-B-32-quickgelu?" in line
     edit(project, "ViT-B-32-quickgelo", "ViT-B-32-quickgelu")
-    assert settings.examine(project) == [
+    assert checking.examine(project) == [
         f"clip.model ViT-B-32-quickgelu ({chosen.revision}) comes from the hub when it is needed"
     ]
     (tmp_path / "weights.pt").write_bytes(b"weights")
@@ -200,7 +200,7 @@ def test_an_architecture_of_clip_is_known_and_its_file_of_weights_is_compared(pr
     (line,) = faults(project)
     assert "clip.weights is not usable" in line
     edit(project, chosen.revision, sha256(b"weights").hexdigest()[:16])
-    assert settings.examine(project) == []
+    assert checking.examine(project) == []
 
 
 def test_hub_models_are_compared_when_their_config_can_be_reached(project, monkeypatch):
@@ -218,7 +218,7 @@ def test_an_import_must_lie_on_this_machine(project):
         f"sources.mine.path names no folder and no file on this machine: nowhere ({project}, line 5)"
     ]
     Path("nowhere").mkdir()
-    assert settings.examine(project) == []
+    assert checking.examine(project) == []
 
 
 def test_cleaning_that_wants_more_than_download_asks_for_is_refused(project):
@@ -239,7 +239,7 @@ def choose_official(project, width, **changes):
 
 def test_the_authors_weights_are_read_before_anything_runs(project):
     choose_official(project, TEXT_WIDTH)
-    (note,) = settings.examine(project)
+    (note,) = checking.examine(project)
     assert note == "adapter.official_checkpoint does not tell its base model: it is taken to be diffusion.model"
 
 

@@ -1,0 +1,88 @@
+"""The only place where an adapter meets the text: a prompt becomes what guidance leads to, and what it leads away from.
+
+Each text is encoded alone, so that it does not depend on its neighbours; an official adapter gets the negative prompt
+and one text together, as in its authors' pipeline (ADR 0022).
+"""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+
+from pipeline.adapters.official import Adapter, OfficialAdapter
+from pipeline.adapters.sur import Condition
+from pipeline.diffusion import Diffusion
+from pipeline.text_encoding import TextStates, joined
+
+KEPT_TEXTS = 256
+
+
+class Encoded(NamedTuple):
+    """What a diffusers pipeline takes in the place of one prompt, in the model's number format."""
+
+    negative: TextStates
+    """What guidance leads away from, (1, tokens, width)."""
+    prompt: TextStates
+    """What it leads to."""
+
+
+Encode = Callable[[str, bool], Encoded]
+"""Text, and whether its states go through the adapter."""
+
+
+class Encoder:
+    """Turns texts into conditions, with or without the adapter.
+
+    Args:
+        diffusion: the frozen base model.
+        adapter: None where nothing is adapted.
+        negative_prompt: what guidance leads away from; empty is the unconditional text.
+        adapt_negative: send it through the adapter too; not read with an official adapter.
+        guided: whether there is guidance; without it an official adapter gets the prompt alone.
+        eta: the adapter's dial; None takes the trained one. At 0 nothing changes, bit for bit.
+    """
+
+    def __init__(
+        self,
+        diffusion: Diffusion,
+        adapter: Adapter | None,
+        *,
+        negative_prompt: str = "",
+        adapt_negative: bool = False,
+        guided: bool = True,
+        eta: float | None = None,
+    ) -> None:
+        self.diffusion, self.adapter, self.eta = diffusion, adapter, eta
+        self.negative_prompt, self.adapt_negative, self.guided = negative_prompt, adapt_negative, guided
+        self._states = functools.lru_cache(maxsize=KEPT_TEXTS)(self._encode)
+        self._pair = functools.lru_cache(maxsize=KEPT_TEXTS)(self._encoded)
+
+    @torch.no_grad()
+    def __call__(self, text: str, adapted: bool) -> Encoded:
+        """One prompt's conditions; those of the last 256 are kept."""
+        return self._pair(text, adapted)
+
+    def _encoded(self, text: str, adapted: bool) -> Encoded:
+        negative = self.negative_prompt
+        if adapted and isinstance(self.adapter, OfficialAdapter):
+            return self._officially(self._states(negative, False), self._states(text, False))
+        return Encoded(self._states(negative, adapted and self.adapt_negative), self._states(text, adapted))
+
+    def _officially(self, negative: TextStates, x: TextStates) -> Encoded:
+        """Both together through the adapter, which mixes them; without guidance the prompt goes alone."""
+        if not self.guided:
+            return Encoded(negative, self.adapt(x))
+        return Encoded(*self.adapt(joined([negative, x])).chunk(2))
+
+    def _encode(self, text: str, adapted: bool) -> TextStates:
+        """Text states (1, tokens, width) in the model's number format."""
+        x = self.diffusion.text_states([text])
+        return self.adapt(x) if adapted else x
+
+    def adapt(self, x: TextStates) -> TextStates:
+        """Text states through the adapter, in their own number format."""
+        if self.adapter is None:
+            return x
+        made: Condition = self.adapter(x.states.float(), eta=self.eta)
+        return x.replaced(made.condition.to(x.states.dtype))

@@ -1,0 +1,1 @@
+"""Controlled methods of sampling: ControlNet, prompt weighting, MultiDiffusion, guidance by attention."""

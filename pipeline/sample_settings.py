@@ -1,0 +1,40 @@
+"""Section ``sample`` of params.yaml."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.diffusion import SchedulerName
+from pipeline.params import Names, Section
+from pipeline.sampling import Denoising
+
+
+class SampleParams(Section):
+    """Section ``sample`` of params.yaml."""
+
+    prompts: Annotated[Names, Field(min_length=1)]
+    """Prompt files, in this order."""
+    limit_per_type: int = Field(ge=1)
+    """The first so many prompts of each type (counting, colour, action)."""
+    images_per_prompt: int = Field(ge=1)
+    """Pictures of each prompt and arm; the paper makes 10 (130 for its Table 7)."""
+    steps: int = Field(ge=1, le=1000)
+    """Denoising steps."""
+    guidance_scale: float = Field(ge=1.0)
+    """Classifier-free guidance; 1 is none, diffusers' default is 7.5."""
+    scheduler: SchedulerName
+    """``ddim``, ``pndm`` or ``dpm`` (DPM-Solver++), with the model's own noise levels."""
+    negative_prompt: str
+    """What guidance leads away from; empty is the unconditional text."""
+    adapt_negative: bool
+    """Send the negative prompt through the adapter too, as the authors' pipeline does (ADR 0016). Not read with an
+    official adapter (``adapter.compat``), which always takes both together."""
+    reference_arms: tuple[Literal["complex"], ...] = Field(strict=False)
+    """``[complex]`` adds the base model on the prompt's complex wording: what the adapter may hope for. Or ``[]``."""
+    seed: int = Field(ge=0)
+    """Of the first noise."""
+
+    @property
+    def denoising(self) -> Denoising:
+        """The part that decides a picture beside its text and seed."""
+        return Denoising(self.steps, self.guidance_scale, self.scheduler, self.negative_prompt, self.adapt_negative)

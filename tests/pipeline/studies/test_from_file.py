@@ -1,0 +1,79 @@
+"""Studies that a file describes."""
+
+import pytest
+
+from pipeline import params
+from pipeline.errors import SettingError
+from pipeline.settings import Settings
+from pipeline.studies import from_file
+from pipeline.studies.definitions import LIMIT
+from tests.closure import ROOT
+
+ROWS = """\
+title: Two rates
+rows:
+- {key: slow, label: a slow one, set: {train.learning_rate: 1.0e-4}}
+- {key: in-force, label: the one in force, set: {}}
+contrasts:
+- {about: A slow rate, where: here, present: slow, absent: in-force}
+"""
+
+
+@pytest.fixture
+def settings():
+    return params.load_all(Settings, ROOT / "params.yaml")
+
+
+@pytest.fixture
+def refused(settings, tmp_path):
+    def of(content, name="rates.yaml"):
+        path = tmp_path / name
+        path.write_text(content)
+        with pytest.raises(SettingError) as caught:
+            from_file.read(path, settings)
+        return str(caught.value)
+
+    return of
+
+
+def test_rows_and_contrasts_are_those_of_the_file(settings, tmp_path):
+    path = tmp_path / "rates.yaml"
+    path.write_text(ROWS)
+    made = from_file.read(path, settings)
+    assert (made.name, made.title, made.file) == ("rates", "Two rates", path.as_posix())
+    assert [(row.key, row.overrides) for row in made.rows] == [
+        ("slow", {"train.learning_rate": 1e-4}),
+        ("in-force", {}),
+    ]
+    assert [(pair.present, pair.absent) for pair in made.contrasts] == [("slow", "in-force")]
+    assert {row.overrides[LIMIT] for row in from_file.read(path, settings, prompts_per_type=3).rows} == {3}
+
+
+def test_a_row_that_params_yaml_would_refuse_is_one_line(refused):
+    assert "row slow: train.learning_rat is not a setting" in refused(ROWS.replace("rate:", "rat:"))
+    assert "row slow: trains.learning_rate is not a setting" in refused(ROWS.replace("train.", "trains."))
+    assert "row slow: train.learning_rate: Input should be a valid number, got 'x'" in refused(
+        ROWS.replace("1.0e-4", "x")
+    )
+
+
+def test_a_file_that_is_no_study_is_one_line(refused, settings, tmp_path):
+    assert "two rows have the key slow" in refused(ROWS.replace("in-force", "slow"))
+    assert "two rows have the label a slow one" in refused(ROWS.replace("the one in force", "a slow one"))
+    assert "names fast, which is no row's key" in refused(ROWS.replace("present: slow", "present: fast"))
+    assert "has the name of a study that is there already" in refused(ROWS, "seeds.yaml")
+    assert "rows.0.lable is not a setting" in refused(ROWS.replace("label: a slow", "lable: a slow"))
+    with pytest.raises(SettingError, match=r"nowhere.yaml is missing: studies that need no file are seeds, "):
+        from_file.read(tmp_path / "nowhere.yaml", settings)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_files_that_come_with_the_project_fit_their_profile(path):
+    profile = "paper" if path.stem.startswith("paper-") else "miniature"
+    settings = params.load_all(Settings, ROOT / f"profiles/{profile}.yaml")
+    made = from_file.read(path, settings)
+    for row in made.rows:
+        changed = from_file.changed(settings, row.overrides, row.key)
+        for model in (changed.llm, changed.diffusion):
+            folder = ROOT / model.model
+            assert profile == "paper" or (folder / "REVISION").read_text().strip() == model.revision
