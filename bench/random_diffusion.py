@@ -28,6 +28,7 @@ class Shape:
     heads: int = 12
     """Of the text encoder."""
     vocabulary: int = 49_408
+    side_px: int = 512
 
 
 SD_15 = Shape()
@@ -53,10 +54,10 @@ def stable_diffusion_15(*, device: str, dtype: torch.dtype, shape: Shape = SD_15
             layers_per_block=2,
             latent_channels=4,
             norm_num_groups=shape.groups,
-            sample_size=512,
+            sample_size=shape.side_px,
         )
         unet = UNet2DConditionModel(
-            sample_size=64,
+            sample_size=shape.side_px // 8,
             block_out_channels=shape.unet_widths,
             norm_num_groups=shape.groups,
             cross_attention_dim=shape.text_width,

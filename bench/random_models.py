@@ -14,7 +14,7 @@ Named = tuple[str, str]
 SEED = 0
 VISION_SPREAD = 0.02  # BLIP's default of 1e-10 is for weights that come from a ViT: all pictures would look the same
 POSITION_SPREAD = 1.0
-CROSS_GAIN = 30.0
+CROSS_GAIN = 0.5
 
 
 def blip_folder(folder: Path, config: Any, device: str = "cpu") -> Named:

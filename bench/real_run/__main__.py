@@ -48,7 +48,7 @@ def real_run(folder: Path, *, tiny: bool) -> None:
     missing = weights.missing(chosen, places[0])
     cli.say(needs.tell(chosen, folder, gpu_gb=needs.free_gpu_gb(), weights_missing=missing))
     models = weights.ready(chosen, places[0])
-    copy = workplace.prepared(places[1], models, folder / PICTURES)
+    copy = workplace.prepared(places[1], models, folder / PICTURES, side_px=chosen.diffusion.side_px)
     figures = running.figures(running.run_all(copy))
     print(page.table(figures))
     if not tiny:

@@ -9,7 +9,8 @@ from pipeline.files import atomic_folder
 
 COUNT, SIDE_PX = 8, 512
 SEED = 7
-"""Chosen so that the profile's split puts one picture into ``val`` and none into ``test``."""
+FIRST = 6
+"""Number of the first: with these names the profile's split puts one picture into ``val`` and none into ``test``."""
 
 
 def write(folder: Path) -> None:
@@ -17,9 +18,9 @@ def write(folder: Path) -> None:
     draw = random.Random(SEED)
     with atomic_folder(folder) as temporary:
         rows = []
-        for number in range(COUNT):
+        for number in range(FIRST, FIRST + COUNT):
             scene = world.sample_scene(draw)
-            name = f"picture-{number}.png"
+            name = f"drawing-{number:02d}.png"
             world.draw(scene, number, side_px=SIDE_PX).save(temporary / name)
             rows.append({"file_name": name, "prompt": language.complex_prompt(scene, draw)})
         lines = [json.dumps(row) + "\n" for row in rows]

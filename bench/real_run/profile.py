@@ -77,9 +77,13 @@ def write() -> None:
     write_text(PROFILE, derived())
 
 
-def filled(models: Mapping[str, Named], pictures: Path) -> str:
-    """params.yaml of a run: the profile with its models, pictures and threads."""
-    changes: dict[str, Any] = {"sources.drawn.path": str(pictures), "compute.threads": threads()}
+def filled(models: Mapping[str, Named], pictures: Path, *, side_px: int) -> str:
+    """params.yaml of a run: the profile with its models, its pictures and their side, and threads."""
+    changes: dict[str, Any] = {
+        "sources.drawn.path": str(pictures),
+        "image.side_px": side_px,
+        "compute.threads": threads(),
+    }
     for section, name in SECTIONS.items():
         changes |= dict(zip((f"{section}.model", f"{section}.revision"), models[name], strict=True))
     yaml = _yaml()

@@ -55,6 +55,7 @@ def tiny() -> Shapes:
         text_layers=1,
         heads=2,
         vocabulary=80,
+        side_px=64,
     )
     llama = LlamaShape(LLAMA["7B"].layers, 16, 2, 24)
     return Shapes(models.blip, models.clip, llama, 256, diffusion, disk_gb=0.5, memory_gb=1.0)

@@ -3,7 +3,7 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from bench.random_models import Named
@@ -12,27 +12,32 @@ from pipeline import files, prompts
 from pipeline.errors import InputError
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("pipeline", "stages", "miniature", "prompts", "dvc.yaml", "takedown.txt", ".dvc/config", ".dvcignore")
+LEFT_OUT = ("data", "docs", "tests", "bench", "dvc.lock", "params.yaml")
+"""What the copy has not: results, and what no stage reads."""
+ANSWERS = "reviews"
+KEPT_OF_ANSWERS = ("README.md", ".gitkeep")
+"""People's answers are about other pictures and stay out; the folders must not be missing."""
 SHOWN_PROMPTS = 2
 STATE = "state.json"
 """What the copy was made from: another state begins it anew."""
 ALONE = "[core]\n    no_scm = true\n"  # git sees nothing of the copy, and needs not to
 
 
-def prepared(folder: Path, models: Mapping[str, Named], drawn: Path) -> Path:
+def prepared(folder: Path, models: Mapping[str, Named], drawn: Path, *, side_px: int) -> Path:
     """The copy, gone on with where it was made from the same files and settings, else begun anew.
 
     Args:
         folder: of the copy.
         models: what the profile is filled with.
         drawn: folder of the pictures that are imported.
+        side_px: of the pictures that the diffusion model takes.
 
     Raises:
         InputError: the working copy here is no git checkout, whose files could be listed.
     """
     if not drawn.is_dir():
         pictures.write(drawn)
-    params = profile.filled(models, drawn)
+    params = profile.filled(models, drawn, side_px=side_px)
     state = files.digest([params, {name: files.file_digest(ROOT / name) for name in tracked()}])
     noted = folder / STATE
     if not noted.is_file() or json.loads(noted.read_text(encoding="utf-8")) != state:
@@ -44,26 +49,26 @@ def prepared(folder: Path, models: Mapping[str, Named], drawn: Path) -> Path:
 
 def tracked() -> list[str]:
     """The files that the workflow reads, as git knows them, with uncommitted edits and new files."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *COPIED]
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise InputError(f"{ROOT} is no git checkout: {done.stderr.strip()}")
-    return sorted({name for name in done.stdout.splitlines() if (ROOT / name).is_file()})
+    return sorted(name for name in set(done.stdout.splitlines()) if _is_copied(Path(name)))
+
+
+def _is_copied(name: Path) -> bool:
+    top = name.parts[0]
+    wanted = name.name in KEPT_OF_ANSWERS if top == ANSWERS else top not in LEFT_OUT
+    return wanted and (ROOT / name).is_file()
 
 
 def _fill(folder: Path, params: str) -> None:
     for name in tracked():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, folder / name)
-    for name in _review_folders():
-        (folder / name).mkdir(parents=True, exist_ok=True)
     files.write_text(folder / ".dvc" / "config.local", ALONE)
     files.write_text(folder / "params.yaml", params)
     files.write_json(folder / profile.PROMPTS, _prompts())
-
-
-def _review_folders() -> Iterator[str]:
-    return (path.relative_to(ROOT).as_posix() for path in (ROOT / "reviews").iterdir() if path.is_dir())
 
 
 def _prompts() -> list[object]:
