@@ -24,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench import random_diffusion, results
 from pipeline import diffusion, losses, training_unet
-from pipeline.adapters.sur import AdapterParams
+from pipeline.adapters.settings import AdapterParams
 from pipeline.diffusion import Diffusion, TextStates
 from pipeline.engine import ComputeParams
 from pipeline.losses import LossParams

@@ -184,7 +184,9 @@ def generate(prompt: str, seed: int, eta: float | None, adapter_folder: Path, ou
     folder.read_config(adapter_folder)  # a wrong folder is told before a large model is loaded
     model = diffusion.load(base.model, base.revision, device=device, dtype=getattr(torch, base.dtype))
     adapter = folder.load(adapter_folder, base=named, width=model.text_width, device=device)
-    pair = sampling.generate(prompt, seed, diffusion=model, adapter=adapter, config=sample.denoising, eta=eta)
+    unet = folder.load_unet(adapter_folder, model.unet)
+    config = sample.denoising
+    pair = sampling.generate(prompt, seed, diffusion=model, adapter=adapter, config=config, eta=eta, unet=unet)
     labels = [f"base: {prompt}", f"adapted, eta {adapter.config.eta if eta is None else eta}: {prompt}"]
     sheet = images.contact_sheet(pair, labels, columns=2, tile_px=max(256, *(picture.width for picture in pair)))
     files.write_bytes(out, sampling.png(sheet))

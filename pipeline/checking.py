@@ -96,9 +96,10 @@ def _gpu(settings: Settings, path: Path) -> Iterator[Note]:
 
 
 def _dropped_captions(settings: Settings, path: Path) -> Iterator[Note]:
-    """A dropped caption teaches the adapter the empty text, which sampling must then send through it."""
+    """A dropped caption teaches the empty text, which sampling must then send through something that was trained."""
     share = settings.train.caption_dropout
-    if settings.adapter.kind == "sur" and share and not settings.sample.adapt_negative:
+    bypasses = settings.adapter.kind == "sur" and settings.train.unet == "frozen"
+    if bypasses and share and not settings.sample.adapt_negative:
         message = f"trains the empty text, which sample.adapt_negative: false leaves alone: take 0 or true, got {share}"
         raise wrong("train.caption_dropout", message, path)
     yield from ()

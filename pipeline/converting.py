@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline import cli, samples
 from pipeline.adapters import checkpoint, folder
-from pipeline.adapters.sur import OfficialCheckpoint
+from pipeline.adapters.settings import OfficialCheckpoint
 from pipeline.diffusion import Diffusion
 from pipeline.training_examples import different_prompts
 from pipeline.training_log import live_log

@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from pipeline.adapters.sur import AdapterParams, SurAdapter
+from pipeline.adapters.settings import AdapterParams
+from pipeline.adapters.sur import SurAdapter
 from pipeline.pretrained import quiet_transformers
 
 quiet_transformers()  # before transformers' CLIP, which imports torchvision

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import torch
 
-from pipeline.adapters.official import Adapter, OfficialAdapter
-from pipeline.adapters.sur import Condition
+from pipeline.adapters import kinds
+from pipeline.adapters.kinds import Adapter
+from pipeline.adapters.official import OfficialAdapter
 from pipeline.diffusion import Diffusion
 from pipeline.text_encoding import TextStates, joined
 
@@ -84,5 +85,4 @@ class Encoder:
         """Text states through the adapter, in their own number format."""
         if self.adapter is None:
             return x
-        made: Condition = self.adapter(x.states.float(), eta=self.eta)
-        return x.replaced(made.condition.to(x.states.dtype))
+        return x.replaced(kinds.condition(self.adapter, x.states.float(), eta=self.eta).to(x.states.dtype))

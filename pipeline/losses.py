@@ -40,6 +40,11 @@ class LossParams(Section):
     w0_seed: int = Field(ge=0)
     """Seed of the frozen random projection W0 of Eq. 5 (ADR 0013)."""
 
+    @property
+    def weights(self) -> dict[str, float]:
+        """Factors of the terms beside denoising, by their names in the log."""
+        return {"llm": self.llm_weight, "alignment": self.alignment_weight}
+
 
 def kl_over_features(
     student: torch.Tensor,

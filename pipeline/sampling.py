@@ -13,10 +13,12 @@ from typing import Any
 import torch
 from PIL import Image
 
-from pipeline.adapters.official import Adapter
+from pipeline import unet_parts
+from pipeline.adapters.kinds import Adapter
 from pipeline.diffusion import Diffusion, SchedulerName, pipeline_inputs
 from pipeline.encoding import Encode, Encoder
 from pipeline.text_encoding import joined
+from pipeline.unet_parts import Values
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Sampler:
         config: steps, guidance, scheduler, negative prompt.
         eta: the adapter's dial; None takes the trained one. At 0 both arms are equal, bit for bit.
         method: None is the plain pipeline.
+        unet: trained weights of the U-Net, which adapted pictures are made with.
     """
 
     def __init__(
@@ -65,8 +68,10 @@ class Sampler:
         *,
         eta: float | None = None,
         method: Method | None = None,
+        unet: Values | None = None,
     ) -> None:
-        self.config = config
+        self.config, self.unet = config, diffusion.unet
+        self.trained = _blended(diffusion, adapter, eta, unet) if unet else {}
         self.method = method or Method(diffusion.pipeline(config.scheduler))
         self.encode = self.method.encode or encoder(diffusion, adapter, config, eta=eta)
 
@@ -86,11 +91,40 @@ class Sampler:
             adapted: whether a prompt's states go through the adapter.
             conditions: conditioning pictures, one a picture, where the method takes them.
         """
-        size = 1 if self.method.alone else max(1, len(texts))
+        arms = [(True, False)] if not self.trained else [(False,), (True,)]
+        made: dict[int, Image.Image] = {}
+        for arm in arms:
+            rows = [row for row, through in enumerate(adapted) if through in arm]
+            if rows:
+                with unet_parts.swapped(self.unet, self.trained if arm == (True,) else {}):
+                    drawn = self._arm(rows, texts, seeds, adapted, conditions)
+                made.update(zip(rows, drawn, strict=True))
+        return [made[row] for row in range(len(texts))]
+
+    def _arm(
+        self,
+        rows: Sequence[int],
+        texts: Sequence[str],
+        seeds: Sequence[int],
+        adapted: Sequence[bool],
+        conditions: Sequence[Image.Image] | None,
+    ) -> list[Image.Image]:
+        """Some rows by the U-Net as it is, in calls of as many rows as the whole batch has.
+
+        The size of a batch rounds: so a base picture does not depend on whether its arm was drawn apart.
+        """
+        size = 1 if self.method.alone else len(texts)
         made: list[Image.Image] = []
-        for start in range(0, len(texts), size):
-            part = slice(start, start + size)
-            made += self._call(texts[part], seeds[part], adapted[part], conditions and conditions[part])
+        for start in range(0, len(rows), size):
+            some = [*rows[start : start + size]]
+            full = some + some[-1:] * (size - len(some))
+            drawn = self._call(
+                [texts[row] for row in full],
+                [seeds[row] for row in full],
+                [adapted[row] for row in full],
+                conditions and [conditions[row] for row in full],
+            )
+            made += drawn[: len(some)]
         return made
 
     def _call(
@@ -113,6 +147,14 @@ class Sampler:
         return pictures
 
 
+def _blended(diffusion: Diffusion, adapter: Adapter | None, eta: float | None, trained: Values) -> Values:
+    """The U-Net's weights at this dial (ADR 0024)."""
+    if adapter is None:
+        return {}
+    own = adapter.config.eta
+    return unet_parts.blended(diffusion.unet, trained, eta=own if eta is None else eta, trained_eta=own)
+
+
 def encoder(diffusion: Diffusion, adapter: Adapter | None, config: Denoising, *, eta: float | None = None) -> Encoder:
     """The encoder for these settings."""
     return Encoder(
@@ -126,7 +168,14 @@ def encoder(diffusion: Diffusion, adapter: Adapter | None, config: Denoising, *,
 
 
 def generate(
-    prompt: str, seed: int, *, diffusion: Diffusion, adapter: Adapter, config: Denoising, eta: float | None = None
+    prompt: str,
+    seed: int,
+    *,
+    diffusion: Diffusion,
+    adapter: Adapter,
+    config: Denoising,
+    eta: float | None = None,
+    unet: Values | None = None,
 ) -> tuple[Image.Image, Image.Image]:
     """One prompt drawn by the base model and by the adapted one, from the same noise.
 
@@ -137,8 +186,9 @@ def generate(
         adapter: trained for it.
         config: steps, guidance, scheduler, negative prompt.
         eta: the dial; None takes the trained one.
+        unet: trained weights of the U-Net.
     """
-    sampler = Sampler(diffusion, adapter, config, eta=eta)
+    sampler = Sampler(diffusion, adapter, config, eta=eta, unet=unet)
     base, adapted = (sampler.pictures([prompt], [seed], [through])[0] for through in (False, True))
     return base, adapted
 

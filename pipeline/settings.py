@@ -1,6 +1,6 @@
 """All of params.yaml as one model."""
 
-from pipeline.adapters.sur import AdapterParams
+from pipeline.adapters.settings import AdapterParams
 from pipeline.captioning import BlipParams
 from pipeline.cleaning import CleanParams
 from pipeline.clip_rule import ClipParams

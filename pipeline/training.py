@@ -12,16 +12,17 @@ from typing import Any, Protocol
 
 import torch
 
-from pipeline import cli
-from pipeline.adapters.sur import SurAdapter
+from pipeline import cli, unet_parts
+from pipeline.adapters.kinds import UNET, Adapter, Learned
 from pipeline.diffusion import Diffusion
 from pipeline.errors import SettingError
 from pipeline.seeds import seed_of
 from pipeline.training_checkpoints import Checkpoints, Figures, History
 from pipeline.training_examples import Batch, Examples, batch_rows, training_batch
-from pipeline.training_objective import Choose, Losses, adapted, batch_losses, complex_, simple, validate
-from pipeline.training_optimiser import Pace, optimiser, part_norms
+from pipeline.training_objective import Choose, Terms, adapted, batch_losses, complex_, simple, validate
+from pipeline.training_optimiser import Pace, groups, optimiser, part_norms, set_rate
 from pipeline.training_recipe import Recipe, learning_rate
+from pipeline.training_start import learned
 from pipeline.training_weights import Weights
 
 
@@ -29,10 +30,15 @@ from pipeline.training_weights import Weights
 class Trained:
     """What a training leaves."""
 
-    adapter: SurAdapter
+    learned: Learned
     history: History
     step: int
-    """Counted from 1: whose weights the adapter has, see ``train.keep``."""
+    """Counted from 1: whose weights are left, see ``train.keep``."""
+
+    @property
+    def adapter(self) -> Adapter:
+        """The network of the kind."""
+        return self.learned.adapter
 
     def last(self, steps: int) -> Figures:
         """Means of the training's figures over its last steps, without their prefix ``train/``."""
@@ -49,9 +55,9 @@ class Report(Protocol):
 
 
 class Observe(Protocol):
-    """Looks at the adapter after a step, counted from 1, and gives figures of its own."""
+    """Looks at what is trained after a step, counted from 1, and gives figures of its own."""
 
-    def __call__(self, step: int, adapter: SurAdapter, /) -> Figures:
+    def __call__(self, step: int, learned: Learned, /) -> Figures:
         """Look, for instance at what it draws."""
 
 
@@ -97,12 +103,20 @@ class Trainer:
             )
         self.recipe, self.diffusion, self.examples, self.validation = recipe, diffusion, examples, validation
         self.accelerator, self.micro_batch = accelerator, micro_batch
-        self.adapter = _untrained(recipe, diffusion, examples)
-        optimizer = optimiser(self.adapter.parameters(), config, diffusion.device)
-        self.forward, self.optimizer = accelerator.prepare(self.adapter, optimizer)
-        self.weights = Weights([*self.adapter.parameters()], config, accelerator)
+        self.unet_base = unet_parts.copied(diffusion.unet, unet_parts.names(diffusion.unet, config.unet))
+        self.learned = learned(recipe, diffusion, examples)
+        self.parts = self.learned.parts()
+        trained = groups(self.adapter.parameters(), self.learned.unet.parameters(), config)
+        optimizer = optimiser(trained, config, diffusion.device)
+        self.forward, self.optimizer = accelerator.prepare(self.learned, optimizer)
+        self.weights = Weights([*self.learned.parameters()], config, accelerator)
         self.pace = Pace()
         self.checkpoints = Checkpoints(folder, accelerator)
+
+    @property
+    def adapter(self) -> Adapter:
+        """The network of the kind."""
+        return self.learned.adapter
 
     def run(self, report: Report, observe: Observe | None = None) -> Trained:
         """Train to the last step, going on from the newest checkpoint.
@@ -128,7 +142,7 @@ class Trainer:
                 report(step + 1, figures)
                 if self._due(step + 1, config.checkpoint_every):
                     self.checkpoints.save(step + 1, history)
-        return Trained(self.adapter.eval(), history, self.weights.settle())
+        return Trained(self.learned.eval(), history, self.weights.settle())
 
     def _due(self, step: int, every: int | None) -> bool:
         return every is not None and (step == self.recipe.train.steps or step % every == 0)
@@ -143,33 +157,32 @@ class Trainer:
         with self.weights.used():
             figures = self._validate() if validates else {}
             if observe is not None and observes:
-                figures |= observe(step, self.adapter.eval())
+                figures |= observe(step, self.learned.eval())
             self.weights.measured(step, figures)
         return figures
 
     def _step(self, step: int) -> Figures:
         config = self.recipe.train
-        self.adapter.train()
+        self.learned.train()
         torch.manual_seed(seed_of(config.seed, "dropout", step, self.accelerator.process_index))
         rate = learning_rate(config, step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        set_rate(self.optimizer, rate)
         sums = self._accumulate(step)
         self.accelerator.unscale_gradients()
-        parts = part_norms(self.adapter)
-        norm = float(torch.nn.utils.clip_grad_norm_(self.adapter.parameters(), config.clip_norm))
+        parts = part_norms(self.parts)
+        norm = float(torch.nn.utils.clip_grad_norm_(self.learned.parameters(), config.clip_norm))
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.weights.step()
         return self._figures(step, sums, rate, {"": norm, **{f"_{name}": value for name, value in parts.items()}})
 
-    def _accumulate(self, step: int) -> torch.Tensor:
-        """Gradients of this process's share of the global batch; gives its part of each mean loss, (5,)."""
+    def _accumulate(self, step: int) -> Terms:
+        """Gradients of this process's share of the global batch; gives its part of each mean loss."""
         config = self.recipe.train
         rows = batch_rows(config.seed, step, config.batch_size, len(self.examples))
         first = self.accelerator.process_index * self.share
         places = range(first, first + self.share)
-        sums = torch.zeros(len(Losses._fields), device=self.diffusion.device)
+        sums: Terms = {}
         for start in range(0, self.share, self.micro_batch):
             micro = places[start : start + self.micro_batch]
             seeds = [seed_of(config.seed, "draws", step, place) for place in micro]
@@ -186,34 +199,36 @@ class Trainer:
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.forward):
                 losses = self._losses(batch)
                 # Processes are averaged by DDP: a process's share counts as a whole here.
-                self.accelerator.backward(losses.total * (len(micro) / self.share))
-            sums += torch.stack([loss.detach() for loss in losses]) * (len(micro) / config.batch_size)
+                self.accelerator.backward(losses["total"] * (len(micro) / self.share))
+            for name, loss in losses.items():
+                sums[name] = sums.get(name, 0.0) + loss.detach() * (len(micro) / config.batch_size)
         return sums
 
-    def _losses(self, batch: Batch) -> Losses:
+    def _losses(self, batch: Batch) -> Terms:
         gamma = self.recipe.train.snr_gamma
         return batch_losses(self.forward, self.adapter, self.diffusion, batch, self.recipe.loss, snr_gamma=gamma)
 
-    def _figures(self, step: int, sums: torch.Tensor, rate: float, norms: dict[str, float]) -> Figures:
-        raw = dict(zip(Losses._fields, self.accelerator.reduce(sums, "sum").tolist(), strict=True))
+    def _figures(self, step: int, sums: Terms, rate: float, norms: dict[str, float]) -> Figures:
+        joined = self.accelerator.reduce(torch.stack([*sums.values()]), "sum")
+        raw = dict(zip(sums, joined.tolist(), strict=True))
         if not math.isfinite(raw["total"]):
             raise SettingError(
                 f"the loss is not finite at step {step + 1}: lower train.learning_rate or take a wider train.precision"
             )
         if not math.isfinite(norms[""]) and self.recipe.train.precision != "fp16":  # fp16 skips such a step
             raise SettingError(f"the gradient is not finite at step {step + 1}: lower train.learning_rate")
-        weighted = {
-            "llm_weighted": raw["llm"] * self.recipe.loss.llm_weight,
-            "alignment_weighted": raw["alignment"] * self.recipe.loss.alignment_weight,
-            "learning_rate": rate,
-        }
+        weights = self.recipe.loss.weights
+        weighted = {f"{name}_weighted": raw[name] * weight for name, weight in weights.items() if name in raw}
+        weighted["learning_rate"] = rate
+        if UNET in self.parts and self.recipe.train.unet_learning_rate is not None:
+            weighted["unet_learning_rate"] = self.optimizer.param_groups[-1]["lr"]
         # An overflow of fp16 skips the step.
         finite = {f"gradient_norm{name}": norm if math.isfinite(norm) else 0.0 for name, norm in norms.items()}
         return {f"train/{name}": value for name, value in {**raw, **weighted, **finite}.items()}
 
     def _validate(self) -> Figures:
         """Every process validates all of it, so that the figure does not depend on their number."""
-        loss = self._validation(adapted(self.adapter.eval()))
+        loss = self._validation(adapted(self.learned.eval().adapter))
         return {} if loss is None else {"val/denoising": loss}
 
     def validations(self) -> dict[str, float | None]:
@@ -221,23 +236,9 @@ class Trainer:
 
         ``base`` is what the adapter starts from, ``complex`` what it may hope for; None without validation rows.
         """
-        conditions = {"adapted": adapted(self.adapter.eval()), "base": simple, "complex": complex_}
-        return {name: self._validation(choose) for name, choose in conditions.items()}
+        losses = {"adapted": self._validation(adapted(self.learned.eval().adapter))}
+        with unet_parts.swapped(self.diffusion.unet, self.unet_base):
+            return losses | {"base": self._validation(simple), "complex": self._validation(complex_)}
 
     def _validation(self, choose: Choose) -> float | None:
         return validate(self.diffusion, choose, self.validation, seed=self.recipe.train.seed, batch=self.micro_batch)
-
-
-def _untrained(recipe: Recipe, diffusion: Diffusion, examples: Examples) -> SurAdapter:
-    try:
-        adapter = SurAdapter(
-            recipe.adapter,
-            width=diffusion.text_width,
-            llm_width=examples.llm.shape[1],
-            w0_seed=recipe.loss.w0_seed,
-        )
-    except ValueError as error:
-        raise SettingError(f"adapter.heads: {error}") from error
-    if recipe.loss.llm_scale == "standardise":
-        adapter.standardise(examples.llm)
-    return adapter

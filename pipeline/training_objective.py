@@ -1,29 +1,25 @@
 """The losses of one micro-batch through the frozen model, and the validation loss at fixed timesteps and noise."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from pipeline import losses
-from pipeline.adapters.sur import Condition, SurAdapter
+from pipeline.adapters import kinds
+from pipeline.adapters.kinds import Adapter
+from pipeline.adapters.sur import SurAdapter
 from pipeline.diffusion import Diffusion, TextStates
 from pipeline.losses import LossParams
 from pipeline.training_examples import Batch, Examples, validation_batch
 
-Forward = Callable[[torch.Tensor], Condition]
+Forward = Callable[..., Any]
 Choose = Callable[[TextStates, TextStates], TextStates]
 
 
-class Losses(NamedTuple):
-    """Scalars of a micro-batch: the raw terms, and ``total``, their weighted sum (Eq. 10)."""
-
-    total: torch.Tensor
-    denoising: torch.Tensor
-    denoising_weighted: torch.Tensor
-    """By min-SNR where that is asked for, else ``denoising`` itself."""
-    llm: torch.Tensor
-    alignment: torch.Tensor
+Terms = dict[str, torch.Tensor]
+"""Scalars of a micro-batch: ``total``, which is descended, ``denoising`` and ``denoising_weighted`` (by min-SNR, where
+that is asked for, else the same), and the other raw terms of the kind, by their names."""
 
 
 class Denoised(NamedTuple):
@@ -35,31 +31,43 @@ class Denoised(NamedTuple):
 
 def batch_losses(
     forward: Forward,
-    adapter: SurAdapter,
+    adapter: Adapter,
     diffusion: Diffusion,
     batch: Batch,
     config: LossParams,
     *,
     snr_gamma: float | None = None,
-) -> Losses:
-    """Eqs. 5, 8, 9 and 10 on a batch; gradients flow to the adapter alone.
+) -> Terms:
+    """The losses of the adapter's kind on a batch; gradients flow to all that is trained.
 
     Args:
-        forward: the adapter as Accelerate wrapped it.
-        adapter: the adapter itself, for W0.
-        diffusion: the frozen base model.
+        forward: what is trained as Accelerate wrapped it.
+        adapter: the network in it.
+        diffusion: the base model.
         batch: rows and draws.
         config: section ``loss``.
         snr_gamma: cap of min-SNR weighting; None weights no timestep.
     """
-    x, x_c = text_states(diffusion, batch)
-    made = forward(x.states)
-    denoise = denoised(diffusion, batch, x.replaced(made.condition), snr_gamma=snr_gamma)
-    student = made.query if config.student == "query" else made.hidden
-    teacher = adapter.teacher(batch.llm.to(diffusion.device))
-    llm = _distilled(student.float(), teacher, diffusion.own_tokens(batch.simple), batch.captioned, config)
-    align = losses.alignment(made.condition.float(), x_c.states, config)
-    return Losses(losses.total(llm, align, denoise.weighted, config), *denoise, llm, align)
+    match adapter:
+        case SurAdapter():
+            x, x_c = text_states(diffusion, batch)
+            made = forward(x.states)
+            denoise = denoised(diffusion, batch, x.replaced(made.condition), snr_gamma=snr_gamma)
+            student = made.query if config.student == "query" else made.hidden
+            teacher = adapter.teacher(batch.llm.to(diffusion.device))
+            llm = _distilled(student.float(), teacher, diffusion.own_tokens(batch.simple), batch.captioned, config)
+            align = losses.alignment(made.condition.float(), x_c.states, config)
+            total = losses.total(llm, align, denoise.weighted, config)
+            return {**_plain(denoise), "total": total, "llm": llm, "alignment": align}
+        case _:
+            x = diffusion.text_states(batch.simple).to(torch.float32)
+            made = forward(x.states)
+            return _plain(denoised(diffusion, batch, x.replaced(made), snr_gamma=snr_gamma))
+
+
+def _plain(denoise: "Denoised") -> Terms:
+    """Eq. 8 alone."""
+    return {"total": denoise.weighted, "denoising": denoise.raw, "denoising_weighted": denoise.weighted}
 
 
 def _distilled(
@@ -98,9 +106,9 @@ def denoised(diffusion: Diffusion, batch: Batch, condition: TextStates, *, snr_g
     return Denoised(raw, losses.weighted_denoising(prediction, target, weights))
 
 
-def adapted(adapter: SurAdapter) -> Choose:
-    """The condition is c' of the simple prompt; what SDXL pools is the simple prompt's, as when pictures are made."""
-    return lambda x, x_c: x.replaced(adapter(x.states).condition)
+def adapted(adapter: Adapter) -> Choose:
+    """What the adapter makes of the simple prompt; what SDXL pools is that prompt's, as when pictures are made."""
+    return lambda x, x_c: x.replaced(kinds.condition(adapter, x.states))
 
 
 def simple(x: TextStates, x_c: TextStates) -> TextStates:

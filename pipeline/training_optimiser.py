@@ -1,20 +1,53 @@
 """The optimiser that ``train.optimiser`` names, its gradients' norms, and the clock of a training."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
 from pipeline.errors import SettingError
 from pipeline.training_settings import TrainParams
 
+RELATIVE = "relative_rate"
+Group = dict[str, Any]
 
-def optimiser(parameters: Iterable[torch.nn.Parameter], config: TrainParams, device: str) -> torch.optim.Optimizer:
+
+def groups(
+    adapter: Iterable[torch.nn.Parameter], unet: Iterable[torch.nn.Parameter], config: TrainParams
+) -> list[Group]:
+    """The optimiser's groups: the adapter, and the U-Net's parts with a learning rate relative to the adapter's.
+
+    Args:
+        adapter: trained parameters of the network, may be none.
+        unet: trained parameters of the U-Net, may be none.
+        config: both learning rates.
+    """
+    own = config.learning_rate if config.unet_learning_rate is None else config.unet_learning_rate
+    found: list[Group] = [
+        {"params": list(adapter), RELATIVE: 1.0},
+        {"params": list(unet), RELATIVE: own / config.learning_rate},
+    ]
+    return [group for group in found if group["params"]]
+
+
+def set_rate(optimizer: Any, rate: float) -> None:
+    """Give each group its learning rate of a step.
+
+    Args:
+        optimizer: of :func:`optimiser`, maybe wrapped by Accelerate.
+        rate: of the adapter.
+    """
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group[RELATIVE]
+
+
+def optimiser(parameters: Sequence[Group], config: TrainParams, device: str) -> torch.optim.Optimizer:
     """AdamW, or AdamW with its moments in 8 bits.
 
     Args:
-        parameters: those that are trained.
+        parameters: those that are trained, see :func:`groups`.
         config: optimiser, learning rate and weight decay.
         device: where the parameters will be.
 
@@ -35,13 +68,12 @@ def optimiser(parameters: Iterable[torch.nn.Parameter], config: TrainParams, dev
     return made
 
 
-def part_norms(module: torch.nn.Module) -> dict[str, float]:
-    """Euclidean norm of the gradients of each direct part of a module that is trained, by the part's name."""
-    parts = {
-        name: [parameter.grad for parameter in part.parameters() if parameter.grad is not None]
-        for name, part in module.named_children()
+def part_norms(parts: Mapping[str, Sequence[torch.nn.Parameter]]) -> dict[str, float]:
+    """Euclidean norm of the gradients of each part that has any, by the part's name."""
+    gradients = {
+        name: [parameter.grad for parameter in part if parameter.grad is not None] for name, part in parts.items()
     }
-    norms = {name: torch.nn.utils.get_total_norm(grads) for name, grads in parts.items() if grads}
+    norms = {name: torch.nn.utils.get_total_norm(grads) for name, grads in gradients.items() if grads}
     values = torch.stack(list(norms.values())).tolist()  # one wait for the device, not one a part
     return dict(zip(norms, values, strict=True))
 

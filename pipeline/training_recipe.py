@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from pipeline import files
-from pipeline.adapters.sur import AdapterParams
+from pipeline.adapters.settings import AdapterParams
 from pipeline.errors import SettingError
 from pipeline.losses import LossParams
 from pipeline.training_settings import TrainParams
@@ -19,7 +19,8 @@ MIXED: dict[str, str] = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 CODE = (
     "training*.py",
-    *("losses.py", "diffusion.py", "text_encoding.py", "vae.py", "latents.py", "seeds.py", "adapters/sur.py"),
+    *("losses.py", "diffusion.py", "text_encoding.py", "vae.py", "latents.py", "seeds.py"),
+    *("adapters/sur.py", "adapters/settings.py", "adapters/kinds.py", "unet_parts.py"),
     "images.py",  # latents of train.cache_latents: false
     *(
         "sampling.py",
@@ -49,6 +50,7 @@ class Recipe:
             raise SettingError(
                 "adapter.compat: official is for inference: the authors' weights are not trained further"
             )
+        self._require_something_to_train()
         if self.adapter.h3 == "linear" and self.loss.student == "h3":
             raise SettingError(
                 "loss.student: h3 distils the Transformer, which adapter.h3: linear leaves out: take query"
@@ -62,6 +64,18 @@ class Recipe:
             )
         if self.train.metric == "val/clip_score" and self.train.keep == "best" and self.train.sample_every is None:
             raise SettingError("train.metric: val/clip_score is measured on grids: train.sample_every must be set")
+
+    def _require_something_to_train(self) -> None:
+        if self.adapter.kind == "none" and self.train.unet == "frozen":
+            raise SettingError(
+                "adapter.kind: none trains parts of the U-Net and nothing else: "
+                "with train.unet: frozen nothing would train, take cross_attention or full"
+            )
+        if self.adapter.eta == 0.0 and (self.adapter.kind != "sur" or self.train.unet != "frozen"):
+            raise SettingError(
+                f"adapter.eta: 0 is the untouched base model: training kind {self.adapter.kind} "
+                f"with train.unet: {self.train.unet} needs more than 0"
+            )
 
 
 def accelerator(precision: str, device: str) -> Any:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipeline import files, images
-from pipeline.adapters.official import Adapter
+from pipeline import files, images, unet_parts
+from pipeline.adapters.kinds import Adapter, Learned
 from pipeline.clip_rule import ClipParams
 from pipeline.clip_score import LOGIT_SCALE, Clip
 from pipeline.diffusion import Diffusion
 from pipeline.sampling import Denoising, Sampler
 from pipeline.seeds import seed_of
+from pipeline.unet_parts import Values
 
 DRAWN = Denoising(steps=20, guidance_scale=5.0, scheduler="ddim")
 Similarity = Callable[[Sequence[Image.Image], Sequence[str]], float]
@@ -31,6 +32,7 @@ class Grids:
         kept: a folder of this run alone, which outlives a kill.
         shown: where people look, begun anew by each start.
         adapt_negative: send the empty text through the adapter too, as a training with dropped captions wants it.
+        unet_base: the base model's values of the U-Net's parts that are trained.
         writes: false in all processes but the main one: they draw, so that all know the figure, and write nothing.
     """
 
@@ -43,19 +45,26 @@ class Grids:
         kept: Path,
         shown: Path,
         adapt_negative: bool = False,
+        unet_base: Values | None = None,
         writes: bool = True,
     ) -> None:
         self.model, self.texts, self.similarity = model, list(texts), similarity
         self.kept, self.shown, self.writes = kept, shown, writes
-        self.adapt_negative = adapt_negative
+        self.adapt_negative, self.unet_base = adapt_negative, unet_base or {}
 
-    def __call__(self, step: int, adapter: Adapter) -> dict[str, float]:
+    def __call__(self, step: int, learned: Learned) -> dict[str, float]:
         """Draw after a step, counted from 1; gives the mean CLIP score of the adapted pictures (100 x cosine)."""
-        base, adapted = draw(self.model, adapter, self.texts, adapt_negative=self.adapt_negative)
+        base, adapted = self.draw(learned)
         if self.writes:
             write_sheet(self.kept / f"step_{step:06d}.png", self.texts, base, adapted)
             self.show()
         return {"val/clip_score": self.similarity(adapted, self.texts)}
+
+    def draw(self, learned: Learned) -> tuple[list[Image.Image], list[Image.Image]]:
+        """Base and adapted pictures; what is trained lies in the model's own U-Net, which is the base's meanwhile."""
+        trained = learned.unet_values
+        with unet_parts.swapped(self.model.unet, self.unet_base):
+            return draw(self.model, learned.adapter, self.texts, adapt_negative=self.adapt_negative, unet=trained)
 
     def show(self) -> None:
         """Copy all grids of the run to where people look."""
@@ -65,10 +74,15 @@ class Grids:
 
 
 def draw(
-    model: Diffusion, adapter: Adapter, texts: Sequence[str], *, adapt_negative: bool = False
+    model: Diffusion,
+    adapter: Adapter,
+    texts: Sequence[str],
+    *,
+    adapt_negative: bool = False,
+    unet: Values | None = None,
 ) -> tuple[list[Image.Image], list[Image.Image]]:
     """Base and adapted pictures of some prompts, each pair from the same noise, one picture at a time."""
-    sampler = Sampler(model, adapter, dataclasses.replace(DRAWN, adapt_negative=adapt_negative))
+    sampler = Sampler(model, adapter, dataclasses.replace(DRAWN, adapt_negative=adapt_negative), unet=unet)
     base, adapted = (
         [sampler.pictures([text], [seed_of("train", text)], [through])[0] for text in texts]
         for through in (False, True)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipeline.params import Section
+from pipeline.unet_parts import Parts
 
 Metric = Literal["val/denoising", "val/clip_score"]
 Optimiser = Literal["adamw", "adamw8bit"]
@@ -21,6 +22,11 @@ class TrainParams(Section):
     """``adamw``, or ``adamw8bit``, its moments in 8 bits (arXiv 2110.02861): on a GPU, with the extra ``quantised``."""
     learning_rate: float = Field(gt=0.0)
     """Of AdamW after the warm-up; the paper takes 1e-5."""
+    unet: Parts
+    """Which of the U-Net's weights are trained too: ``frozen`` none (the paper), ``cross_attention`` those that attend
+    to the text, ``full`` all; they are float32, the frozen ones keep the precision's format (ADR 0024)."""
+    unet_learning_rate: Annotated[float, Field(gt=0.0)] | None
+    """Of the U-Net's trained weights; null takes ``learning_rate``. Not read with ``unet: frozen``."""
     schedule: Literal["constant", "cosine", "linear"]
     """What the learning rate does after the warm-up: stay, or fall to 0 at the last step's end."""
     weight_decay: float = Field(ge=0.0)
@@ -36,7 +42,8 @@ class TrainParams(Section):
     noise_offset: float = Field(ge=0.0)
     """Deviation of noise that a channel has in common, added to eps: brightness is learned; usual 0.05, 0 is off."""
     caption_dropout: float = Field(ge=0.0, lt=1.0)
-    """Share of samples that are trained with the empty text, for guidance; asks for ``sample.adapt_negative: true``."""
+    """Share of samples that are trained with the empty text, for guidance; with kind ``sur`` and a frozen U-Net it asks
+    for ``sample.adapt_negative: true``: else that text would go past all that is trained."""
     horizontal_flip: bool
     """Mirror half of the pictures, as the paper does. Off where left and right are said in prompts."""
     precision: Literal["fp32", "bf16", "fp16"]

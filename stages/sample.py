@@ -33,9 +33,10 @@ from pipeline import (
     shots,
     tables,
     text_encoding,
+    unet_parts,
     vae,
 )
-from pipeline.adapters import folder, official, sur
+from pipeline.adapters import folder, kinds, official, sur
 from pipeline.engine import ComputeParams
 from pipeline.errors import EmptyResultError
 from pipeline.files import atomic_file, file_digest
@@ -53,6 +54,7 @@ ADAPTER = Path("data/train/adapter")
 TARGET = Path("data/sample")
 SHOWN_PROMPTS = 4
 ROWS_PER_SHARD = samples.ROWS_PER_SHARD
+CODE = (shots, sampling, encoding, diffusion, text_encoding, vae, unet_parts, kinds, sur, official)
 
 
 def main() -> None:
@@ -69,7 +71,8 @@ def _painter(config: SampleParams, base: DiffusionParams, compute: ComputeParams
     model = diffusion.load(base.model, base.revision, device=device, dtype=getattr(torch, base.dtype))
     named = folder.Named(model=base.model, revision=base.revision)
     adapter = folder.load(ADAPTER, base=named, width=model.text_width, device=device)
-    return Painter(Sampler(model, adapter, config.denoising), compute.sample_batch)
+    unet = folder.load_unet(ADAPTER, model.unet)
+    return Painter(Sampler(model, adapter, config.denoising, unet=unet), compute.sample_batch)
 
 
 def sample(
@@ -119,9 +122,7 @@ def sample(
 def _store(config: SampleParams, base: DiffusionParams) -> ResultStore:
     """Named by what decides any picture beside its text and seed; which prompts and how many of them does not."""
     settings = {"denoising": dataclasses.asdict(config.denoising), "base": base.model_dump()}
-    return ResultStore(
-        "sample", settings, RESULT, code=(shots, sampling, encoding, diffusion, text_encoding, vae, sur, official)
-    )
+    return ResultStore("sample", settings, RESULT, code=CODE)
 
 
 def _generated(planned: Sequence[Shot], keys: Sequence[str], store: ResultStore) -> Iterator[pa.Table]:

@@ -1,4 +1,4 @@
-"""Stage ``train``: train the adapter between the frozen text encoder and the frozen U-Net.
+"""Stage ``train``: train the adapter between the frozen text encoder and the U-Net, and parts of that where asked.
 
 Runs under ``accelerate launch -m stages.train`` or as plain ``python -m stages.train``. A killed run goes on from its
 newest checkpoint in the work store and ends at the same bits. With ``adapter.compat: official`` nothing is trained: the
@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import FileLock
 
 from pipeline import (
@@ -36,7 +37,8 @@ from pipeline import (
     work,
 )
 from pipeline.adapters import folder
-from pipeline.adapters.sur import AdapterParams
+from pipeline.adapters.kinds import Learned
+from pipeline.adapters.settings import AdapterParams
 from pipeline.clip_rule import ClipParams
 from pipeline.converting import convert
 from pipeline.diffusion import Diffusion
@@ -125,7 +127,7 @@ def train(
         EmptyResultError: split train has no sample.
         SettingError: settings contradict each other, or the loss is no longer finite.
     """
-    examples, validation = _examples(pictures, moments, layer, recipe.train, model)
+    examples, validation = _examples(pictures, moments, layer, recipe, model)
     texts = [(part.sample_ids, part.simple, part.complex) for part in (examples, validation)]
     settings = [recipe.as_json(), base.model_dump(), language.model_dump(), texts]
     if recipe.train.sample_every is not None:
@@ -137,42 +139,66 @@ def train(
     main = accelerator.is_main_process
     through = recipe.train.caption_dropout > 0  # then the empty text has been learned too
     grids = Grids(
-        model, shown, similarity, kept=run / GRIDS, shown=target / "log/images", adapt_negative=through, writes=main
+        model,
+        shown,
+        similarity,
+        kept=run / GRIDS,
+        shown=target / "log/images",
+        adapt_negative=through,
+        unet_base=trainer.unet_base,
+        writes=main,
     )
+    cli.say(f"train: {_told(trainer.learned)}")
     with _log(target / "log", run, accelerator) as report:
         trained = trainer.run(report, grids if recipe.train.sample_every is not None else None)
     if main:
-        folder.save(
-            target / "adapter",
-            trained.adapter,
-            base=base,
-            llm=language,
-            w0_seed=recipe.loss.w0_seed,
-            llm_scale=recipe.loss.llm_scale,
-            steps=trained.step,
-        )
+        _save(target / "adapter", trained, recipe, base, language)
         if recipe.train.sample_every is not None:
             grids.show()
-        training_samples.write_sheet(
-            target / "samples.png",
-            shown,
-            *training_samples.draw(model, trained.adapter, shown, adapt_negative=through),
-        )
+        training_samples.write_sheet(target / "samples.png", shown, *grids.draw(trained.learned))
         _report(target / "report.json", trainer, trained)
 
 
 def _examples(
-    pictures: Path, moments: Path, layer: Path, config: TrainParams, model: Diffusion
+    pictures: Path, moments: Path, layer: Path, recipe: Recipe, model: Diffusion
 ) -> tuple[Examples, Examples]:
-    """Splits train and val."""
+    """Splits train and val; LLM vectors are read for the kind that distils them."""
+    config = recipe.train
 
     def vectors(sample_ids: Sequence[str]) -> llm.Floats:
+        if recipe.adapter.kind != "sur":
+            return np.zeros((len(sample_ids), 0), np.float32)
         return llm.load_layer(layer, sample_ids)
 
     source = training_moments.cached(moments) if config.cache_latents else training_moments.live(pictures, model.codec)
     examples = read_examples(pictures, source, vectors, "train", mirrored=config.horizontal_flip)
     validation = read_examples(pictures, source, vectors, "val", mirrored=False, limit=config.validation_samples)
     return require_examples(examples), validation
+
+
+def _save(path: Path, trained: Trained, recipe: Recipe, base: folder.Named, language: folder.LlmNamed) -> None:
+    """The adapter folder; it names the LLM only where one was learned from."""
+    sur = recipe.adapter.kind == "sur"
+    folder.save(
+        path,
+        trained.adapter,
+        base=base,
+        llm=language if sur else None,
+        w0_seed=recipe.loss.w0_seed if sur else None,
+        llm_scale=recipe.loss.llm_scale if sur else None,
+        steps=trained.step,
+        moving_average=recipe.train.ema_decay is not None,
+        parts=recipe.train.unet,
+        unet=trained.learned.unet_values,
+    )
+
+
+def _told(learned: Learned) -> str:
+    """How many numbers are trained, by part."""
+    counts = learned.counts()
+    return f"{sum(counts.values()):,} trained parameters: " + ", ".join(
+        f"{name} {count:,}" for name, count in counts.items()
+    )
 
 
 @contextlib.contextmanager
@@ -198,16 +224,23 @@ def _report(path: Path, trainer: Trainer, trained: Trained) -> None:
         steps=steps,
         weights={"of_step": trained.step, "kind": "trained" if recipe.ema_decay is None else "moving_average"},
         validation_samples=len(trainer.validation),
-        parameters=folder.parameter_counts(trained.adapter),
+        parameters=_parameters(trained.learned),
         last_steps=trained.last(AVERAGED_STEPS),
         validation=losses,
     )
     said = ", ".join(f"{name} {loss:.5f}" for name, loss in losses.items() if loss is not None)
-    counts = folder.parameter_counts(trained.adapter)
+    count = sum(trained.learned.counts().values())
     cli.say(
-        f"train: {steps:,} steps of {counts['trained']:,} parameters on {used:,} samples ({trainer.pace}), "
+        f"train: {steps:,} steps of {count:,} parameters on {used:,} samples ({trainer.pace}), "
         f"validation: {said or 'none'}"
     )
+
+
+def _parameters(learned: Learned) -> dict[str, Any]:
+    """Numbers that are trained, in all and by part, and those that are saved but frozen (W0 and LLM statistics)."""
+    by_part = learned.counts()
+    frozen = sum(buffer.numel() for buffer in learned.buffers())
+    return {"trained": sum(by_part.values()), "frozen": frozen, "by_part": by_part}
 
 
 if __name__ == "__main__":

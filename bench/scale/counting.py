@@ -13,7 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.scale import architectures
 from bench.scale.architectures import LLAMA, LlamaShape
-from pipeline.adapters.sur import AdapterParams, SurAdapter
+from pipeline.adapters.settings import AdapterParams
+from pipeline.adapters.sur import SurAdapter
 from pipeline.captioning import BlipParams
 from pipeline.params import load
 

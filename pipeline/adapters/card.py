@@ -4,36 +4,82 @@ from pipeline.adapters.config import AdapterConfig, OfficialConfig, name_of
 from pipeline.model_folders import is_folder
 
 PACKAGE = "sur-workflow"
+SAVED = """
+The frozen projection of the language model's vector (W0) and its statistics are saved with the weights."""
 
 
 def trained(config: AdapterConfig) -> str:
     """The card of an adapter that was trained here."""
-    made = config.adapter
     return f"""{_head(config)}
-# SUR-adapter for {config.base.model}
+# {_title(config)} for {config.base.model}
 
-Gives a frozen text-to-image model some of a language model's understanding of plain sentences (SUR-adapter,
-arXiv 2305.05189). It works with its own base model only and refuses every other.
+{_purpose(config)} It works with its own base model only and refuses every other.
 
 | | |
 |---|---|
+| kind | {config.adapter.kind} |
 | base model | `{name_of(config.base)}` |
-| language model | `{name_of(config.llm)}`, layer {config.llm.layer} counted from 1, needed for training only |
-| eta | {made.eta} (a dial at run time: 0 is the untouched base model, bit for bit) |
-| mixing | {made.mixing} |
-| trained steps | {config.steps:,} |
+| U-Net | {_unet(config)} |
+| language model | {_language(config)} |
+| eta | {config.adapter.eta} (a dial at run time: 0 is the untouched base model, bit for bit) |
+{_mixing(config)}| trained steps | {config.steps:,} |
+| weights | {"moving average" if config.moving_average else "as trained"} |
 | made with | {PACKAGE} {config.package_version} |
 
 ## Use
 
-```python
-{_loading(config)}
-condition = adapter(text_states).condition  # (batch, 77, {config.width}): give it as prompt_embeds
-```
-
-The frozen projection of the language model's vector (W0) and its statistics are saved with the weights.
+{_use(config)}
 What it was trained on and how well it does: see the data set's card and the report of the workflow that made it.
 """
+
+
+def _title(config: AdapterConfig) -> str:
+    match config.adapter.kind:
+        case "sur":
+            return "SUR-adapter"
+        case "none":
+            return "U-Net weights, the control without a language model,"
+
+
+def _purpose(config: AdapterConfig) -> str:
+    match config.adapter.kind:
+        case "sur":
+            frozen = "frozen " if config.unet is None else ""
+            return (
+                f"Gives a {frozen}text-to-image model some of a language model's understanding of plain sentences "
+                "(SUR-adapter,\narXiv 2305.05189)."
+            )
+        case "none":
+            return "Parts of the U-Net, trained on the adapters' data without any language model: what data alone do."
+
+
+def _unet(config: AdapterConfig) -> str:
+    if config.unet is None:
+        return "frozen"
+    what = "cross-attention" if config.unet.parts == "cross_attention" else "all of it"
+    return f"trained too: {what}, in `unet.safetensors`"
+
+
+def _language(config: AdapterConfig) -> str:
+    if config.llm is None:
+        return "none"
+    return f"`{name_of(config.llm)}`, layer {config.llm.layer} counted from 1, needed for training only"
+
+
+def _mixing(config: AdapterConfig) -> str:
+    return f"| mixing | {config.adapter.mixing} |\n" if config.adapter.kind == "sur" else ""
+
+
+def _use(config: AdapterConfig) -> str:
+    lines = [_loading(config)]
+    if config.adapter.kind == "sur":
+        lines.append(
+            f"condition = adapter(text_states).condition  # (batch, 77, {config.width}): give it as prompt_embeds"
+        )
+    if config.unet is not None:
+        lines.append('unet.load_state_dict(folder.load_unet(Path("."), unet), strict=False)  # the base model\'s')
+    text = "```python\n" + "\n".join(lines) + "\n```\n"
+    return text + SAVED if config.adapter.kind == "sur" else text
 
 
 def official(config: OfficialConfig) -> str:

@@ -3,8 +3,9 @@
 from typing import Literal
 
 from pipeline.adapters.official import OfficialParams
-from pipeline.adapters.sur import AdapterParams
+from pipeline.adapters.settings import AdapterParams
 from pipeline.params import Section
+from pipeline.unet_parts import Parts
 
 
 class Named(Section):
@@ -20,6 +21,13 @@ class LlmNamed(Named):
     layer: int
 
 
+class UnetTrained(Section):
+    """What of the U-Net was trained, in ``unet.safetensors``."""
+
+    parts: Parts
+    weights_sha256: str
+
+
 class _Common(Section):
     format: Literal[1]
     base: Named
@@ -33,11 +41,17 @@ class AdapterConfig(_Common):
 
     adapter: AdapterParams
     """Kind, eta, mixing and the rest of section ``adapter``, as trained."""
-    llm: LlmNamed
-    llm_width: int
-    w0_seed: int
-    llm_scale: Literal["raw", "standardise"]
+    llm: LlmNamed | None
+    """The LLM that was learned from; null where none was."""
+    llm_width: int | None
+    w0_seed: int | None
+    """Of kind sur, as ``llm_scale``."""
+    llm_scale: Literal["raw", "standardise"] | None
     steps: int
+    moving_average: bool
+    """Whether the weights are the average over the last steps (``train.ema_decay``)."""
+    unet: UnetTrained | None
+    """Null where the U-Net was frozen."""
 
 
 class OfficialConfig(_Common):

@@ -1,4 +1,7 @@
-"""A trained adapter as a folder (``adapter.safetensors``, ``config.json``, ``README.md``), bound to its base model."""
+"""A trained adapter as a folder, bound to its base model.
+
+``adapter.safetensors``, ``unet.safetensors`` where parts of the U-Net were trained, ``config.json`` and ``README.md``.
+"""
 
 import importlib.metadata
 import json
@@ -12,18 +15,30 @@ from safetensors.torch import load_file, save_file
 
 from pipeline.adapters import card
 from pipeline.adapters.checkpoint import Checkpoint
-from pipeline.adapters.config import AdapterConfig, LlmNamed, Named, OfficialConfig, name_of
-from pipeline.adapters.official import Adapter, OfficialAdapter
+from pipeline.adapters.config import AdapterConfig, LlmNamed, Named, OfficialConfig, UnetTrained, name_of
+from pipeline.adapters.kinds import Adapter, NoAdapter
+from pipeline.adapters.official import OfficialAdapter
 from pipeline.adapters.sur import SurAdapter
 from pipeline.errors import ModelError
 from pipeline.files import atomic_folder, file_digest, write_json, write_text
 from pipeline.model_folders import is_folder
+from pipeline.unet_parts import Parts, Values
 
-WEIGHTS, CONFIG, CARD = "adapter.safetensors", "config.json", "README.md"
+WEIGHTS, UNET, CONFIG, CARD = "adapter.safetensors", "unet.safetensors", "config.json", "README.md"
 
 
 def save(
-    folder: Path, adapter: SurAdapter, *, base: Named, llm: LlmNamed, w0_seed: int, llm_scale: str, steps: int
+    folder: Path,
+    adapter: Adapter,
+    *,
+    base: Named,
+    llm: LlmNamed | None,
+    w0_seed: int | None,
+    llm_scale: str | None,
+    steps: int,
+    moving_average: bool = False,
+    parts: Parts = "frozen",
+    unet: Values | None = None,
 ) -> AdapterConfig:
     """Write the folder, whole or not at all; the same adapter gives the same bytes.
 
@@ -31,22 +46,27 @@ def save(
         folder: replaced if it exists.
         adapter: what was trained; W0 and the LLM statistics are saved with it.
         base: the model whose text states and U-Net it was trained between.
-        llm: where the distilled vectors are from.
-        w0_seed: seed of the saved projection.
-        llm_scale: ``raw`` or ``standardise``.
+        llm: what the LLM's states are from; None where none was asked.
+        w0_seed: seed of the saved projection; None where there is none.
+        llm_scale: ``raw`` or ``standardise``; None where no vector was distilled.
         steps: training steps done.
+        moving_average: whether the weights are an average.
+        parts: which of the U-Net's weights were trained.
+        unet: their values by their names in the U-Net.
     """
     with atomic_folder(folder) as temporary:
-        weights = {name: value.detach().float().cpu().contiguous() for name, value in adapter.state_dict().items()}
+        weights = _plain(adapter.state_dict())
         about = {
             "adapter": adapter.config.model_dump(),
             "base": base.model_dump(),
-            "llm": llm.model_dump(),
+            "llm": None if llm is None else llm.model_dump(),
             "width": adapter.width,
-            "llm_width": adapter.llm_width,
+            "llm_width": adapter.llm_width if isinstance(adapter, SurAdapter) else None,
             "w0_seed": w0_seed,
             "llm_scale": llm_scale,
             "steps": steps,
+            "moving_average": moving_average,
+            "unet": _save_unet(temporary / UNET, parts, unet) if unet else None,
         }
         config = AdapterConfig.model_validate(about | _stamp(temporary, weights))
         write_json(temporary / CONFIG, config.model_dump())
@@ -80,6 +100,15 @@ def save_official(folder: Path, found: Checkpoint, *, base: Named, eta: float) -
         write_json(temporary / CONFIG, config.model_dump())
         write_text(temporary / CARD, card.official(config))
     return config
+
+
+def _save_unet(path: Path, parts: Parts, values: Values) -> dict[str, str]:
+    save_file(_plain(values), path, metadata={"format": "pt"})
+    return {"parts": parts, "weights_sha256": file_digest(path)}
+
+
+def _plain(values: Values) -> dict[str, torch.Tensor]:
+    return {name: value.detach().float().cpu().contiguous() for name, value in values.items()}
 
 
 def _stamp(folder: Path, weights: dict[str, torch.Tensor]) -> dict[str, Any]:
@@ -143,19 +172,52 @@ def _unfilled(config: AdapterConfig | OfficialConfig) -> Adapter:
     match config:
         case OfficialConfig():
             return OfficialAdapter(config.adapter, width=config.width)
+        case AdapterConfig() if config.adapter.kind == "none":
+            return NoAdapter(config.adapter, width=config.width)
         case AdapterConfig():
+            if config.llm_width is None or config.w0_seed is None:
+                raise ModelError(f"{CONFIG} of kind sur lacks llm_width or w0_seed: it is damaged")
             return SurAdapter(config.adapter, width=config.width, llm_width=config.llm_width, w0_seed=config.w0_seed)
 
 
 def _fill(adapter: Adapter, path: Path, sha256: str) -> None:
+    try:
+        adapter.load_state_dict(_read(path, sha256))
+    except RuntimeError as error:
+        raise ModelError(f"{path} does not fit its {CONFIG}: {_reason(error)}") from error
+
+
+def _read(path: Path, sha256: str) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise ModelError(f"{path} is missing: get the adapter folder again (dvc pull, or dvc repro train)")
     if file_digest(path) != sha256:
         raise ModelError(f"{path} is damaged or from another adapter: its content is not what {CONFIG} says")
     try:
-        adapter.load_state_dict(load_file(path))
-    except (SafetensorError, RuntimeError) as error:
+        found: dict[str, torch.Tensor] = load_file(path)
+    except SafetensorError as error:
         raise ModelError(f"{path} does not fit its {CONFIG}: {_reason(error)}") from error
+    return found
+
+
+def load_unet(folder: Path, unet: Any) -> dict[str, torch.Tensor]:
+    """The U-Net's weights that were trained, float32 by their names there; none where it was frozen.
+
+    Args:
+        folder: as :func:`save` wrote it.
+        unet: the base model's, which the weights are for.
+
+    Raises:
+        ModelError: the folder or the file is damaged, or the weights do not fit this U-Net.
+    """
+    config = read_config(folder)
+    if isinstance(config, OfficialConfig) or config.unet is None:
+        return {}
+    found = _read(folder / UNET, config.unet.weights_sha256)
+    theirs = {name: tuple(parameter.shape) for name, parameter in unet.named_parameters()}
+    wrong = [name for name, value in found.items() if theirs.get(name) != tuple(value.shape)]
+    if wrong:
+        raise ModelError(f"{folder / UNET} does not fit the base model's U-Net: {wrong[0]}")
+    return found
 
 
 def _same(trained: Named, wanted: Named) -> bool:
@@ -181,7 +243,9 @@ __all__ = [
     "LlmNamed",
     "Named",
     "OfficialConfig",
+    "UnetTrained",
     "load",
+    "load_unet",
     "parameter_counts",
     "read_config",
     "save",

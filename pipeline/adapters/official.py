@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from pipeline.adapters.sur import Condition, SurAdapter
+from pipeline.adapters.sur import Condition
 from pipeline.params import Section
 
 LAYERS, HEADS = 2, 8
@@ -67,7 +67,3 @@ class OfficialAdapter(nn.Module):
         w = attention @ V + V
         r = w + self.h1(w)
         return Condition(x if eta == 0.0 else eta * self.g(r) + (1.0 - eta) * x, Q, hidden)
-
-
-Adapter = SurAdapter | OfficialAdapter
-"""What can be put between a text encoder and a U-Net."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from pipeline.adapters.official import Adapter
+from pipeline.adapters.kinds import Adapter
 from pipeline.diffusion import Diffusion, sampler
 from pipeline.errors import SettingError
 from pipeline.methods import conditions

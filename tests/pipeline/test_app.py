@@ -94,7 +94,8 @@ def test_generate_writes_both_arms_side_by_side(tmp_path, monkeypatch):
     adapter = type("Adapter", (), {"config": type("Config", (), {"eta": 0.25})})
     monkeypatch.setattr(folder, "read_config", lambda _: None)
     monkeypatch.setattr(folder, "load", lambda *_, **__: adapter)
-    monkeypatch.setattr(diffusion, "load", lambda *_, **__: type("Model", (), {"text_width": 8}))
+    monkeypatch.setattr(folder, "load_unet", lambda *_: {})
+    monkeypatch.setattr(diffusion, "load", lambda *_, **__: type("Model", (), {"text_width": 8, "unet": None}))
     pair = (Image.new("RGB", (8, 8), "red"), Image.new("RGB", (8, 8), "blue"))
     monkeypatch.setattr(sampling, "generate", lambda *_, **__: pair)
     assert run("generate", "two discs", "--seed", "1") == 0

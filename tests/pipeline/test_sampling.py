@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import sampling
+from pipeline import sampling, unet_parts
 from pipeline.adapters import checkpoint
+from pipeline.adapters.kinds import NoAdapter
 from pipeline.adapters.official import OfficialAdapter, OfficialParams
-from pipeline.adapters.sur import AdapterParams, SurAdapter
+from pipeline.adapters.settings import AdapterParams
+from pipeline.adapters.sur import SurAdapter
 from pipeline.sampling import Denoising, Sampler
 from tests.pipeline import tiny_models
 from tests.pipeline.adapters import official_file
@@ -46,6 +48,41 @@ def test_the_adapter_changes_the_picture_and_eta_is_its_dial(model, adapter):
     same_base, half = drawn(0.5)
     assert (base == same_base).all()
     assert 0 < np.abs(half - base).sum() < np.abs(whole - base).sum()
+
+
+def control(model, eta=0.5):
+    """The control without a network, and weights for the U-Net's cross-attention."""
+    adapter = NoAdapter(AdapterParams(**{**ADAPTER, "kind": "none", "eta": eta}), width=tiny_models.WIDTH)
+    chosen = unet_parts.names(model.unet, "cross_attention")
+    draw = torch.Generator().manual_seed(0)
+    values = {name: model.unet.get_parameter(name).detach() for name in chosen}
+    return adapter, {name: value + torch.randn(value.shape, generator=draw) for name, value in values.items()}
+
+
+def test_trained_weights_of_the_unet_draw_the_adapted_arm_alone(model):
+    network, weights = control(model)
+    before = {name: value.clone() for name, value in model.unet.state_dict().items()}
+    sampler = Sampler(model, network, config().denoising, unet=weights)
+    mixed = sampler.pictures(["two", "two", "blue"], [1, 1, 2], [True, False, True])
+    plain = Sampler(model, None, config().denoising).pictures(["two"] * 3, [1] * 3, [False] * 3)
+    assert mixed[1].tobytes() == plain[0].tobytes()  # the size of a batch is the same, and so are the bits
+    assert np.abs(pixels(mixed[:1]) - pixels(mixed[1:2])).max() > 1
+    after = model.unet.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
+def test_eta_dials_the_unets_weights_from_the_base_model_to_the_trained_ones(model):
+    network, weights = control(model, eta=0.5)
+
+    def drawn(eta):
+        settings = Denoising(4, 7.5, "ddim")
+        return sampling.generate("two", 5, diffusion=model, adapter=network, config=settings, eta=eta, unet=weights)
+
+    base, none = drawn(0.0)
+    assert base.tobytes() == none.tobytes()
+    made = {eta: drawn(eta)[1].tobytes() for eta in (None, 0.25, 0.5, 1.0)}
+    assert made[None] == made[0.5] == made[1.0] != made[0.25]
+    assert len({base.tobytes(), made[0.25], made[0.5]}) == 3
 
 
 @pytest.mark.parametrize("kind", ["adapter", "official"])

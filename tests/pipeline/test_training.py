@@ -180,8 +180,8 @@ def test_the_step_that_validated_best_is_left(tmp_path):
 def test_what_observes_is_asked_every_so_many_steps_and_at_the_end(tmp_path):
     asked = []
 
-    def observe(step, adapter):
-        asked.append((step, adapter.training))
+    def observe(step, learned):
+        asked.append((step, learned.training))
         return {"val/clip_score": float(step)}
 
     chosen = recipe(steps=5, sample_every=2, keep="best", metric="val/clip_score")
@@ -235,7 +235,7 @@ def test_the_chosen_student_is_distilled(tmp_path, student):
     losses = training_objective.batch_losses(
         running.adapter, running.adapter, running.diffusion, batch, running.recipe.loss
     )
-    losses.llm.backward()
+    losses["llm"].backward()
     assert (running.adapter.query.weight.grad is None) == (student == "h3")
 
 

@@ -55,9 +55,9 @@ def adapter_and_losses(model, batch, **options):
 def test_the_total_takes_the_weighted_denoising_loss(model):
     batch = training_batch(examples(), ROWS, SEEDS, 1000)
     _, got = adapter_and_losses(model, batch, snr_gamma=0.1)
-    assert got.denoising_weighted < got.denoising
-    parts = 0.25 * got.llm + 0.5 * got.alignment + got.denoising_weighted
-    assert got.total.item() == pytest.approx(parts.item(), rel=1e-6)
+    assert got["denoising_weighted"] < got["denoising"]
+    parts = 0.25 * got["llm"] + 0.5 * got["alignment"] + got["denoising_weighted"]
+    assert got["total"].item() == pytest.approx(parts.item(), rel=1e-6)
 
 
 def test_a_dropped_caption_counts_as_0_in_the_distillation(model):
@@ -73,13 +73,13 @@ def test_a_dropped_caption_counts_as_0_in_the_distillation(model):
         losses.llm_distillation(made.query[row : row + 1], teacher[row : row + 1], own[row : row + 1], recipe().loss)
         for row in (0, 2, 3)
     ]
-    assert got.llm.item() == pytest.approx(sum(by_row).item() / 4, rel=1e-5)
+    assert got["llm"].item() == pytest.approx(sum(by_row).item() / 4, rel=1e-5)
 
 
 def test_a_batch_without_captions_distils_nothing_and_still_trains(model):
     batch = training_batch(examples(), ROWS, SEEDS, 1000)
     nothing = batch._replace(captioned=torch.zeros(4, dtype=torch.bool), simple=[""] * 4, complex=[""] * 4)
     adapter, got = adapter_and_losses(model, nothing)
-    assert got.llm.item() == 0.0
-    got.total.backward()
+    assert got["llm"].item() == 0.0
+    got["total"].backward()
     assert adapter.g.weight.grad.abs().sum() > 0

@@ -35,7 +35,7 @@ def test_a_grid_is_written_shown_and_measured(running, tmp_path):
     grids = Grids(
         running.diffusion, ["a red square"], similarity, kept=tmp_path / "kept", shown=tmp_path / "log/images"
     )
-    assert grids(50, running.adapter.eval()) == {"val/clip_score": 21.5}
+    assert grids(50, running.learned.eval()) == {"val/clip_score": 21.5}
     assert tiny_models.is_picture(tmp_path / "log/images/step_000050.png")
     ((pictures, texts),) = measured
     assert texts == ["a red square"]
@@ -53,7 +53,7 @@ def test_where_the_empty_text_was_learned_it_goes_through_the_adapter_too(runnin
             shown=tmp_path / "shown",
             adapt_negative=through,
         )
-        grids(1, running.adapter.eval())
+        grids(1, running.learned.eval())
     assert not np.array_equal(*made)
     assert np.array_equal(made[1], draw(running.diffusion, running.adapter, texts, adapt_negative=True)[1][0])
 
@@ -67,7 +67,7 @@ def test_grids_of_an_interrupted_run_are_shown_again(running, tmp_path):
 
 def test_processes_beside_the_main_one_measure_and_write_nothing(running, tmp_path):
     grids = Grids(running.diffusion, ["a"], lambda *_: 3.0, kept=tmp_path / "a", shown=tmp_path / "b", writes=False)
-    assert grids(1, running.adapter.eval()) == {"val/clip_score": 3.0}
+    assert grids(1, running.learned.eval()) == {"val/clip_score": 3.0}
     assert not list(tmp_path.iterdir())
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from accelerate.state import AcceleratorState, GradientState, PartialState
 
-from pipeline.adapters.sur import AdapterParams
+from pipeline.adapters.settings import AdapterParams
 from pipeline.losses import LossParams
 from pipeline.training import Trainer
 from pipeline.training_examples import Examples
@@ -20,6 +20,8 @@ TRAIN = {
     "batch_size": 4,
     "optimiser": "adamw",
     "learning_rate": 1e-2,
+    "unet": "frozen",
+    "unet_learning_rate": None,
     "schedule": "constant",
     "weight_decay": 0.01,
     "warmup_steps": 2,
@@ -40,6 +42,14 @@ TRAIN = {
     "metric": "val/denoising",
     "seed": 0,
 }
+
+KINDS = {
+    "sur frozen": {},
+    "sur cross_attention": {"train": {"unet": "cross_attention"}},
+    "none cross_attention": {"adapter": {"kind": "none"}, "train": {"unet": "cross_attention"}},
+    "none full": {"adapter": {"kind": "none"}, "train": {"unet": "full"}},
+}
+"""Each kind with a choice of U-Net parts: what of the sections differs."""
 
 
 def recipe(adapter=None, loss=None, **train):

@@ -9,7 +9,8 @@ from PIL import Image
 from pipeline import operating, sampling, tables
 from pipeline.adapters import checkpoint, folder
 from pipeline.adapters.folder import LlmNamed
-from pipeline.adapters.sur import AdapterParams, SurAdapter
+from pipeline.adapters.settings import AdapterParams
+from pipeline.adapters.sur import SurAdapter
 from pipeline.errors import EmptyResultError, ModelError
 from pipeline.generated import GENERATED, MANIFEST
 from stages import sample as stage

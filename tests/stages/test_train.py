@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from pipeline import vae
 from pipeline.adapters import folder
 from pipeline.adapters.folder import LlmNamed, Named
-from pipeline.adapters.sur import OfficialCheckpoint
+from pipeline.adapters.settings import OfficialCheckpoint
 from pipeline.errors import InputError, ModelError
 from stages import latents as latents_stage
 from stages import train as stage

@@ -6,10 +6,12 @@ from safetensors.torch import load_file, save_file
 
 from pipeline.adapters import checkpoint, folder
 from pipeline.adapters.folder import LlmNamed, Named
+from pipeline.adapters.kinds import NoAdapter
 from pipeline.adapters.official import OfficialAdapter
+from pipeline.adapters.settings import AdapterParams
 from pipeline.errors import ModelError
 from tests.pipeline.adapters import official_file
-from tests.pipeline.adapters.test_sur import made, states
+from tests.pipeline.adapters.test_sur import BASE, made, states
 
 HUB = Named(model="someone/model", revision="0123abc")
 LLM = LlmNamed(model="meta/llama", revision="ffff", layer=40)
@@ -191,3 +193,82 @@ def test_the_parameters_of_a_converted_adapter_are_those_that_are_read(converted
     found, path = converted
     counts = folder.parameter_counts(OfficialAdapter(folder.read_config(path).adapter, width=16))
     assert counts == {"trained": found.parameters - found.dead, "frozen": 0}
+
+
+class Unet(torch.nn.Module):
+    """Two weights, one of them of the cross-attention."""
+
+    def __init__(self):
+        super().__init__()
+        self.attn2 = torch.nn.Linear(2, 3, bias=False)
+        self.rest = torch.nn.Linear(2, 2, bias=False)
+
+
+def control(path, **changes):
+    adapter = NoAdapter(AdapterParams(**{**BASE, "kind": "none"}), width=8)
+    told = {"base": HUB, "llm": None, "w0_seed": None, "llm_scale": None, "steps": 7, "parts": "cross_attention"}
+    folder.save(path, adapter, unet={"attn2.weight": torch.ones(3, 2)}, **{**told, **changes})
+    return path
+
+
+def test_trained_parts_of_the_unet_come_back_and_nothing_else_of_it(tmp_path):
+    path = control(tmp_path / "control")
+    assert set(load_file(path / folder.UNET)) == {"attn2.weight"}
+    got = folder.load_unet(path, Unet())
+    assert got.keys() == {"attn2.weight"}
+    assert torch.equal(got["attn2.weight"], torch.ones(3, 2))
+    adapter = load(path)
+    assert isinstance(adapter, NoAdapter)
+    assert torch.equal(adapter(states()), states())
+    assert not list(adapter.parameters())
+
+
+def test_an_adapter_with_a_frozen_unet_has_no_file_for_it(trained, converted):
+    for path in (trained[1], converted[1]):
+        assert not (path / folder.UNET).exists()
+        assert folder.load_unet(path, Unet()) == {}
+
+
+def test_config_and_card_of_a_control_say_what_was_trained(tmp_path):
+    path = control(tmp_path / "control", moving_average=True)
+    config = folder.read_config(path)
+    assert (config.unet.parts, config.llm, config.llm_width, config.moving_average) == (
+        "cross_attention",
+        None,
+        None,
+        True,
+    )
+    card = (path / folder.CARD).read_text()
+    assert "| kind | none |" in card
+    assert "| language model | none |" in card
+    assert "trained too: cross-attention, in `unet.safetensors`" in card
+    assert "| weights | moving average |" in card
+    assert "unet.load_state_dict(folder.load_unet" in card
+
+
+def test_damaged_weights_of_the_unet_are_one_line(tmp_path):
+    path = control(tmp_path / "control")
+    weights = path / folder.UNET
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(ModelError, match=r"unet\.safetensors is damaged or from another adapter"):
+        folder.load_unet(path, Unet())
+    weights.unlink()
+    with pytest.raises(ModelError, match=r"unet\.safetensors is missing"):
+        folder.load_unet(path, Unet())
+
+
+@pytest.mark.parametrize("weights", [{"other.weight": torch.ones(3, 2)}, {"attn2.weight": torch.ones(2, 2)}])
+def test_weights_of_another_unet_are_one_line(tmp_path, weights):
+    path = tmp_path / "control"
+    adapter = NoAdapter(AdapterParams(**{**BASE, "kind": "none"}), width=8)
+    folder.save(path, adapter, base=HUB, llm=None, w0_seed=None, llm_scale=None, steps=1, parts="full", unet=weights)
+    with pytest.raises(ModelError, match=r"does not fit the base model's U-Net: (other|attn2)\.weight$"):
+        folder.load_unet(path, Unet())
+
+
+def test_a_config_of_kind_sur_without_its_llm_is_damaged(trained):
+    path = trained[1]
+    config = json.loads((path / folder.CONFIG).read_text())
+    (path / folder.CONFIG).write_text(json.dumps({**config, "llm_width": None}))
+    with pytest.raises(ModelError, match="of kind sur lacks llm_width or w0_seed"):
+        load(path)

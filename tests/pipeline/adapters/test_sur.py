@@ -2,7 +2,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from pipeline.adapters.sur import AdapterParams, SurAdapter
+from pipeline.adapters.settings import AdapterParams
+from pipeline.adapters.sur import SurAdapter
 
 BASE = {
     "kind": "sur",
