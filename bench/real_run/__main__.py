@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     if asked.profile:
         return cli.guarded(profile.write)
     if asked.page:
-        return cli.guarded(write_page)
+        return cli.guarded(lambda: print(write_page()))
     if asked.folder is None:
         _parser().error("FOLDER is missing")
     return cli.guarded(lambda: real_run(asked.folder.expanduser().resolve(), tiny=asked.tiny))
