@@ -15,6 +15,7 @@ from pipeline import (
     doctor,
     engine,
     files,
+    hub,
     images,
     model_folders,
     retrying,
@@ -53,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         case "convert-official":
             base = folder.Named(model=parsed.base, revision=parsed.base_revision)
             code = cli.guarded(lambda: convert_official(parsed.file, parsed.out, base, parsed.eta))
+        case hub.COMMAND:
+            code = cli.guarded(lambda: hub.run(parsed))
         case "work":
             code = cli.guarded(lambda: _work(parsed))
         case "study":
@@ -77,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--adapter", type=Path, default=ADAPTER, help=f"adapter folder (default {ADAPTER})")
     made.add_argument("--out", type=Path, default=Path("generated.png"), help="picture to write (default %(default)s)")
     _add_conversion(commands)
+    hub.add_arguments(commands)
     removed = commands.add_parser("takedown", help="remove a sample and everything made from it, and prove it")
     removed.add_argument("sample", help="its id, the address of its picture or page, or its picture's SHA-256")
     removed.add_argument("--dry-run", action="store_true", help="say what would go and touch nothing")
@@ -92,10 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     studied.add_argument("--out", type=Path, default=running.TARGET, help="folder of the page (default %(default)s)")
     again = commands.add_parser("retry-failed", help="ask again for pictures that failed and may come now")
     again.add_argument("--all", action="store_true", help="also for those that were gone, refused or not for training")
-    stored = commands.add_parser("work", help="what the work store holds; with an option: clean it")
-    stored.add_argument("--clean", metavar="FOLDER", help="a stage, or the beginning of a folder's name: caption/23")
-    stored.add_argument("--older-than", type=_days, metavar="DAYS", help="only what was not used for so long")
-    stored.add_argument("--dry-run", action="store_true", help="say what would go and touch nothing")
+    _add_work(commands)
     commands.add_parser("doctor", help="what is missing on this machine")
     return parser
 
@@ -109,6 +110,13 @@ def _add_conversion(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     made.add_argument(
         "--eta", type=_share, default=AUTHORS_ETA, help="what it was trained with, 0 to 1 (default %(default)s)"
     )
+
+
+def _add_work(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    stored = commands.add_parser("work", help="what the work store holds; with an option: clean it")
+    stored.add_argument("--clean", metavar="FOLDER", help="a stage, or the beginning of a folder's name: caption/23")
+    stored.add_argument("--older-than", type=_days, metavar="DAYS", help="only what was not used for so long")
+    stored.add_argument("--dry-run", action="store_true", help="say what would go and touch nothing")
 
 
 def _share(text: str) -> float:
