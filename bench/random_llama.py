@@ -1,7 +1,6 @@
 """A LLaMA of random weights in bfloat16 as a folder, written block by block, so that writing needs little memory."""
 
 import json
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,9 +46,10 @@ def parts(config: Any) -> Iterator[dict[str, "torch.Tensor"]]:
     drawn = (drawn * SPREAD).bfloat16()
 
     def random(rows: int, columns: int) -> torch.Tensor:
-        """The same numbers, begun at another place for each weight."""
-        start = int(torch.randint(len(drawn), (1,), generator=generator))
-        return drawn.roll(start)[: math.prod((rows, columns))].reshape(rows, columns).clone()
+        """The same numbers, begun at another place for each weight; after the last comes the first."""
+        start = -int(torch.randint(len(drawn), (1,), generator=generator)) % len(drawn)
+        end = start + rows * columns
+        return torch.cat([drawn[start:end], drawn[: max(0, end - len(drawn))]]).reshape(rows, columns)
 
     for layer in range(config.num_hidden_layers):
         at = f"model.layers.{layer}"

@@ -130,8 +130,9 @@ def test_an_adapter_that_learned_from_what_was_taken_down_is_not_pushed(copy):
     take_down(copy, "lexica:001")  # of split val: nothing was learned from it
     hub_files.adapter()
     take_down(copy, "lexica:002")
-    with pytest.raises(InputError, match=r"data/train/adapter was trained with 1 samples that takedown.txt names"):
-        hub_files.adapter()
+    for folder in (hub_files.ADAPTER, hub_files.ADAPTER.absolute()):
+        with pytest.raises(InputError, match=r"data/train/adapter was trained with 1 samples that takedown.txt names"):
+            hub_files.adapter(folder)
 
 
 def test_an_adapter_of_an_older_data_set_is_not_pushed_since_nobody_knows_what_it_saw(copy):
