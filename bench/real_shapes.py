@@ -25,7 +25,7 @@ from bench.pictures import jpeg
 from bench.random_models import Named, blip_folder, clip_folder, llama_folder
 from bench.scale import architectures, counting
 from bench.scale.architectures import LLAMA, LlamaShape
-from bench.scale.assumptions import CARDS
+from bench.scale.assumptions import card_named
 from bench.scale.counting import CAPTION_TOKENS, PAPER, PREFIX_TOKENS, PROMPT_TOKENS
 from pipeline import cli, clip_score
 from pipeline.captioning import BlipParams, Captioner
@@ -170,14 +170,9 @@ def measure(
 
 def with_share(figures: dict[str, float], name: str, flop: float, device: str) -> dict[str, float]:
     """The figures with the share of the card's peak, where its peak is known."""
-    peak = peak_of(torch.cuda.get_device_name(device)) if device.startswith("cuda") else None
-    share = {} if peak is None else {f"{name}_share_of_peak": figures[f"{name}_a_s"] * flop / peak}
+    card = card_named(torch.cuda.get_device_name(device)) if device.startswith("cuda") else None
+    share = {} if card is None else {f"{name}_share_of_peak": figures[f"{name}_a_s"] * flop / card.peak_flop_s}
     return {**figures, f"{name}_gflop": flop / 1e9, **share}
-
-
-def peak_of(card: str) -> float | None:
-    """A card's dense peak in half precision; None where it is not in the list."""
-    return next((known.peak_flop_s for known in CARDS if any(part in card for part in known.devices)), None)
 
 
 def run_blip(shapes: Shapes, folder: Path, device: str) -> dict[str, float]:
