@@ -6,6 +6,7 @@ written they skip the U-Net's backward pass. Models, batch and number format are
     python -m bench.training                          the miniature on one CPU thread
     python -m bench.training --data DIR               and from start to first step of stages.train on DIR's data
     python -m bench.training --real-shape --device cuda    SD 1.5's shape, 512 px, batch 16, bf16, on a GPU
+    python -m bench.training --real-shape sdxl --device cuda --batch 4
 """
 
 import argparse
@@ -147,11 +148,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         told |= to_first_step(asked.data)
     for name, value in told.items():
         print(f"{name:34}{value:12.4f}")
-    for line in training_figures.verdicts(
-        told, training_figures.ON_GPU if asked.real_shape else training_figures.ON_CPU
-    ):
+    name, goals = _kept_as(asked.real_shape)
+    for line in training_figures.verdicts(told, goals):
         print(line)
-    print(results.save("training_real_shape" if asked.real_shape else "training", told))
+    print(results.save(name, told))
+
+
+def _kept_as(shape: str | None) -> tuple[str, training_figures.Goals]:
+    """Name of the file of results, and the goals, which are for the miniature and for Stable Diffusion 1.5."""
+    match shape:
+        case None:
+            return "training", training_figures.ON_CPU
+        case "sd15":
+            return "training_real_shape", training_figures.ON_GPU
+    return f"training_real_shape_{shape}", {}
 
 
 def compare(contest: Contest, rounds: int, device: str, *, peak_flop_s: float | None) -> dict[str, float]:
@@ -168,9 +178,9 @@ def compare(contest: Contest, rounds: int, device: str, *, peak_flop_s: float | 
 
 def _contest(asked: argparse.Namespace, folder: Path) -> Contest:
     dtype = DTYPES[asked.dtype]
-    if asked.real_shape:
-        model = random_diffusion.stable_diffusion_15(device=asked.device, dtype=dtype, shape=random_diffusion.SD_15)
-        side = random_diffusion.SD_15.side_px
+    shape = random_diffusion.SHAPES.get(asked.real_shape)
+    if shape is not None:
+        model, side = random_diffusion.stable_diffusion(shape, device=asked.device, dtype=dtype), shape.side_px
     else:
         base = load(DiffusionParams, "diffusion")
         model, side = diffusion.load(base.model, base.revision, device=asked.device, dtype=dtype), 64
@@ -192,7 +202,11 @@ def _peak_flop_s(asked: argparse.Namespace) -> float | None:
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--real-shape", action="store_true", help="Stable Diffusion 1.5's shape, random weights, 512 px"
+        "--real-shape",
+        nargs="?",
+        const="sd15",
+        choices=sorted(random_diffusion.SHAPES),
+        help="a published shape with random weights, at its own size; sd15 where none is named",
     )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", choices=sorted(DTYPES), help="default: bf16 with --real-shape, else fp32")

@@ -10,10 +10,10 @@ from itertools import combinations
 Ballot = Mapping[str, str]
 
 
-def raw_share(ballots: Sequence[Ballot]) -> float | None:
+def raw_share(ballots: Iterable[Ballot]) -> float | None:
     """Share of rater pairs who gave the same answer on the same item, 0 to 1; None where nobody overlaps."""
-    agreed = [first == second for ballot in ballots for first, second in combinations(ballot.values(), 2)]
-    return sum(agreed) / len(agreed) if agreed else None
+    agreed = Counter(first == second for ballot in ballots for first, second in combinations(ballot.values(), 2))
+    return agreed[True] / agreed.total() if agreed else None
 
 
 def cohen_kappa(first: Sequence[str], second: Sequence[str]) -> float | None:
@@ -36,7 +36,7 @@ def cohen_kappa(first: Sequence[str], second: Sequence[str]) -> float | None:
     return (observed * items - expected) / (items * items - expected)
 
 
-def krippendorff_alpha(ballots: Sequence[Ballot]) -> float | None:
+def krippendorff_alpha(ballots: Iterable[Ballot]) -> float | None:
     """Krippendorff's alpha for nominal data, any number of raters, missing answers allowed: 1 - D_o / D_e.
 
     Source: K. Krippendorff, Computing Krippendorff's Alpha-Reliability, 2011, section C.
@@ -45,16 +45,16 @@ def krippendorff_alpha(ballots: Sequence[Ballot]) -> float | None:
         At most 1, which is full agreement; 0 is what chance would give; None where no item has two answers or all
         answers are the same.
     """
-    counts = [Counter(ballot.values()) for ballot in ballots if len(ballot) > 1]
-    totals: Counter[str] = sum(counts, Counter())
+    totals: Counter[str] = Counter()
+    differing = 0.0
+    for ballot in ballots:
+        if len(ballot) > 1:
+            unit = Counter(ballot.values())
+            totals.update(unit)
+            differing += (len(ballot) ** 2 - sum(count * count for count in unit.values())) / (len(ballot) - 1)
     n = totals.total()
     expected = n * n - sum(count * count for count in totals.values())
-    if not expected:
-        return None
-    differing = [
-        (unit.total() ** 2 - sum(count * count for count in unit.values())) / (unit.total() - 1) for unit in counts
-    ]
-    return 1 - (n - 1) * sum(differing) / expected
+    return 1 - (n - 1) * differing / expected if expected else None
 
 
 def by_pair(ballots: Iterable[Ballot]) -> dict[str, tuple[list[str], list[str]]]:

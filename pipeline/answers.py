@@ -14,7 +14,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from pipeline.jsonl import Record, read_folder
@@ -62,6 +62,8 @@ class Line(Record):
     """Who said it; one person has one name in all files."""
     seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """From the showing of the item to the answer, where known."""
+    at: AwareDatetime | None = None
+    """When it was said, where known: an import does not put an older answer over a newer one."""
     retracted: bool = False
     """Takes back what the reviewer said of this before; such a line needs no answer."""
     adjudicated: bool = False
@@ -205,6 +207,23 @@ def _by_question(line: LineT) -> dict[str, LineT]:
     return {
         question: line.model_copy(update={"question": question, "choice": choice, "answers": {}})
         for question, choice in line.choices().items()
+    }
+
+
+def pairs(pictures: Mapping[str, str]) -> set[tuple[str, int, str, str]]:
+    """What a preference can be about, as :attr:`PreferenceAnswer.item`: both arms of each prompt, index and method.
+
+    Args:
+        pictures: sample_id -> SHA-256 of the images at hand.
+    """
+    found: dict[tuple[str, ...], dict[str, str]] = {}
+    for sample_id, sha256 in pictures.items():
+        prompt_id, index, arm, *method = sample_id.split("/")
+        found.setdefault((prompt_id, index, *method), {})[arm] = sha256
+    return {
+        (place[0], int(place[1]), arms["base"], arms["adapted"])
+        for place, arms in found.items()
+        if {"base", "adapted"} <= arms.keys()
     }
 
 

@@ -26,6 +26,7 @@ from pipeline import (
 from pipeline.adapters import checkpoint, folder
 from pipeline.errors import InputError
 from pipeline.params import PARAMS, load
+from pipeline.review import commands as exchange
 from pipeline.sample_settings import SampleParams
 from pipeline.show import listing, pictures
 from pipeline.studies import from_file, running
@@ -60,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             code = cli.guarded(lambda: _work(parsed))
         case "study":
             code = cli.guarded(lambda: _study(parsed))
+        case exchange.EXPORT | exchange.IMPORT:
+            code = cli.guarded(lambda: exchange.run(parsed))
         case _:
             code = _doctor()
     raise SystemExit(code)
@@ -97,8 +100,16 @@ def _parser() -> argparse.ArgumentParser:
     again = commands.add_parser("retry-failed", help="ask again for pictures that failed and may come now")
     again.add_argument("--all", action="store_true", help="also for those that were gone, refused or not for training")
     _add_work(commands)
+    exchange.add(commands)
     commands.add_parser("doctor", help="what is missing on this machine")
     return parser
+
+
+def _add_work(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    stored = commands.add_parser("work", help="what the work store holds; with an option: clean it")
+    stored.add_argument("--clean", metavar="FOLDER", help="a stage, or the beginning of a folder's name: caption/23")
+    stored.add_argument("--older-than", type=_days, metavar="DAYS", help="only what was not used for so long")
+    stored.add_argument("--dry-run", action="store_true", help="say what would go and touch nothing")
 
 
 def _add_conversion(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -110,13 +121,6 @@ def _add_conversion(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     made.add_argument(
         "--eta", type=_share, default=AUTHORS_ETA, help="what it was trained with, 0 to 1 (default %(default)s)"
     )
-
-
-def _add_work(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    stored = commands.add_parser("work", help="what the work store holds; with an option: clean it")
-    stored.add_argument("--clean", metavar="FOLDER", help="a stage, or the beginning of a folder's name: caption/23")
-    stored.add_argument("--older-than", type=_days, metavar="DAYS", help="only what was not used for so long")
-    stored.add_argument("--dry-run", action="store_true", help="say what would go and touch nothing")
 
 
 def _share(text: str) -> float:

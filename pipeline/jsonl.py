@@ -29,15 +29,17 @@ def read_folder(folder: Path, shape: type[RecordT]) -> Iterator[RecordT]:
 
 
 def _read_file(path: Path, shape: type[RecordT]) -> Iterator[RecordT]:
-    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
-        if line.strip():
-            try:
-                yield shape.model_validate_json(line)
-            except ValidationError as error:
-                raise InputError(f"{path}, line {number}: {_told(error)}; repair or remove the line") from error
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                try:
+                    yield shape.model_validate_json(line)
+                except ValidationError as error:
+                    raise InputError(f"{path}, line {number}: {told(error)}; repair or remove the line") from error
 
 
-def _told(error: ValidationError) -> str:
+def told(error: ValidationError) -> str:
+    """The first fault of a line: the key and what is wrong with it."""
     fault = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in fault["loc"])
     return f"{key}: {fault['msg']}" if key else fault["msg"]

@@ -115,6 +115,16 @@ def _side(settings: Settings, path: Path) -> Iterator[Note]:
     yield from ()
 
 
+def _native_side(settings: Settings, path: Path) -> Iterator[Note]:
+    """A model draws well at the size that it was trained on, which is also what stage ``sample`` draws."""
+    folder, side = Path(settings.diffusion.model).expanduser(), settings.image.side_px
+    if (folder / "unet").is_dir() and (folder / "vae").is_dir():
+        unet, vae = (read_config(str(folder / part), "") or {} for part in ("unet", "vae"))
+        match unet.get("sample_size"):
+            case int(latent) if (drawn := latent * 2 ** (len(vae["block_out_channels"]) - 1)) != side:
+                yield f"image.side_px is {side}, diffusion.model draws {drawn} px: the adapter learns at another size"
+
+
 MODEL_CHECKS: tuple[Check, ...] = (
     *(_model(section) for section in ("blip", "llm", "diffusion")),
     _backend,
@@ -124,4 +134,5 @@ MODEL_CHECKS: tuple[Check, ...] = (
     _heads,
     _official,
     _side,
+    _native_side,
 )

@@ -25,7 +25,7 @@ class SampleParams(Section):
     scheduler: SchedulerName
     """``ddim``, ``pndm`` or ``dpm`` (DPM-Solver++), with the model's own noise levels."""
     negative_prompt: str
-    """What guidance leads away from; empty is the unconditional text."""
+    """What guidance leads away from; empty is what diffusers takes without one: the empty text, in SDXL zeros."""
     adapt_negative: bool
     """Send the negative prompt through the adapter too, as the authors' pipeline does (ADR 0016). Not read with an
     official adapter (``adapter.compat``), which always takes both together."""

@@ -26,11 +26,12 @@ class DiffusionParams(Section):
     """Section ``diffusion`` of params.yaml: the frozen base model."""
 
     model: str = Field(min_length=1)
-    """A folder in diffusers' layout, or a Hugging Face id."""
+    """A folder in diffusers' layout, or a Hugging Face id: Stable Diffusion 1.x, 2.x or XL (docs/models.md)."""
     revision: str = Field(min_length=1)
     """A folder's content digest, or the hub's commit."""
     dtype: Dtype
-    """Number format of the frozen model in ``latents`` and ``sample``; ``train`` follows ``train.precision``."""
+    """Number format of the frozen model in ``latents`` and ``sample``; ``train`` follows ``train.precision``.
+    SDXL's VAE stays in float32 where float16 is asked for: its numbers would overflow."""
 
 
 @dataclass(frozen=True)

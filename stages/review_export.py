@@ -11,12 +11,11 @@ Params    none
 
 from pathlib import Path
 
-import pyarrow.compute as pc
-
 from pipeline import cli, tables
-from pipeline.files import write_json, write_text
+from pipeline.errors import EmptyResultError
+from pipeline.files import write_text
 from pipeline.review import tasks
-from pipeline.samples import SCORES, require_rows, write_report
+from pipeline.samples import write_report
 
 SCORED = Path("data/clip_filter/scores.parquet")
 TARGET = Path("data/review_export")
@@ -33,19 +32,19 @@ def review_export(scored: Path, target: Path) -> None:
     Raises:
         EmptyResultError: the filter kept no pair.
     """
-    rows = tables.read(scored, SCORES)
-    kept = require_rows(rows.filter(rows.column("kept")), "no pair to review: clip_filter kept none, see clip.margin")
-    queue = tasks.queue(kept)
-    tables.write(queue, target / "queue.parquet", tasks.QUEUE)
-    write_json(target / "tasks.json", tasks.label_studio(queue))
-    write_text(target / "tasks.csv", tasks.as_csv(queue))
-    write_text(target / "README.md", tasks.guide(queue))
-    least = pc.min(queue.column("margin")).as_py()
-    left_out = rows.num_rows - kept.num_rows
-    write_report(
-        target / "report.json", rows.num_rows, kept.num_rows, {"not_kept_by_clip_filter": left_out}, least_margin=least
-    )
-    cli.say(f"review_export: {kept.num_rows:,} pairs to review, see {target / 'README.md'}")
+    ranks = tasks.ranks(scored)
+    pairs = len(ranks) - ranks.null_count
+    if not pairs:
+        raise EmptyResultError("no pair to review: clip_filter kept none, see clip.margin")
+    queue = target / "queue.parquet"
+    tables.write_in_order(tasks.queue(scored, ranks), queue, tasks.QUEUE)
+    tasks.write_json_list(target / "tasks.json", map(tasks.label_studio, tasks.in_order(queue)))
+    tasks.write_csv(target / "tasks.csv", tasks.in_order(queue))
+    first = next(tasks.in_order(queue))
+    write_text(target / "README.md", tasks.guide(pairs, first["review_key"]))
+    left_out = {"not_kept_by_clip_filter": ranks.null_count}
+    write_report(target / "report.json", len(ranks), pairs, left_out, least_margin=first["margin"])
+    cli.say(f"review_export: {pairs:,} pairs to review, see {target / 'README.md'}")
 
 
 if __name__ == "__main__":

@@ -10,21 +10,26 @@ Params    review
 """
 
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline import cli, params, samples, tables
 from pipeline.errors import EmptyResultError, InputError
 from pipeline.files import write_json
 from pipeline.review import agreement
 from pipeline.review.tasks import row_key
-from pipeline.review.verdicts import ReviewParams, Reviews, drop_reason, join, read_reviews
+from pipeline.review.verdicts import Ballots, ReviewParams, Reviews, drop_reason, join, on, read_reviews
 
 SCORED = Path("data/clip_filter/scores.parquet")
 REVIEWS = Path("reviews/triplets")
 TARGET = Path("data/review_import")
+ROWS_AT_ONCE = tables.PLAIN_ROW_GROUP_ROWS
+JOINED = pa.schema([column for column in samples.VERDICTS if column.name not in samples.CAPTIONS.names])
 
 
 def main() -> None:
@@ -39,56 +44,79 @@ def review_import(scored: Path, reviews: Path, target: Path, config: ReviewParam
         InputError: a line of the reviews is broken, or a pair has no verdict although ``review.require`` is true.
         EmptyResultError: no pair stays.
     """
-    rows = tables.read(scored, samples.SCORES)
-    rows = rows.filter(rows.column("kept"))
-    keys = [row_key(row) for row in rows.to_pylist()]
-    said = read_reviews(reviews)
-    judged = _judge(rows, keys, said, config)
-    _require_all(judged, config)
-    tables.write(judged, target / "verdicts.parquet", samples.VERDICTS)
-    dropped = samples.drop(judged, target / "dropped.parquet")
-    kept = judged.num_rows - dropped.total()
+    reviews_read = read_reviews(reviews)
+    outcome = _Outcome()
+    judged = _judge(scored, reviews_read, config, outcome)
+    tables.write_in_order(_required(judged, config, outcome), target / "verdicts.parquet", samples.VERDICTS)
+    dropped = samples.drop(pa.concat_tables(outcome.dropped), target / "dropped.parquet")
+    kept = outcome.pairs - dropped.total()
     if not kept:
-        raise EmptyResultError(f"no pair is left: {dict(dropped)} of {judged.num_rows} pairs; see review.policy")
-    fresh = [said.ballots[key] for key in sorted({*keys} & {*said.ballots})]
-    write_json(target / "agreement.json", agreement.summary(fresh, said.seconds))
-    figures = _figures(judged, keys, said)
-    samples.write_report(target / "report.json", judged.num_rows, kept, dropped, **figures)
-    unreviewed = figures["verdicts"].get("unreviewed", 0)
-    cli.say(f"review_import: {kept:,} of {judged.num_rows:,} pairs stay, {unreviewed:,} without a verdict")
+        raise EmptyResultError(f"no pair is left: {dict(dropped)} of {outcome.pairs} pairs; see review.policy")
+    fresh = Ballots(reviews_read.said, outcome.reviewed)
+    write_json(target / "agreement.json", agreement.summary(fresh, reviews_read.seconds))
+    samples.write_report(target / "report.json", outcome.pairs, kept, dropped, **_figures(outcome, reviews_read))
+    unreviewed = outcome.verdicts["unreviewed"]
+    cli.say(f"review_import: {kept:,} of {outcome.pairs:,} pairs stay, {unreviewed:,} without a verdict")
 
 
-def _judge(rows: pa.Table, keys: list[str], said: Reviews, config: ReviewParams) -> pa.Table:
-    judged = []
-    for row, key in zip(rows.select(samples.CAPTIONS.names).to_pylist(), keys, strict=True):
-        answers = said.ballots.get(key, {}).values()
-        verdict = join(answers, config.policy, said.rulings.get(key, {}).values())
-        reason = drop_reason(verdict, config.unsure)
-        joined = {"verdict": verdict, "reviewers": len(answers), "kept": reason is None, "drop_reason": reason}
-        judged.append({**row, "review_key": key, **joined})
-    return tables.from_rows(judged, samples.VERDICTS)
+@dataclass
+class _Outcome:
+    """What is known of the pairs once all have passed."""
+
+    verdicts: Counter[str] = field(default_factory=Counter)
+    reviewed: set[str] = field(default_factory=set)
+    """Review keys of today that have a reviewer's verdict."""
+    adjudicated: set[str] = field(default_factory=set)
+    dropped: list[pa.Table] = field(default_factory=lambda: [tables.DROPPED.empty_table()])
+
+    @property
+    def pairs(self) -> int:
+        return self.verdicts.total()
 
 
-def _require_all(judged: pa.Table, config: ReviewParams) -> None:
-    missing = judged.column("verdict").to_pylist().count("unreviewed")
+def _judge(scored: Path, reviews: Reviews, config: ReviewParams, outcome: _Outcome) -> Iterator[pa.Table]:
+    """The kept pairs with their joined verdicts as samples.VERDICTS, some rows at a time."""
+    for part in tables.read_parts(scored, samples.SCORES, ROWS_AT_ONCE):
+        rows = part.filter(part.column("kept")).select(samples.CAPTIONS.names)
+        joined = [_join(row_key(row), reviews, config, outcome) for row in rows.to_pylist()]
+        columns = pa.Table.from_pylist(joined, schema=JOINED)
+        table = pa.Table.from_arrays([*rows.columns, *columns.columns], names=samples.VERDICTS.names)
+        dropped = table.filter(pc.is_valid(table.column("drop_reason"))).select(tables.DROPPED.names)
+        outcome.dropped.append(dropped.cast(tables.DROPPED))
+        yield table
+
+
+def _join(key: str, reviews: Reviews, config: ReviewParams, outcome: _Outcome) -> dict[str, Any]:
+    said, rulings = on(reviews.said, key), on(reviews.rulings, key)
+    verdict = join(said.values(), config.policy, rulings.values())
+    reason = drop_reason(verdict, config.unsure)
+    outcome.verdicts[verdict] += 1
+    if said:
+        outcome.reviewed.add(key)
+    if rulings:
+        outcome.adjudicated.add(key)
+    joined = {"review_key": key, "verdict": verdict, "reviewers": len(said)}
+    return {**joined, "kept": reason is None, "drop_reason": reason}
+
+
+def _required(judged: Iterator[pa.Table], config: ReviewParams, outcome: _Outcome) -> Iterator[pa.Table]:
+    """The same pairs; at their end it is an error that some have no verdict, unless that is allowed."""
+    yield from judged
+    missing = outcome.verdicts["unreviewed"]
     if config.require and missing:
         raise InputError(
-            f"{missing} of {judged.num_rows} pairs have no verdict: look at data/review_export/README.md, write "
+            f"{missing} of {outcome.pairs} pairs have no verdict: look at data/review_export/README.md, write "
             "verdicts into reviews/triplets, or set review.require: false"
         )
 
 
-def _figures(judged: pa.Table, keys: list[str], said: Reviews) -> dict[str, Any]:
+def _figures(outcome: _Outcome, reviews: Reviews) -> dict[str, Any]:
     """Counts of report.json; stale verdicts belong to a picture, caption or prompt that is no longer there."""
-    known = {*keys}
-    both = (said.ballots, said.rulings)
-    stale = sum(len(people) for ballots in both for key, people in ballots.items() if key not in known)
-    verdicts = Counter(judged.column("verdict").to_pylist())
     return {
-        "verdicts": dict(verdicts),
-        "stale": stale,
-        "adjudicated": len(known & said.rulings.keys()),
-        "reviewers": sorted({who for ballots in both for people in ballots.values() for who in people}),
+        "verdicts": dict(outcome.verdicts),
+        "stale": reviews.stale(outcome.reviewed, outcome.adjudicated),
+        "adjudicated": len(outcome.adjudicated),
+        "reviewers": reviews.people(),
     }
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench import real_shapes
-from bench.random_diffusion import SD_15, Shape
+from bench.random_diffusion import SHAPES, Shape
 from bench.scale.architectures import LLAMA, LlamaShape, llama_config
 from pipeline.files import digest
 
@@ -41,21 +41,22 @@ class Shapes:
 def real() -> Shapes:
     """BLIP base, CLIP ViT-B/32, LLaMA-7B and Stable Diffusion 1.5: 13.5 + 2.1 + 0.9 + 0.6 GB of weights."""
     models = real_shapes.real()
-    return Shapes(models.blip, models.clip, LLAMA["7B"], 32_000, SD_15, disk_gb=18.5, memory_gb=15.0)
+    return Shapes(models.blip, models.clip, LLAMA["7B"], 32_000, SHAPES["sd15"], disk_gb=18.5, memory_gb=15.0)
 
 
 def tiny() -> Shapes:
     """The same architectures, as deep where a setting counts layers, so narrow that all are made in seconds."""
     models = real_shapes.tiny()
     diffusion = Shape(
-        vae_widths=(4, 4, 8, 8),
-        unet_widths=(8, 8, 16, 16),
-        groups=4,
-        text_width=16,
-        text_layers=1,
-        heads=2,
-        vocabulary=80,
-        side_px=64,
+        64,
+        {
+            "cross_attention_dim": 16,
+            "attention_head_dim": 8,
+            "block_out_channels": (8, 8, 16, 16),
+            "norm_num_groups": 4,
+        },
+        {"hidden_size": 16, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2},
+        vae={"block_out_channels": (4, 4, 8, 8), "norm_num_groups": 4},
     )
     llama = LlamaShape(LLAMA["7B"].layers, 16, 2, 24)
     return Shapes(models.blip, models.clip, llama, 256, diffusion, disk_gb=0.5, memory_gb=1.0)

@@ -42,8 +42,12 @@ def build(
 
     Raises:
         ModelError: a ControlNet is missing or does not fit.
-        SettingError: the method cannot do with these settings.
+        SettingError: the method cannot do with these settings or with this base model.
     """
+    if name != "none" and diffusion.text_encoder_2 is not None:
+        raise SettingError(
+            f"sample.methods: {name} runs with Stable Diffusion 1.x and 2.x only, not with SDXL: take none"
+        )
     plain = diffusion.pipeline(denoising.scheduler)
     match name:
         case "none":

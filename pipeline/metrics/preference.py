@@ -20,17 +20,12 @@ def read_choices(folder: Path, pictures: Mapping[str, str]) -> tuple[dict[str, l
         InputError: a line is broken; names file and line.
     """
     lines = answers.read(folder, PreferenceAnswer)
-    fresh = [line for line in lines if _same_pictures(line, pictures)]
+    pairs = answers.pairs(pictures)
+    fresh = [line for line in lines if line.item in pairs]
     found: dict[str, list[str]] = {}
     for line in fresh:
         found.setdefault(line.question, []).append(str(line.choice))
     return found, len(lines) - len(fresh)
-
-
-def _same_pictures(line: PreferenceAnswer, pictures: Mapping[str, str]) -> bool:
-    place = f"{line.prompt_id}/{line.index:02d}"
-    found = pictures.get(f"{place}/base"), pictures.get(f"{place}/adapted")
-    return found == (line.sha256_base, line.sha256_adapted)
 
 
 def preference(choices: Sequence[str], *, confidence: float) -> dict[str, float] | None:

@@ -2,14 +2,18 @@
 
 import csv
 import hashlib
-import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline import tables
+from pipeline.files import atomic_file
+from pipeline.samples import SCORES
 from pipeline.tables import KEY, column
 
 QUEUE = tables.schema(
@@ -24,6 +28,11 @@ QUEUE = tables.schema(
     column("simple_prompt", pa.string(), "p_s: the caption to check"),
     column("complex_prompt", pa.string(), "p_c: the source's prompt"),
 )
+
+IN_KEY = ["image_sha256", "simple_prompt", "complex_prompt"]
+ROWS_IN_ORDER = 32_768
+ROWS_AS_PYTHON = 1_000
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 LABEL_STUDIO_CONFIG = """\
 <View>
@@ -60,7 +69,8 @@ the CLIP rule was least sure.
 Label Studio: make a project with the configuration below, import `tasks.json`, and serve the pictures with
 `LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true`,
 `LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT=<absolute path>/review-pictures` and a local-files storage on its subfolder
-`pairs`. Importing the same tasks twice makes each of them twice.
+`pairs`. Importing the same tasks twice makes each of them twice. Its export comes in by
+`sur review-import FILE --task triplets`, and so does `tasks.csv` with a column `verdict` (docs/label-studio.md).
 
 ```xml
 {config}```
@@ -78,53 +88,97 @@ def row_key(row: Mapping[str, Any]) -> str:
     return review_key(row["image_sha256"], row["simple_prompt"], row["complex_prompt"])
 
 
-def queue(kept: pa.Table) -> pa.Table:
-    """The pairs to review as QUEUE, in order of review.
+def ranks(scored: Path) -> pa.Array:
+    """The place of each row of the file in the order of review, 0 first; null where the filter did not keep it.
 
     Args:
-        kept: rows of samples.SCORES that the CLIP rule kept.
+        scored: samples.SCORES.
     """
-    rows = [
-        {
-            **{name: row[name] for name in QUEUE.names if name in row},
-            "review_key": row_key(row),
-            "margin": row["score_simple"] - row["score_complex"],
-        }
-        for row in kept.to_pylist()
-    ]
-    rows.sort(key=lambda row: (row["margin"], row[KEY]))
-    return tables.from_rows(({**row, "rank": rank} for rank, row in enumerate(rows)), QUEUE)
+    columns = tables.select(SCORES, [KEY, "score_simple", "score_complex", "kept"])
+    rows = tables.read(scored, columns)
+    simple, other = (rows.column(name).cast(pa.float64()) for name in ("score_simple", "score_complex"))
+    margins = pa.table({"margin": pc.subtract(simple, other), KEY: rows.column(KEY)})
+    order = pc.sort_indices(margins, [("margin", "ascending"), (KEY, "ascending")]).to_numpy()
+    kept = rows.column("kept").to_numpy()
+    order = order[kept[order]]
+    found = np.zeros(rows.num_rows, np.int32)
+    found[order] = np.arange(len(order), dtype=np.int32)
+    return pa.array(found, mask=~kept)
 
 
-def label_studio(rows: pa.Table) -> list[dict[str, Any]]:
-    """Label Studio's import format: one task a pair; the pictures come from its local-files storage."""
-    return [
-        {
-            "data": {
-                "image": f"/data/local-files/?d=pairs/{row['image_sha256']}.jpg",
-                "simple_prompt": row["simple_prompt"],
-                "complex_prompt": row["complex_prompt"],
-                "sample_id": row[KEY],
-                "review_key": row["review_key"],
-            },
-            "meta": {"source": row["source"], "page_url": row["page_url"], "margin": round(row["margin"], 4)},
-        }
-        for row in rows.to_pylist()
-    ]
+def queue(scored: Path, ranks: pa.Array) -> Iterator[pa.Table]:
+    """The pairs to review as QUEUE, some rows at a time, in the order of the file.
+
+    Args:
+        scored: samples.SCORES.
+        ranks: of its rows.
+    """
+    start = 0
+    for part in tables.read_parts(scored, SCORES, tables.PLAIN_ROW_GROUP_ROWS):
+        here = ranks.slice(start, part.num_rows)
+        start += part.num_rows
+        rows = part.append_column("rank", here).filter(part.column("kept"))
+        simple, other = (rows.column(name).cast(pa.float64()) for name in ("score_simple", "score_complex"))
+        rows = rows.append_column("margin", pc.subtract(simple, other).cast(pa.float32()))
+        keys = [row_key(row) for row in rows.select(IN_KEY).to_pylist()]
+        yield tables.check(rows.append_column("review_key", pa.array(keys, pa.string())), QUEUE)
 
 
-def as_csv(rows: pa.Table) -> str:
-    """The queue for a spreadsheet."""
+def in_order(queue: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a written queue by rank; some ten thousand are in memory at a time."""
+    order = np.argsort(tables.read(queue, tables.select(QUEUE, ["rank"])).column("rank").to_numpy())
+    for start in range(0, len(order), ROWS_IN_ORDER):
+        rows = tables.read_places(queue, QUEUE, order[start : start + ROWS_IN_ORDER].tolist())
+        for part in rows.to_batches(max_chunksize=ROWS_AS_PYTHON):
+            yield from part.to_pylist()
+
+
+def label_studio(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the queue as a task in Label Studio's import format; pictures come from its local-files storage."""
+    return {
+        "data": {
+            "image": f"/data/local-files/?d=pairs/{row['image_sha256']}.jpg",
+            "simple_prompt": row["simple_prompt"],
+            "complex_prompt": row["complex_prompt"],
+            "sample_id": row[KEY],
+            "review_key": row["review_key"],
+        },
+        "meta": {"source": row["source"], "page_url": row["page_url"], "margin": round(row["margin"], 4)},
+    }
+
+
+def write_json_list(path: Path, values: Iterable[Any]) -> None:
+    """The bytes of :func:`files.write_json` for a list that memory should not hold."""
+    with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
+        before = "["
+        for value in values:
+            text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+            stream.write(f"{before}\n  " + text.replace("\n", "\n  "))
+            before = ","
+        stream.write("\n]\n" if before == "," else "[]\n")
+
+
+def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """The queue for a spreadsheet, with empty columns for what a reviewer says."""
     columns = ["rank", KEY, "review_key", "margin", "simple_prompt", "complex_prompt", "page_url"]
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({**row, "margin": f"{row['margin']:.4f}"} for row in rows.to_pylist())
-    return stream.getvalue()
+    with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(_cells(row) for row in rows)
 
 
-def guide(rows: pa.Table) -> str:
-    """How a person starts, in Markdown, with a line of the queue as example."""
-    line = {"review_key": rows.column("review_key")[0].as_py(), "verdict": "keep", "reviewer": "your name"}
+def _cells(row: Mapping[str, Any]) -> dict[str, Any]:
+    texts = {name: inert(row[name]) for name in ("simple_prompt", "complex_prompt", "page_url")}
+    return {**row, **texts, "margin": f"{row['margin']:.4f}"}
+
+
+def inert(text: str) -> str:
+    """A text that no spreadsheet takes for a formula, which could call a program or an address; it is only shown."""
+    return f"'{text}" if text.startswith(FORMULA_SIGNS) else text
+
+
+def guide(pairs: int, review_key: str) -> str:
+    """How a person starts, in Markdown, with one of the queue's keys as example."""
+    line = {"review_key": review_key, "verdict": "keep", "reviewer": "your name"}
     example = json.dumps({**line, "reasons": [], "note": ""})
-    return GUIDE.format(pairs=f"{rows.num_rows:,}", example=example, config=LABEL_STUDIO_CONFIG)
+    return GUIDE.format(pairs=f"{pairs:,}", example=example, config=LABEL_STUDIO_CONFIG)

@@ -1,16 +1,18 @@
 """Reading verdicts on prompt-image pairs and joining the reviewers' answers into one (the paper's second filter)."""
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Set
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pipeline import answers
+from pipeline.agreement import Ballot
 from pipeline.answers import Answer, TripletVerdict
+from pipeline.jsonl import read_folder
 from pipeline.params import Section
 
 Policy = Literal["majority", "any_reject", "adjudicated"]
-Ballots = dict[str, dict[str, Answer]]
+Opinions = dict[str, dict[str, Answer]]
 
 
 class ReviewParams(Section):
@@ -28,14 +30,53 @@ class ReviewParams(Section):
 
 @dataclass(frozen=True)
 class Reviews:
-    """The verdicts on pairs that hold, by review key."""
+    """The verdicts on pairs that hold, of reviewers and of adjudicators; about 250 bytes a verdict."""
 
-    ballots: Ballots
-    """review_key -> reviewer -> answer."""
-    rulings: Ballots
-    """review_key -> adjudicator -> answer."""
-    seconds: dict[str, list[float]]
-    """Reviewer -> time for a pair, where it was measured."""
+    said: Opinions = field(default_factory=dict)
+    """Reviewer -> review_key -> answer."""
+    rulings: Opinions = field(default_factory=dict)
+    """The same of adjudicators."""
+    seconds: dict[str, "array[float]"] = field(default_factory=dict)
+    """Reviewer -> times for a pair, where they were measured; adjudicating is no part of them."""
+
+    def people(self) -> list[str]:
+        """All who have a verdict that holds."""
+        return sorted({name for opinions in (self.said, self.rulings) for name in opinions if opinions[name]})
+
+    def stale(self, reviewed: Set[str], adjudicated: Set[str]) -> int:
+        """Verdicts on another picture, caption or prompt than there is today.
+
+        Args:
+            reviewed: the keys of today that have a reviewer's verdict.
+            adjudicated: those that have an adjudicator's.
+        """
+        both = ((self.said, reviewed), (self.rulings, adjudicated))
+        return sum(key not in known for opinions, known in both for answers in opinions.values() for key in answers)
+
+
+@dataclass(frozen=True)
+class Ballots(Collection[Ballot]):
+    """What the reviewers said of each of these keys, made anew at each pass: two passes hold no more than one."""
+
+    said: Opinions
+    keys: Set[str]
+
+    def __iter__(self) -> Iterator[Ballot]:
+        """The ballots, in no order."""
+        return (on(self.said, key) for key in self.keys)
+
+    def __len__(self) -> int:
+        """Keys."""
+        return len(self.keys)
+
+    def __contains__(self, ballot: object) -> bool:
+        """Whether some key has this ballot."""
+        return any(ballot == other for other in self)
+
+
+def on(opinions: Opinions, key: str) -> dict[str, Answer]:
+    """Who said what of one pair."""
+    return {who: answers[key] for who, answers in opinions.items() if key in answers}
 
 
 def read_reviews(folder: Path) -> Reviews:
@@ -44,14 +85,15 @@ def read_reviews(folder: Path) -> Reviews:
     Raises:
         InputError: a line is broken; names file and line.
     """
-    found = Reviews({}, {}, {})
-    for line in answers.read(folder, TripletVerdict):
-        if line.verdict is None:
+    found = Reviews()
+    for line in read_folder(folder, TripletVerdict):
+        opinions = (found.rulings if line.adjudicated else found.said).setdefault(line.reviewer, {})
+        if line.verdict is None or line.retracted:
+            opinions.pop(line.review_key, None)
             continue
-        said = found.rulings if line.adjudicated else found.ballots
-        said.setdefault(line.review_key, {})[line.reviewer] = line.verdict
-        if line.seconds is not None:
-            found.seconds.setdefault(line.reviewer, []).append(line.seconds)
+        opinions[line.review_key] = line.verdict
+        if line.seconds is not None and not line.adjudicated:
+            found.seconds.setdefault(line.reviewer, array("d")).append(line.seconds)
     return found
 
 

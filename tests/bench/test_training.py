@@ -15,6 +15,30 @@ def test_the_random_model_has_the_real_shape():
     assert model.tokenizer(["two circles"], padding="max_length").input_ids[0][0] == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "unet", "texts", "width"),
+    [("sd21", 865_910_724, [340_387_840], 1024), ("sdxl", 2_567_463_684, [123_060_480, 694_659_840], 2048)],
+)
+def test_the_other_random_models_have_their_real_shapes(name, unet, texts, width):
+    shape = random_diffusion.SHAPES[name]
+    model = random_diffusion.stable_diffusion(shape, device="meta", dtype=torch.bfloat16)
+    parts = [part for part in (model.text_encoder, model.text_encoder_2) if part is not None]
+    counts = [sum(parameter.numel() for parameter in part.parameters()) for part in (model.unet, *parts)]
+    assert counts == [unet, *texts]
+    assert (model.text_width, model.unet.config.sample_size * model.codec.side_factor) == (width, shape.side_px)
+
+
+@pytest.mark.parametrize("name", sorted(random_diffusion.SHAPES))
+def test_text_flows_through_each_real_shape_to_the_unet_and_back(name):
+    model = random_diffusion.stable_diffusion(random_diffusion.SHAPES[name], device="meta", dtype=torch.float32)
+    text = model.text_states(["a red square", "two"])
+    text.states.requires_grad_()
+    said = model.predict(torch.empty(2, 4, 16, 16, device="meta"), torch.zeros(2, device="meta"), text)
+    said.sum().backward()
+    assert said.shape == (2, 4, 16, 16)
+    assert text.states.grad.shape == (2, 77, model.text_width)
+
+
 FOUND = {
     "ours": {"flops": 2e12, "seconds": 2.0, "processor_seconds": 4.0},
     "authors": {"flops": 3e12, "seconds": 9.0, "processor_seconds": 5.4},
@@ -74,7 +98,7 @@ def test_a_known_cards_peak_is_that_of_the_number_format(monkeypatch):
 @pytest.fixture
 def small(monkeypatch, tmp_path):
     """The real shape's command on tiny widths; memory as a GPU would tell it, the same in all ways."""
-    monkeypatch.setattr(random_diffusion, "SD_15", shapes.tiny().diffusion)
+    monkeypatch.setitem(random_diffusion.SHAPES, "sd15", shapes.tiny().diffusion)
     kept = {}
     monkeypatch.setattr(training.results, "save", lambda name, told: kept.update({name: told}) or tmp_path)
     once = training_figures.once

@@ -7,15 +7,16 @@ from miniature import reviews
 from miniature.language import caption, plain_sentence
 from miniature.world import Group, Scene
 from pipeline import tables
-from pipeline.review.tasks import QUEUE, queue
-from pipeline.review.verdicts import read_ballots
-from tests.pipeline.review.rows import scored
+from pipeline.review.tasks import QUEUE, row_key
+from pipeline.review.verdicts import read_reviews
+from tests.pipeline.review.rows import queued, scored
 
 SCENE = Scene((Group(3, "circle", "red"),), "blue")
 
 
 def _verdict(said: str, *, fault: str | None = None, scene: Scene = SCENE) -> dict[str, Any]:
-    rows = queue(scored(margins=[1.0], simple_prompt=said))
+    rows = scored(margins=[1.0], simple_prompt=said)
+    rows = rows.append_column("review_key", [[row_key(row) for row in rows.to_pylist()]])
     (verdict,) = reviews.judge(rows, {"a:0": {"scene": scene, "fault": fault}})
     return verdict
 
@@ -56,8 +57,9 @@ def test_a_prompt_of_another_picture_is_rejected_whatever_the_caption_says() -> 
     assert _verdict(caption(SCENE), fault="wrong_prompt")["reasons"] == ["other_picture"]
 
 
-def test_pairs_from_elsewhere_get_no_verdict() -> None:
-    assert reviews.judge(queue(scored(margins=[1.0])), {}) == []
+def test_pairs_from_elsewhere_get_no_verdict(tmp_path: Path) -> None:
+    path = queued(scored(margins=[1.0]), tmp_path / "queue.parquet")
+    assert reviews.judge(tables.read(path, QUEUE), {}) == []
 
 
 def test_the_file_can_be_imported_and_says_that_it_is_no_person(
@@ -65,8 +67,9 @@ def test_the_file_can_be_imported_and_says_that_it_is_no_person(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(reviews, "truth", lambda: [{"sample_id": "a:0", "scene": SCENE, "fault": None}])
-    tables.write(queue(scored(margins=[1.0, 2.0], simple_prompt=caption(SCENE))), reviews.TASKS, QUEUE)
+    reviews.TASKS.parent.mkdir(parents=True)
+    queued(scored(margins=[1.0, 2.0], simple_prompt=caption(SCENE)), reviews.TASKS)
     reviews.main()
     assert "1 verdicts written" in capsys.readouterr().err
-    (ballot,) = read_ballots(Path("reviews/triplets")).values()
-    assert ballot == {"miniature truth (not a person)": "keep"}
+    (ballot,) = read_reviews(Path("reviews/triplets")).said.items()
+    assert (ballot[0], list(ballot[1].values())) == ("miniature truth (not a person)", ["keep"])

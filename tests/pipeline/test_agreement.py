@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from statsmodels.stats import inter_rater
 
 from pipeline import agreement
 
@@ -28,6 +30,29 @@ def test_kappa_equals_viera_and_garretts_worked_example() -> None:
     first = ["yes"] * 20 + ["no"] * 80
     second = ["yes"] * 15 + ["no"] * 5 + ["yes"] * 10 + ["no"] * 70
     assert agreement.cohen_kappa(first, second) == pytest.approx(0.57, abs=5e-3)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_size=2))
+def test_kappa_equals_statsmodels(said: list[tuple[str, str]]) -> None:
+    first, second = zip(*said, strict=True)
+    found = agreement.cohen_kappa(first, second)
+    table = np.array([[said.count((one, other)) for other in "abc"] for one in "abc"])
+    if found is None:
+        assert len(set(first)) == len(set(second)) == 1
+    else:
+        assert found == pytest.approx(inter_rater.cohens_kappa(table, return_results=False), abs=1e-12)
+
+
+@given(st.lists(st.lists(st.sampled_from("abc"), min_size=3, max_size=3), min_size=2))
+def test_alpha_without_missing_answers_is_fleiss_kappa_moved_by_chance_of_few_items(said: list[list[str]]) -> None:
+    # Both take chance from the pooled answers; alpha = kappa + (1 - kappa) / n, with n answers in all (Krippendorff).
+    found = agreement.krippendorff_alpha([dict(zip("xyz", unit, strict=True)) for unit in said])
+    if found is None:
+        assert len({answer for unit in said for answer in unit}) == 1
+    else:
+        table = np.array([[unit.count(answer) for answer in "abc"] for unit in said])
+        kappa = inter_rater.fleiss_kappa(table)
+        assert found == pytest.approx(kappa + (1 - kappa) / (3 * len(said)), abs=1e-12)
 
 
 def test_a_rater_who_always_says_yes_has_kappa_zero() -> None:

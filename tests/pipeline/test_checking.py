@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import checking, gpu_settings, llm
+from pipeline import checking, gpu_settings, llm, model_folders
 from pipeline.errors import SettingError
 from pipeline.params import load_all
 from pipeline.settings import Settings
 from tests.closure import ROOT
+from tests.pipeline import model_kinds
 from tests.pipeline.adapters import official_file
 
 
@@ -268,3 +269,46 @@ def test_the_authors_weights_without_a_file_are_refused_with_the_line(project):
     assert any(
         line.startswith("adapter.mixing must be paper with adapter.compat: official") for line in faults(project)
     )
+
+
+def other_base(project, path, width_divisor=2):
+    """Settings with another base model and heads."""
+    old = load_all(Settings, project)
+    edit(project, f"heads: {old.adapter.heads}", f"heads: {width_divisor}")
+    edit(
+        project, f"model: {old.diffusion.model}\n  revision: {old.diffusion.revision}", f"model: {path}\n  revision: X"
+    )
+    edit(project, "revision: X", f"revision: '{model_folders.folder_digest(Path(path))}'")
+
+
+@pytest.mark.parametrize("kind", model_kinds.KINDS)
+def test_stable_diffusion_2_and_xl_are_good_base_models(project, kind):
+    other_base(project, model_kinds.folder(kind))
+    edit(project, "min_side_px: 48", "min_side_px: 16")
+    edit(project, "side_px: 64", "side_px: 16")
+    assert checking.examine(project) == []
+
+
+def test_pictures_of_another_size_than_the_models_are_noted(project):
+    other_base(project, model_kinds.folder("sdxl"))
+    [note] = checking.examine(project)
+    assert note == "image.side_px is 64, diffusion.model draws 16 px: the adapter learns at another size"
+
+
+def test_the_heads_are_compared_with_the_width_of_both_encoders_together(project):
+    other_base(project, model_kinds.folder("sdxl"), width_divisor=16)  # divides the first encoder's 16, not all 40
+    assert faults(project) == [
+        f"adapter.heads must divide the text width 40, got 16 (params.yaml, line {line_of('heads')})"
+    ]
+
+
+def test_a_base_model_of_another_kind_is_one_line(project, tmp_path):
+    path = model_kinds.edited("sd2", tmp_path / "model", "model_index.json", _class_name="FluxPipeline")
+    other_base(project, path)
+    [told] = faults(project)
+    assert told.startswith(f"diffusion.model is not usable: {path} is a FluxPipeline: diffusion.model must be a Stable")
+
+
+def line_of(key):
+    lines = Path("params.yaml").read_text().splitlines()
+    return next(number for number, line in enumerate(lines, 1) if line.strip().startswith(f"{key}:"))

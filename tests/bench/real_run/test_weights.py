@@ -85,4 +85,4 @@ def test_the_diffusion_model_loads_and_draws_its_side(made):
 
 
 def test_the_real_diffusion_model_is_version_15():
-    assert shapes.real().diffusion == random_diffusion.SD_15
+    assert shapes.real().diffusion == random_diffusion.SHAPES["sd15"]

@@ -1,10 +1,12 @@
 """Rows as the CLIP filter writes them, for tests of the review."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pyarrow as pa
 
 from pipeline import tables
+from pipeline.review import tasks
 from pipeline.samples import SCORES
 
 
@@ -35,3 +37,11 @@ def scored(
         ),
         SCORES,
     )
+
+
+def queued(rows: pa.Table, path: Path) -> Path:
+    """Write the queue of such rows, as stage review_export does; gives its path."""
+    scores = path.with_name("scores-of-the-queue.parquet")
+    tables.write(rows, scores, SCORES)
+    tables.write_in_order(tasks.queue(scores, tasks.ranks(scores)), path, tasks.QUEUE)
+    return path

@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from pipeline import tables
-from pipeline.review import pictures, tasks
+from pipeline.review import pictures
 from pipeline.tables import IMAGE, column
-from tests.pipeline.review.rows import scored
+from tests.pipeline.review.rows import queued, scored
 
 PICTURES = tables.schema(column("sample_id", tables.DROPPED.field("sample_id").type, ""), column("image", IMAGE, ""))
 
@@ -20,8 +20,7 @@ def _png(side_px: int) -> bytes:
 
 @pytest.fixture
 def queue(tmp_path: Path) -> Path:
-    path = tmp_path / "queue.parquet"
-    tables.write(tasks.queue(scored(margins=[1.0, 2.0])), path, tasks.QUEUE)
+    path = queued(scored(margins=[1.0, 2.0]), tmp_path / "queue.parquet")
     rows = [{"sample_id": f"a:{index}", "image": {"bytes": _png(1000 * index + 8), "path": None}} for index in range(2)]
     tables.write(tables.from_rows(rows, PICTURES), tmp_path / "parts" / "part-00000.parquet", PICTURES)
     return path
