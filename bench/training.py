@@ -25,7 +25,7 @@ from bench import random_diffusion, results, training_figures
 from bench.training_figures import measure
 from pipeline import diffusion, losses, training_unet
 from pipeline.adapters.settings import AdapterParams
-from pipeline.diffusion import Diffusion, TextStates
+from pipeline.diffusion import Diffusion
 from pipeline.engine import ComputeParams
 from pipeline.losses import LossParams
 from pipeline.params import load
@@ -64,6 +64,7 @@ class Contest:
             llm=torch.randn((self.count, LLM_WIDTH), generator=draw),
             moments=CachedMoments(moments.half()),
         )
+        self.told = model.text_states(texts).to(torch.float32)
         self.pixels = torch.rand((self.count, 3, side, side), generator=draw) * 2 - 1
         self.latents = torch.randn((self.count, channels, latent, latent), generator=draw).to(device)
         made = accelerator(recipe.train.precision, device)
@@ -102,10 +103,8 @@ class Contest:
 
     def bare(self) -> None:
         """The limit: the frozen U-Net forward and backward to its text input, and nothing else."""
-        tokens = int(self.model.tokenizer.model_max_length)
-        condition = torch.ones((self.count, tokens, self.model.text_width), device=self.latents.device)
+        text = self.told.replaced(self.told.states.detach().requires_grad_())
         timesteps = torch.full((self.count,), 500, device=self.latents.device)
-        text = TextStates(condition.requires_grad_())
         self.model.predict(self.latents, timesteps, text).square().mean().backward()
 
 

@@ -18,6 +18,8 @@ from pipeline import (
     hub,
     images,
     model_folders,
+    operating,
+    prompt_states,
     retrying,
     sampling,
     work,
@@ -25,14 +27,17 @@ from pipeline import (
 )
 from pipeline.adapters import checkpoint, folder
 from pipeline.errors import InputError
+from pipeline.llm import LlmParams
 from pipeline.params import PARAMS, load
 from pipeline.review import commands as exchange
+from pipeline.review_page import command as review
 from pipeline.sample_settings import SampleParams
 from pipeline.show import listing, pictures
 from pipeline.studies import from_file, running
 from pipeline.studies.definitions import STUDIES
 from pipeline.takedown import caches
 from pipeline.takedown.running import takedown
+from pipeline.token_states import load_states
 from pipeline.vae import DiffusionParams
 
 ADAPTER = Path("data/train/adapter")
@@ -61,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             code = cli.guarded(lambda: _work(parsed))
         case "study":
             code = cli.guarded(lambda: _study(parsed))
+        case "review":
+            code = cli.guarded(lambda: review.run(parsed))
         case exchange.EXPORT | exchange.IMPORT:
             code = cli.guarded(lambda: exchange.run(parsed))
         case _:
@@ -84,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--out", type=Path, default=Path("generated.png"), help="picture to write (default %(default)s)")
     _add_conversion(commands)
     hub.add_arguments(commands)
+    review.add_options(commands.add_parser("review", help=review.HELP))
     removed = commands.add_parser("takedown", help="remove a sample and everything made from it, and prove it")
     removed.add_argument("sample", help="its id, the address of its picture or page, or its picture's SHA-256")
     removed.add_argument("--dry-run", action="store_true", help="say what would go and touch nothing")
@@ -193,16 +201,26 @@ def generate(prompt: str, seed: int, eta: float | None, adapter_folder: Path, ou
     base, sample = load(DiffusionParams, "diffusion"), load(SampleParams, "sample")
     device = engine.device(load(engine.ComputeParams, "compute"))
     named = folder.Named(model=base.model, revision=base.revision)
-    folder.read_config(adapter_folder)  # a wrong folder is told before a large model is loaded
+    about = folder.read_config(adapter_folder)  # a wrong folder is told before a large model is loaded
+    states = prompt_states.read(about, [prompt, sample.negative_prompt], build=_llm)
     model = diffusion.load(base.model, base.revision, device=device, dtype=getattr(torch, base.dtype))
     adapter = folder.load(adapter_folder, base=named, width=model.text_width, device=device)
     unet = folder.load_unet(adapter_folder, model.unet)
     config = sample.denoising
-    pair = sampling.generate(prompt, seed, diffusion=model, adapter=adapter, config=config, eta=eta, unet=unet)
+    pair = sampling.generate(
+        prompt, seed, diffusion=model, adapter=adapter, config=config, eta=eta, unet=unet, llm_states=states
+    )
     labels = [f"base: {prompt}", f"adapted, eta {adapter.config.eta if eta is None else eta}: {prompt}"]
     sheet = images.contact_sheet(pair, labels, columns=2, tile_px=max(256, *(picture.width for picture in pair)))
     files.write_bytes(out, sampling.png(sheet))
     _print(f"{out}: base on the left, adapted on the right")
+
+
+def _llm(config: LlmParams) -> operating.Operator:
+    """Loads the LLM of an adapter that reads each prompt with it."""
+    compute = load(engine.ComputeParams, "compute")
+    device, spread = engine.device(compute), compute.llm_device_map
+    return load_states(config, config.layer, "prompt", device=device, batch=compute.llm_batch, device_map=spread)
 
 
 def convert_official(file: Path, out: Path, base: folder.Named, eta: float) -> None:

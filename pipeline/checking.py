@@ -84,6 +84,14 @@ def _recipe(settings: Settings, _: Path) -> Iterator[Note]:
     yield from ()
 
 
+def _states(settings: Settings, path: Path) -> Iterator[Note]:
+    """What kind of LLM states an adapter takes."""
+    kind, states = settings.adapter.kind, settings.llm.states
+    if kind == "llm4gen" and states != "tokens":
+        raise wrong("llm.states", f"must be tokens with adapter.kind: llm4gen, got {states}", path)
+    yield from ()
+
+
 def _engine(settings: Settings, _: Path) -> Iterator[Note]:
     engine.runner(settings.compute)
     yield from ()
@@ -109,6 +117,7 @@ CHECKS: tuple[Check, ...] = (
     *MODEL_CHECKS,
     _renditions,
     _recipe,
+    _states,
     _engine,
     _gpu,
     _dropped_captions,

@@ -14,6 +14,7 @@ from pipeline.adapters import kinds
 from pipeline.adapters.kinds import Adapter
 from pipeline.adapters.official import OfficialAdapter
 from pipeline.diffusion import Diffusion
+from pipeline.padded_states import TextStatesOf
 from pipeline.text_encoding import TextStates, joined
 
 KEPT_TEXTS = 256
@@ -42,6 +43,7 @@ class Encoder:
         adapt_negative: send it through the adapter too; not read with an official adapter.
         guided: whether there is guidance; without it an official adapter gets the prompt alone.
         eta: the adapter's dial; None takes the trained one. At 0 nothing changes, bit for bit.
+        llm_states: the LLM's states of a text, for a kind that needs them; its negative prompt is always adapted.
     """
 
     def __init__(
@@ -53,9 +55,11 @@ class Encoder:
         adapt_negative: bool = False,
         guided: bool = True,
         eta: float | None = None,
+        llm_states: TextStatesOf | None = None,
     ) -> None:
         self.diffusion, self.adapter, self.eta = diffusion, adapter, eta
         self.negative_prompt, self.adapt_negative, self.guided = negative_prompt, adapt_negative, guided
+        self.llm_states = llm_states
         self._states = functools.lru_cache(maxsize=KEPT_TEXTS)(self._encode)
         self._pair = functools.lru_cache(maxsize=KEPT_TEXTS)(self._encoded)
 
@@ -68,7 +72,8 @@ class Encoder:
         negative = self.negative_prompt
         if adapted and isinstance(self.adapter, OfficialAdapter):
             return self._officially(self._states(negative, False), self._states(text, False))
-        return Encoded(self._states(negative, adapted and self.adapt_negative), self._states(text, adapted))
+        both = adapted and (self.adapt_negative or kinds.needs_llm(self.adapter))
+        return Encoded(self._states(negative, both), self._states(text, adapted))
 
     def _officially(self, negative: TextStates, x: TextStates) -> Encoded:
         """Both together through the adapter, which mixes them; without guidance the prompt goes alone."""
@@ -79,10 +84,21 @@ class Encoder:
     def _encode(self, text: str, adapted: bool) -> TextStates:
         """Text states (1, tokens, width) in the model's number format."""
         x = self.diffusion.text_states([text])
-        return self.adapt(x) if adapted else x
+        return self.adapt(x, text) if adapted else x
 
-    def adapt(self, x: TextStates) -> TextStates:
-        """Text states through the adapter, in their own number format."""
+    def adapt(self, x: TextStates, text: str | None = None) -> TextStates:
+        """Text states through the adapter, in their own number format.
+
+        Args:
+            x: the states.
+            text: what they are of; None where they are of no text alone, as weighted ones.
+
+        Raises:
+            ValueError: the kind needs the LLM's states of a text.
+        """
         if self.adapter is None:
             return x
-        return x.replaced(kinds.condition(self.adapter, x.states.float(), eta=self.eta).to(x.states.dtype))
+        states = None
+        if kinds.needs_llm(self.adapter) and text is not None and self.llm_states is not None:
+            states = self.llm_states(text).to(x.states.device)
+        return x.replaced(kinds.condition(self.adapter, x.states.float(), states, eta=self.eta).to(x.states.dtype))

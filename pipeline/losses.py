@@ -37,13 +37,16 @@ class LossParams(Section):
     """What matches the one LLM vector: every position, padding too (authors' code), or the prompt's mean token."""
     llm_scale: Literal["raw", "standardise"]
     """The LLM vector as it is (paper), or with mean 0 and deviation 1 a dimension over the training split."""
+    entity_weight: float = Field(ge=0.0)
+    """Of the entity-guided regularisation, whose formula is ours (ADR 0025): the U-Net looks at an attribute where it
+    looks at its entity. 0 is off. Read with ``adapter.kind: llm4gen`` only."""
     w0_seed: int = Field(ge=0)
     """Seed of the frozen random projection W0 of Eq. 5 (ADR 0013)."""
 
     @property
     def weights(self) -> dict[str, float]:
         """Factors of the terms beside denoising, by their names in the log."""
-        return {"llm": self.llm_weight, "alignment": self.alignment_weight}
+        return {"llm": self.llm_weight, "alignment": self.alignment_weight, "entity": self.entity_weight}
 
 
 def kl_over_features(

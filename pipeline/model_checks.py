@@ -64,9 +64,16 @@ def _layers(settings: Settings, path: Path) -> Iterator[Note]:
 
 def _heads(settings: Settings, path: Path) -> Iterator[Note]:
     """The adapter's heads must share the text states' width."""
-    width = _text_width(settings)
-    if width is not None and settings.adapter.h3 == "transformer" and width % settings.adapter.heads:
-        raise wrong("adapter.heads", f"must divide the text width {width}, got {settings.adapter.heads}", path)
+    width, adapter = _text_width(settings), settings.adapter
+    match adapter.kind:
+        case "sur" if adapter.h3 == "transformer":
+            key, heads = "adapter.heads", adapter.heads
+        case "llm4gen":
+            key, heads = "adapter.llm4gen.heads", adapter.llm4gen.heads
+        case _:
+            return
+    if width is not None and width % heads:
+        raise wrong(key, f"must divide the text width {width}, got {heads}", path)
     yield from ()
 
 

@@ -14,9 +14,10 @@ import torch
 from PIL import Image
 
 from pipeline import unet_parts
-from pipeline.adapters.kinds import Adapter
+from pipeline.adapters.kinds import Adapter, needs_llm
 from pipeline.diffusion import Diffusion, SchedulerName, pipeline_inputs
 from pipeline.encoding import Encode, Encoder
+from pipeline.padded_states import TextStatesOf
 from pipeline.text_encoding import joined
 from pipeline.unet_parts import Values
 
@@ -58,6 +59,7 @@ class Sampler:
         eta: the adapter's dial; None takes the trained one. At 0 both arms are equal, bit for bit.
         method: None is the plain pipeline.
         unet: trained weights of the U-Net, which adapted pictures are made with.
+        llm_states: the LLM's states of a text, for a kind that needs them.
     """
 
     def __init__(
@@ -69,11 +71,13 @@ class Sampler:
         eta: float | None = None,
         method: Method | None = None,
         unet: Values | None = None,
+        llm_states: TextStatesOf | None = None,
     ) -> None:
         self.config, self.unet = config, diffusion.unet
+        self.apart = bool(unet) or needs_llm(adapter)  # such conditions are longer than the base model's
         self.trained = _blended(diffusion, adapter, eta, unet) if unet else {}
         self.method = method or Method(diffusion.pipeline(config.scheduler))
-        self.encode = self.method.encode or encoder(diffusion, adapter, config, eta=eta)
+        self.encode = self.method.encode or encoder(diffusion, adapter, config, eta=eta, llm_states=llm_states)
 
     @torch.no_grad()
     def pictures(
@@ -91,7 +95,7 @@ class Sampler:
             adapted: whether a prompt's states go through the adapter.
             conditions: conditioning pictures, one a picture, where the method takes them.
         """
-        arms = [(True, False)] if not self.trained else [(False,), (True,)]
+        arms = [(True, False)] if not self.apart else [(False,), (True,)]
         made: dict[int, Image.Image] = {}
         for arm in arms:
             rows = [row for row, through in enumerate(adapted) if through in arm]
@@ -155,7 +159,14 @@ def _blended(diffusion: Diffusion, adapter: Adapter | None, eta: float | None, t
     return unet_parts.blended(diffusion.unet, trained, eta=own if eta is None else eta, trained_eta=own)
 
 
-def encoder(diffusion: Diffusion, adapter: Adapter | None, config: Denoising, *, eta: float | None = None) -> Encoder:
+def encoder(
+    diffusion: Diffusion,
+    adapter: Adapter | None,
+    config: Denoising,
+    *,
+    eta: float | None = None,
+    llm_states: TextStatesOf | None = None,
+) -> Encoder:
     """The encoder for these settings."""
     return Encoder(
         diffusion,
@@ -164,6 +175,7 @@ def encoder(diffusion: Diffusion, adapter: Adapter | None, config: Denoising, *,
         adapt_negative=config.adapt_negative,
         guided=config.guidance_scale > 1.0,
         eta=eta,
+        llm_states=llm_states,
     )
 
 
@@ -176,6 +188,7 @@ def generate(
     config: Denoising,
     eta: float | None = None,
     unet: Values | None = None,
+    llm_states: TextStatesOf | None = None,
 ) -> tuple[Image.Image, Image.Image]:
     """One prompt drawn by the base model and by the adapted one, from the same noise.
 
@@ -187,8 +200,9 @@ def generate(
         config: steps, guidance, scheduler, negative prompt.
         eta: the dial; None takes the trained one.
         unet: trained weights of the U-Net.
+        llm_states: the LLM's states of a text, for a kind that needs them.
     """
-    sampler = Sampler(diffusion, adapter, config, eta=eta, unet=unet)
+    sampler = Sampler(diffusion, adapter, config, eta=eta, unet=unet, llm_states=llm_states)
     base, adapted = (sampler.pictures([prompt], [seed], [through])[0] for through in (False, True))
     return base, adapted
 

@@ -16,6 +16,7 @@ import torch
 
 from pipeline import tables
 from pipeline.errors import EmptyResultError
+from pipeline.padded_states import RowStates, TextStatesOf
 from pipeline.samples import SURD
 from pipeline.seeds import seed_of
 from pipeline.tables import KEY
@@ -36,6 +37,8 @@ class Examples:
     """(rows, llm width) float32: pooled vectors of the simple prompts."""
     moments: Moments
     """Of the pictures' latents, with mirrored ones where mirroring is on."""
+    states: RowStates | None = None
+    """The LLM's states of the simple prompts, token by token, for the kind that takes them."""
 
     def __len__(self) -> int:
         return len(self.sample_ids)
@@ -64,10 +67,19 @@ class Batch(NamedTuple):
     """(batch,) int64."""
     captioned: torch.Tensor
     """(batch,) bool: False where both prompts were dropped for the empty text."""
+    states: torch.Tensor | None = None
+    """(batch, LLM tokens, LLM width) float32: the LLM's states of the simple prompts, for the kind that takes them."""
 
 
 def read_examples(
-    pictures: Path, moments: Source, vectors: Vectors, split: str, *, mirrored: bool, limit: int | None = None
+    pictures: Path,
+    moments: Source,
+    vectors: Vectors,
+    split: str,
+    *,
+    mirrored: bool,
+    limit: int | None = None,
+    states: Callable[[Sequence[str]], RowStates] | None = None,
 ) -> Examples:
     """Join prompts, moments and LLM vectors of a split by ``sample_id``.
 
@@ -78,6 +90,7 @@ def read_examples(
         split: ``train`` or ``val``.
         mirrored: keep the mirrored moments too.
         limit: take the first rows only.
+        states: gives token states of some sample ids, for the kind that takes them.
 
     Raises:
         InputError: a sample has no latents.
@@ -91,6 +104,7 @@ def read_examples(
         complex=rows.column("complex_prompt").to_pylist(),
         llm=torch.from_numpy(vectors(ids)),
         moments=moments(ids, mirrored),
+        states=None if states is None else states(ids),
     )
 
 
@@ -99,6 +113,15 @@ def different_prompts(pictures: Path, split: str) -> list[str]:
     rows = tables.read_shards(pictures, TEXTS)
     rows = rows.filter(pc.equal(rows.column("split"), split)).sort_by(KEY)
     return list(dict.fromkeys(rows.column("simple_prompt").to_pylist()))
+
+
+def states_by_text(examples: Examples) -> TextStatesOf | None:
+    """Token states of a split's simple prompts and of the empty text by their words; None where there are none."""
+    states = examples.states
+    if states is None:
+        return None
+    rows = {text: row for row, text in reversed(list(enumerate(examples.simple)))}
+    return lambda text: states.take([rows[text] if text else 0], [bool(text)])
 
 
 def batch_rows(seed: int, step: int, size: int, count: int) -> list[int]:
@@ -181,7 +204,8 @@ def _batch(
     *,
     captioned: torch.Tensor,
 ) -> Batch:
-    said = list(zip(rows, captioned.tolist(), strict=True))
+    told: list[bool] = captioned.tolist()
+    said = list(zip(rows, told, strict=True))
     return Batch(
         simple=[examples.simple[row] if kept else "" for row, kept in said],
         complex=[examples.complex[row] if kept else "" for row, kept in said],
@@ -191,6 +215,7 @@ def _batch(
         noise=noises[:, 1],
         timesteps=timesteps,
         captioned=captioned,
+        states=None if examples.states is None else examples.states.take(rows, told),
     )
 
 

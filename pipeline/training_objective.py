@@ -8,13 +8,16 @@ import torch
 from pipeline import losses
 from pipeline.adapters import kinds
 from pipeline.adapters.kinds import Adapter
+from pipeline.adapters.llm4gen import CrossAdapter
 from pipeline.adapters.sur import SurAdapter
 from pipeline.diffusion import Diffusion, TextStates
+from pipeline.entity_term import Agreement, located, watched
 from pipeline.losses import LossParams
 from pipeline.training_examples import Batch, Examples, validation_batch
 
 Forward = Callable[..., Any]
-Choose = Callable[[TextStates, TextStates], TextStates]
+Choose = Callable[[TextStates, TextStates, Batch], TextStates]
+"""Of x, x_c and the batch that they are of, the condition."""
 
 
 Terms = dict[str, torch.Tensor]
@@ -59,10 +62,19 @@ def batch_losses(
             align = losses.alignment(made.condition.float(), x_c.states, config)
             total = losses.total(llm, align, denoise.weighted, config)
             return {**_plain(denoise), "total": total, "llm": llm, "alignment": align}
+        case CrossAdapter() if batch.states is not None:
+            x = diffusion.text_states(batch.simple).to(torch.float32)
+            condition = x.replaced(forward(x.states, batch.states.to(diffusion.device)))
+            if not config.entity_weight:
+                return _plain(denoised(diffusion, batch, condition, snr_gamma=snr_gamma))
+            agreement = Agreement(located(diffusion.tokenizer, batch.simple))
+            with watched(diffusion.unet, agreement):
+                plain = _plain(denoised(diffusion, batch, condition, snr_gamma=snr_gamma))
+            entity = agreement.mean(len(batch.simple), plain["total"])
+            return {**plain, "total": plain["total"] + config.entity_weight * entity, "entity": entity}
         case _:
             x = diffusion.text_states(batch.simple).to(torch.float32)
-            made = forward(x.states)
-            return _plain(denoised(diffusion, batch, x.replaced(made), snr_gamma=snr_gamma))
+            return _plain(denoised(diffusion, batch, x.replaced(forward(x.states)), snr_gamma=snr_gamma))
 
 
 def _plain(denoise: "Denoised") -> Terms:
@@ -108,15 +120,20 @@ def denoised(diffusion: Diffusion, batch: Batch, condition: TextStates, *, snr_g
 
 def adapted(adapter: Adapter) -> Choose:
     """What the adapter makes of the simple prompt; what SDXL pools is that prompt's, as when pictures are made."""
-    return lambda x, x_c: x.replaced(kinds.condition(adapter, x.states))
+
+    def choose(x: TextStates, x_c: TextStates, batch: Batch) -> TextStates:
+        states = None if batch.states is None else batch.states.to(x.states.device)
+        return x.replaced(kinds.condition(adapter, x.states, states))
+
+    return choose
 
 
-def simple(x: TextStates, x_c: TextStates) -> TextStates:
+def simple(x: TextStates, x_c: TextStates, batch: Batch) -> TextStates:
     """The condition is the simple prompt alone: the base model, what the adapter starts from."""
     return x
 
 
-def complex_(x: TextStates, x_c: TextStates) -> TextStates:
+def complex_(x: TextStates, x_c: TextStates, batch: Batch) -> TextStates:
     """The condition is the complex prompt: the base model at its best, what the adapter may hope for."""
     return x_c
 
@@ -138,5 +155,5 @@ def validate(diffusion: Diffusion, choose: Choose, examples: Examples, *, seed: 
     for start in range(0, len(examples), batch):
         rows = range(start, min(start + batch, len(examples)))
         drawn = validation_batch(examples, rows, seed, diffusion.timesteps)
-        total += len(rows) * float(denoised(diffusion, drawn, choose(*text_states(diffusion, drawn))).raw)
+        total += len(rows) * float(denoised(diffusion, drawn, choose(*text_states(diffusion, drawn), drawn)).raw)
     return total / len(examples)

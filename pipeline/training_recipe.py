@@ -20,7 +20,8 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 CODE = (
     "training*.py",
     *("losses.py", "diffusion.py", "text_encoding.py", "vae.py", "latents.py", "seeds.py"),
-    *("adapters/sur.py", "adapters/settings.py", "adapters/kinds.py", "unet_parts.py"),
+    *("adapters/sur.py", "adapters/llm4gen.py", "adapters/settings.py", "adapters/kinds.py"),
+    *("unet_parts.py", "padded_states.py", "state_files.py", "entity_pairs.py", "entity_term.py", "describing.py"),
     "images.py",  # latents of train.cache_latents: false
     *(
         "sampling.py",

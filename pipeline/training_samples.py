@@ -13,6 +13,7 @@ from pipeline.adapters.kinds import Adapter, Learned
 from pipeline.clip_rule import ClipParams
 from pipeline.clip_score import LOGIT_SCALE, Clip
 from pipeline.diffusion import Diffusion
+from pipeline.padded_states import TextStatesOf
 from pipeline.sampling import Denoising, Sampler
 from pipeline.seeds import seed_of
 from pipeline.unet_parts import Values
@@ -33,6 +34,7 @@ class Grids:
         shown: where people look, begun anew by each start.
         adapt_negative: send the empty text through the adapter too, as a training with dropped captions wants it.
         unet_base: the base model's values of the U-Net's parts that are trained.
+        llm_states: the LLM's states of these prompts, for the kind that needs them.
         writes: false in all processes but the main one: they draw, so that all know the figure, and write nothing.
     """
 
@@ -46,11 +48,13 @@ class Grids:
         shown: Path,
         adapt_negative: bool = False,
         unet_base: Values | None = None,
+        llm_states: TextStatesOf | None = None,
         writes: bool = True,
     ) -> None:
         self.model, self.texts, self.similarity = model, list(texts), similarity
         self.kept, self.shown, self.writes = kept, shown, writes
         self.adapt_negative, self.unet_base = adapt_negative, unet_base or {}
+        self.llm_states = llm_states
 
     def __call__(self, step: int, learned: Learned) -> dict[str, float]:
         """Draw after a step, counted from 1; gives the mean CLIP score of the adapted pictures (100 x cosine)."""
@@ -64,7 +68,14 @@ class Grids:
         """Base and adapted pictures; what is trained lies in the model's own U-Net, which is the base's meanwhile."""
         trained = learned.unet_values
         with unet_parts.swapped(self.model.unet, self.unet_base):
-            return draw(self.model, learned.adapter, self.texts, adapt_negative=self.adapt_negative, unet=trained)
+            return draw(
+                self.model,
+                learned.adapter,
+                self.texts,
+                adapt_negative=self.adapt_negative,
+                unet=trained,
+                llm_states=self.llm_states,
+            )
 
     def show(self) -> None:
         """Copy all grids of the run to where people look."""
@@ -80,9 +91,11 @@ def draw(
     *,
     adapt_negative: bool = False,
     unet: Values | None = None,
+    llm_states: TextStatesOf | None = None,
 ) -> tuple[list[Image.Image], list[Image.Image]]:
     """Base and adapted pictures of some prompts, each pair from the same noise, one picture at a time."""
-    sampler = Sampler(model, adapter, dataclasses.replace(DRAWN, adapt_negative=adapt_negative), unet=unet)
+    denoising = dataclasses.replace(DRAWN, adapt_negative=adapt_negative)
+    sampler = Sampler(model, adapter, denoising, unet=unet, llm_states=llm_states)
     base, adapted = (
         [sampler.pictures([text], [seed_of("train", text)], [through])[0] for text in texts]
         for through in (False, True)

@@ -4,6 +4,7 @@ import torch
 
 from pipeline import unet_parts
 from pipeline.adapters.kinds import Adapter, Learned, NoAdapter
+from pipeline.adapters.llm4gen import CrossAdapter
 from pipeline.adapters.sur import SurAdapter
 from pipeline.diffusion import Diffusion
 from pipeline.errors import SettingError
@@ -33,8 +34,19 @@ def _network(recipe: Recipe, diffusion: Diffusion, examples: Examples) -> Adapte
     match recipe.adapter.kind:
         case "sur":
             return _sur(recipe, diffusion, examples)
+        case "llm4gen":
+            return _llm4gen(recipe, diffusion, examples)
         case "none":
             return NoAdapter(recipe.adapter, width=diffusion.text_width)
+
+
+def _llm4gen(recipe: Recipe, diffusion: Diffusion, examples: Examples) -> CrossAdapter:
+    if examples.states is None:
+        raise SettingError("adapter.kind: llm4gen needs the LLM's states token by token: set llm.states to tokens")
+    try:
+        return CrossAdapter(recipe.adapter, width=diffusion.text_width, llm_width=examples.states.width)
+    except ValueError as error:
+        raise SettingError(f"adapter.llm4gen.heads: {error}") from error
 
 
 def _sur(recipe: Recipe, diffusion: Diffusion, examples: Examples) -> SurAdapter:

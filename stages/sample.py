@@ -1,6 +1,6 @@
 """Stage ``sample``: pictures of the evaluation prompts by the base model and by the adapted one, in paired seeds.
 
-Reads     data/train/adapter             the trained adapter
+Reads     data/train/adapter             the trained adapter; with kind llm4gen the LLM that its config.json names
           the prompt files that sample.prompts names
 Writes    data/sample/parts              generated.GENERATED
           data/sample/manifest.parquet   generated.MANIFEST: the same without pictures
@@ -27,22 +27,27 @@ from pipeline import (
     engine,
     images,
     operating,
+    padded_states,
+    prompt_states,
     prompts,
     samples,
     sampling,
     shots,
     tables,
     text_encoding,
+    token_states,
     unet_parts,
     vae,
 )
-from pipeline.adapters import folder, kinds, official, sur
+from pipeline.adapters import folder, kinds, llm4gen, official, sur
 from pipeline.engine import ComputeParams
 from pipeline.errors import EmptyResultError
 from pipeline.files import atomic_file, file_digest
 from pipeline.generated import GENERATED, MANIFEST
+from pipeline.llm import LlmParams
 from pipeline.operating import Operator, Runner, Work
 from pipeline.params import load
+from pipeline.prompt_states import PromptStates
 from pipeline.prompts import Prompt
 from pipeline.sample_settings import SampleParams
 from pipeline.sampling import Sampler
@@ -54,25 +59,45 @@ ADAPTER = Path("data/train/adapter")
 TARGET = Path("data/sample")
 SHOWN_PROMPTS = 4
 ROWS_PER_SHARD = samples.ROWS_PER_SHARD
-CODE = (shots, sampling, encoding, diffusion, text_encoding, vae, unet_parts, kinds, sur, official)
+CODE = (
+    *(shots, sampling, encoding, diffusion, text_encoding, vae, unet_parts, padded_states),
+    *(kinds, sur, llm4gen, official),
+)
 
 
 def main() -> None:
-    """Make the pictures with the adapter that was trained."""
+    """Make the pictures with the adapter that was trained; the LLM reads the prompts first where it needs them read."""
     config, base = load(SampleParams, "sample"), load(DiffusionParams, "diffusion")
     compute = load(ComputeParams, "compute")
     chosen = prompts.first_of_each_type(prompts.read(Path(name) for name in config.prompts), config.limit_per_type)
-    build = functools.partial(_painter, config, base, compute)
-    sample(ADAPTER, TARGET, chosen, config, base, build=build, unit=compute.sample_batch, run=engine.runner(compute))
+    run = engine.runner(compute)
+    texts = [*(prompt.text for prompt in chosen), config.negative_prompt]
+    states = prompt_states.read(folder.read_config(ADAPTER), texts, build=functools.partial(_llm, compute), run=run)
+    build = functools.partial(_painter, config, base, compute, states)
+    sample(ADAPTER, TARGET, chosen, config, base, build=build, unit=compute.sample_batch, run=run)
 
 
-def _painter(config: SampleParams, base: DiffusionParams, compute: ComputeParams) -> Painter:
+def _llm(compute: ComputeParams, config: LlmParams) -> Operator:
+    """Loads the LLM of an adapter that reads each prompt with it."""
+    return token_states.load_states(
+        config,
+        config.layer,
+        "prompt",
+        device=engine.device(compute),
+        batch=compute.llm_batch,
+        device_map=compute.llm_device_map,
+    )
+
+
+def _painter(
+    config: SampleParams, base: DiffusionParams, compute: ComputeParams, states: PromptStates | None
+) -> Painter:
     device = engine.device(compute)
     model = diffusion.load(base.model, base.revision, device=device, dtype=getattr(torch, base.dtype))
     named = folder.Named(model=base.model, revision=base.revision)
     adapter = folder.load(ADAPTER, base=named, width=model.text_width, device=device)
     unet = folder.load_unet(ADAPTER, model.unet)
-    return Painter(Sampler(model, adapter, config.denoising, unet=unet), compute.sample_batch)
+    return Painter(Sampler(model, adapter, config.denoising, unet=unet, llm_states=states), compute.sample_batch)
 
 
 def sample(
@@ -108,7 +133,8 @@ def sample(
     planned = shots.plan(chosen, config)
     keys = shots.work_keys(planned, file_digest(adapter / folder.CONFIG))
     store = _store(config, base)
-    run(Work("sample", build, operating.as_they_are, unit), shots.work_table(planned, keys), store)
+    rows = shots.work_table(planned, keys).sort_by("adapted")  # a unit of one arm is drawn by one U-Net, at one length
+    run(Work("sample", build, operating.as_they_are, unit), rows, store)
     parts = tables.write_shards(_generated(planned, keys, store), target / "parts", GENERATED, rows=ROWS_PER_SHARD)
     tables.write(_manifest(planned, parts), target / "manifest.parquet", MANIFEST)
     _grids(prompts.first_of_each_type(chosen, SHOWN_PROMPTS), planned, keys, store, target / "grids.png")

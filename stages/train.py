@@ -17,7 +17,7 @@ Params    adapter, loss, train, diffusion, llm.layer, clip
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from pipeline import (
     diffusion,
     engine,
     llm,
+    prompt_states,
     samples,
     tables,
     training_moments,
@@ -43,11 +44,14 @@ from pipeline.clip_rule import ClipParams
 from pipeline.converting import convert
 from pipeline.diffusion import Diffusion
 from pipeline.engine import ComputeParams
+from pipeline.errors import ModelError
 from pipeline.llm import LlmParams
 from pipeline.losses import LossParams
+from pipeline.padded_states import RowStates
 from pipeline.params import load
+from pipeline.state_files import States
 from pipeline.training import Report, Trained, Trainer
-from pipeline.training_examples import Examples, read_examples, require_examples
+from pipeline.training_examples import Examples, read_examples, require_examples, states_by_text
 from pipeline.training_log import live_log
 from pipeline.training_recipe import DTYPES, Recipe, accelerator, fingerprint
 from pipeline.training_samples import Grids, Similarity
@@ -57,6 +61,7 @@ from pipeline.vae import DiffusionParams
 PICTURES = Path("data/resize/parts")
 LATENTS = Path("data/latents/parts")
 LAYERS = Path("data/embed/layers")
+STATES = Path("data/embed/states")
 TARGET = Path("data/train")
 AVERAGED_STEPS = 50
 GRIDS = "samples"
@@ -83,13 +88,24 @@ def main() -> None:
         TARGET,
         Recipe(adapter, loss, training),
         base=named,
-        language=folder.LlmNamed(model=vectors.model, revision=vectors.revision, layer=vectors.layer),
+        language=_language(adapter, vectors),
+        states=STATES if adapter.kind == "llm4gen" else None,
         model=training_unet.prepared(model, compute),
         accelerator=processes,
         micro_batch=compute.micro_batch,
         clip=clip.scores(),
         similarity=training_samples.clip_similarity(clip, str(processes.device)),
     )
+
+
+def _language(adapter: AdapterParams, config: LlmParams) -> folder.LlmNamed:
+    """The LLM and the layer that is learned from: of the vectors, or of the token states."""
+    if adapter.kind != "llm4gen":
+        return folder.LlmNamed(model=config.model, revision=config.revision, layer=config.layer)
+    sizes = llm.shape(config.model, config.revision)
+    if sizes is None:
+        raise ModelError(f"model {config.model} cannot be reached: which layer its states are of is not known")
+    return prompt_states.named(config, llm.states_layer(config, sizes.layers))
 
 
 def train(
@@ -101,6 +117,7 @@ def train(
     *,
     base: folder.Named,
     language: folder.LlmNamed,
+    states: Path | None = None,
     model: Diffusion,
     accelerator: Any,
     micro_batch: int,
@@ -117,6 +134,7 @@ def train(
         recipe: sections adapter, loss and train.
         base: name of the base model.
         language: name of the LLM and layer.
+        states: token states of the simple prompts, for the kind that takes them.
         model: the base model, loaded.
         accelerator: see :func:`pipeline.training_recipe.accelerator`.
         micro_batch: samples that one process runs at a time.
@@ -127,12 +145,13 @@ def train(
         EmptyResultError: split train has no sample.
         SettingError: settings contradict each other, or the loss is no longer finite.
     """
-    examples, validation = _examples(pictures, moments, layer, recipe, model)
+    examples, validation = _examples(pictures, moments, layer, recipe, model, states=states)
     texts = [(part.sample_ids, part.simple, part.complex) for part in (examples, validation)]
     settings = [recipe.as_json(), base.model_dump(), language.model_dump(), texts]
     if recipe.train.sample_every is not None:
         settings.append(dict(clip))
     seen = tables.shards(moments if recipe.train.cache_latents else pictures)
+    seen += [] if states is None else sorted(states.glob("*.arrow"))
     run = work.root() / "train" / fingerprint(settings, [layer, *seen])
     trainer = Trainer(recipe, model, examples, validation, accelerator=accelerator, folder=run, micro_batch=micro_batch)
     shown = list(dict.fromkeys(validation.simple))[: recipe.train.sample_prompts]
@@ -146,6 +165,7 @@ def train(
         shown=target / "log/images",
         adapt_negative=through,
         unet_base=trainer.unet_base,
+        llm_states=states_by_text(validation),
         writes=main,
     )
     cli.say(f"train: {_told(trainer.learned)}")
@@ -160,7 +180,7 @@ def train(
 
 
 def _examples(
-    pictures: Path, moments: Path, layer: Path, recipe: Recipe, model: Diffusion
+    pictures: Path, moments: Path, layer: Path, recipe: Recipe, model: Diffusion, *, states: Path | None
 ) -> tuple[Examples, Examples]:
     """Splits train and val; LLM vectors are read for the kind that distils them."""
     config = recipe.train
@@ -171,19 +191,27 @@ def _examples(
         return llm.load_layer(layer, sample_ids)
 
     source = training_moments.cached(moments) if config.cache_latents else training_moments.live(pictures, model.codec)
-    examples = read_examples(pictures, source, vectors, "train", mirrored=config.horizontal_flip)
-    validation = read_examples(pictures, source, vectors, "val", mirrored=False, limit=config.validation_samples)
+    token_states = None if states is None else _token_states(states, recipe)
+    examples = read_examples(pictures, source, vectors, "train", mirrored=config.horizontal_flip, states=token_states)
+    validation = read_examples(
+        pictures, source, vectors, "val", mirrored=False, limit=config.validation_samples, states=token_states
+    )
     return require_examples(examples), validation
+
+
+def _token_states(folder_: Path, recipe: Recipe) -> Callable[[Sequence[str]], RowStates]:
+    source = States(folder_)
+    return lambda sample_ids: RowStates(source, sample_ids, recipe.adapter.llm4gen.tokens)
 
 
 def _save(path: Path, trained: Trained, recipe: Recipe, base: folder.Named, language: folder.LlmNamed) -> None:
     """The adapter folder; it names the LLM only where one was learned from."""
-    sur = recipe.adapter.kind == "sur"
+    sur, named = recipe.adapter.kind == "sur", recipe.adapter.kind != "none"
     folder.save(
         path,
         trained.adapter,
         base=base,
-        llm=language if sur else None,
+        llm=language if named else None,
         w0_seed=recipe.loss.w0_seed if sur else None,
         llm_scale=recipe.loss.llm_scale if sur else None,
         steps=trained.step,

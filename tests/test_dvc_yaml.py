@@ -103,6 +103,7 @@ NOT_READ = {
     "download": {"sources", "image.resize", "image.format", "image.quality"},  # lists sources.enabled, image.side_px
     "clean": {"sample"},  # lists sample.prompts
     "evaluate": {"sample", "clip.margin", "clip.min_simple", "clip.min_complex"},
+    "review_import": {"review.overlap", "review.reviewers", "review.tie", "review.seed"},  # who is asked what
     "embed": {"llm.layer"},
     "train": {"clip.margin", "clip.min_simple", "clip.min_complex"},
     "report": {"blip", "clip", "llm", "diffusion", "adapter", "loss"},  # names models, layer, eta and weights alone

@@ -1,6 +1,6 @@
 """The model card of an adapter folder."""
 
-from pipeline.adapters.config import AdapterConfig, OfficialConfig, name_of
+from pipeline.adapters.config import AdapterConfig, OfficialConfig, StatesNamed, name_of
 from pipeline.model_folders import is_folder
 
 PACKAGE = "sur-workflow"
@@ -37,6 +37,8 @@ def _title(config: AdapterConfig) -> str:
     match config.adapter.kind:
         case "sur":
             return "SUR-adapter"
+        case "llm4gen":
+            return "Cross-Adapter Module"
         case "none":
             return "U-Net weights, the control without a language model,"
 
@@ -48,6 +50,11 @@ def _purpose(config: AdapterConfig) -> str:
             return (
                 f"Gives a {frozen}text-to-image model some of a language model's understanding of plain sentences "
                 "(SUR-adapter,\narXiv 2305.05189)."
+            )
+        case "llm4gen":
+            return (
+                "Gives a text-to-image model a language model's states of each prompt beside its own (LLM4GEN,\n"
+                "arXiv 2407.00737): the language model is needed for each picture."
             )
         case "none":
             return "Parts of the U-Net, trained on the adapters' data without any language model: what data alone do."
@@ -63,7 +70,9 @@ def _unet(config: AdapterConfig) -> str:
 def _language(config: AdapterConfig) -> str:
     if config.llm is None:
         return "none"
-    return f"`{name_of(config.llm)}`, layer {config.llm.layer} counted from 1, needed for training only"
+    needed = "each picture" if isinstance(config.llm, StatesNamed) else "training only"
+    how = f", {config.llm.dtype}" if isinstance(config.llm, StatesNamed) else ""
+    return f"`{name_of(config.llm)}`{how}, layer {config.llm.layer} counted from 1, needed for {needed}"
 
 
 def _mixing(config: AdapterConfig) -> str:
@@ -72,10 +81,17 @@ def _mixing(config: AdapterConfig) -> str:
 
 def _use(config: AdapterConfig) -> str:
     lines = [_loading(config)]
-    if config.adapter.kind == "sur":
-        lines.append(
-            f"condition = adapter(text_states).condition  # (batch, 77, {config.width}): give it as prompt_embeds"
-        )
+    match config.adapter.kind:
+        case "sur":
+            lines.append(
+                f"condition = adapter(text_states).condition  # (batch, 77, {config.width}): give it as prompt_embeds"
+            )
+        case "llm4gen":
+            tokens = config.adapter.llm4gen.tokens
+            lines += [
+                f"# llm_states: (batch, {tokens}, {config.llm_width}), zeros behind each prompt's own; negatives too",
+                f"condition = adapter(text_states, llm_states)  # (batch, {77 + tokens}, {config.width})",
+            ]
     if config.unet is not None:
         lines.append('unet.load_state_dict(folder.load_unet(Path("."), unet), strict=False)  # the base model\'s')
     text = "```python\n" + "\n".join(lines) + "\n```\n"

@@ -21,6 +21,18 @@ class LlmNamed(Named):
     layer: int
 
 
+class StatesNamed(LlmNamed):
+    """The LLM whose states, token by token, an adapter takes in each picture: all that decides them.
+
+    ``layer`` is that of the states.
+    """
+
+    dtype: Literal["float32", "bfloat16", "float16"]
+    quantisation: Literal["none", "8bit", "4bit"]
+    store_dtype: Literal["float32", "float16"]
+    pool_bos: bool
+
+
 class UnetTrained(Section):
     """What of the U-Net was trained, in ``unet.safetensors``."""
 
@@ -41,8 +53,8 @@ class AdapterConfig(_Common):
 
     adapter: AdapterParams
     """Kind, eta, mixing and the rest of section ``adapter``, as trained."""
-    llm: LlmNamed | None
-    """The LLM that was learned from; null where none was."""
+    llm: StatesNamed | LlmNamed | None
+    """The LLM that was learned from, with more about it where pictures need it too; null where there is none."""
     llm_width: int | None
     w0_seed: int | None
     """Of kind sur, as ``llm_scale``."""

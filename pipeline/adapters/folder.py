@@ -15,8 +15,9 @@ from safetensors.torch import load_file, save_file
 
 from pipeline.adapters import card
 from pipeline.adapters.checkpoint import Checkpoint
-from pipeline.adapters.config import AdapterConfig, LlmNamed, Named, OfficialConfig, UnetTrained, name_of
+from pipeline.adapters.config import AdapterConfig, LlmNamed, Named, OfficialConfig, StatesNamed, UnetTrained, name_of
 from pipeline.adapters.kinds import Adapter, NoAdapter
+from pipeline.adapters.llm4gen import CrossAdapter
 from pipeline.adapters.official import OfficialAdapter
 from pipeline.adapters.sur import SurAdapter
 from pipeline.errors import ModelError
@@ -61,7 +62,7 @@ def save(
             "base": base.model_dump(),
             "llm": None if llm is None else llm.model_dump(),
             "width": adapter.width,
-            "llm_width": adapter.llm_width if isinstance(adapter, SurAdapter) else None,
+            "llm_width": adapter.llm_width if isinstance(adapter, SurAdapter | CrossAdapter) else None,
             "w0_seed": w0_seed,
             "llm_scale": llm_scale,
             "steps": steps,
@@ -174,9 +175,13 @@ def _unfilled(config: AdapterConfig | OfficialConfig) -> Adapter:
             return OfficialAdapter(config.adapter, width=config.width)
         case AdapterConfig() if config.adapter.kind == "none":
             return NoAdapter(config.adapter, width=config.width)
+        case AdapterConfig() if config.llm_width is None:
+            raise ModelError(f"{CONFIG} of kind {config.adapter.kind} lacks llm_width: it is damaged")
+        case AdapterConfig() if config.adapter.kind == "llm4gen":
+            return CrossAdapter(config.adapter, width=config.width, llm_width=config.llm_width)
         case AdapterConfig():
-            if config.llm_width is None or config.w0_seed is None:
-                raise ModelError(f"{CONFIG} of kind sur lacks llm_width or w0_seed: it is damaged")
+            if config.w0_seed is None:
+                raise ModelError(f"{CONFIG} of kind sur lacks w0_seed: it is damaged")
             return SurAdapter(config.adapter, width=config.width, llm_width=config.llm_width, w0_seed=config.w0_seed)
 
 
@@ -243,6 +248,7 @@ __all__ = [
     "LlmNamed",
     "Named",
     "OfficialConfig",
+    "StatesNamed",
     "UnetTrained",
     "load",
     "load_unet",

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from pipeline.adapters.llm4gen import CrossAdapter
 from pipeline.adapters.official import OfficialAdapter
 from pipeline.adapters.settings import AdapterParams
 from pipeline.adapters.sur import SurAdapter
@@ -31,27 +32,47 @@ class NoAdapter(nn.Module):
         return text_states
 
 
-Adapter = SurAdapter | OfficialAdapter | NoAdapter
+Adapter = SurAdapter | OfficialAdapter | CrossAdapter | NoAdapter
 """What can be put between a text encoder and a U-Net."""
 
 
-def condition(adapter: Adapter, text_states: torch.Tensor, *, eta: float | None = None) -> torch.Tensor:
+def condition(
+    adapter: Adapter,
+    text_states: torch.Tensor,
+    llm_states: torch.Tensor | None = None,
+    *,
+    eta: float | None = None,
+) -> torch.Tensor:
     """What the U-Net's cross-attention gets of some prompts.
 
     Args:
         adapter: of any kind.
         text_states: x (batch, tokens, width) float32.
+        llm_states: (batch, LLM tokens, LLM width) of the same prompts, for the kind that needs the LLM.
         eta: the dial, 0 to 1; None takes the configured one. At 0 this is ``text_states``, bit for bit.
 
     Returns:
-        (batch, tokens, width).
+        (batch, tokens, width), with llm4gen above eta 0 as many tokens more as it takes of the LLM.
+
+    Raises:
+        ValueError: the kind needs the LLM's states and there are none.
     """
     match adapter:
         case SurAdapter() | OfficialAdapter():
             made: torch.Tensor = adapter(text_states, eta=eta).condition
             return made
+        case CrossAdapter():
+            if llm_states is None:
+                raise ValueError("kind llm4gen needs the LLM's states of the prompts")
+            joined: torch.Tensor = adapter(text_states, llm_states, eta=eta)
+            return joined
         case NoAdapter():
             return text_states
+
+
+def needs_llm(adapter: Adapter | None) -> bool:
+    """Whether each prompt needs the LLM when pictures are made."""
+    return isinstance(adapter, CrossAdapter)
 
 
 class Learned(nn.Module):

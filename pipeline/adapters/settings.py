@@ -19,12 +19,23 @@ class OfficialCheckpoint(Section):
     """Of the file (``sha256sum``): another file is another result, which DVC sees by this key."""
 
 
+class Llm4genParams(Section):
+    """Settings ``adapter.llm4gen``, read with ``adapter.kind: llm4gen`` only."""
+
+    tokens: int = Field(ge=1, le=4096)
+    """LLM tokens that a prompt is padded with zeros to, or cut at; 256 in the authors' code. There is no mask."""
+    heads: int = Field(ge=1)
+    """Attention heads, a divisor of the text encoder's width; 8 in the authors' code."""
+
+
 class AdapterParams(Section):
     """Section ``adapter`` of params.yaml."""
 
-    kind: Literal["sur", "none"]
-    """Which adapter is trained: ``sur`` (arXiv 2305.05189), or ``none``: parts of the U-Net alone (``train.unet``) on
-    the same data without an LLM, the control of every comparison (ADR 0024)."""
+    kind: Literal["sur", "llm4gen", "none"]
+    """Which adapter is trained: ``sur`` (arXiv 2305.05189); ``llm4gen``, the Cross-Adapter Module of arXiv 2407.00737,
+    which needs the LLM for each picture and ``llm.states: tokens``; or ``none``: parts of the U-Net alone
+    (``train.unet``) on the same data without an LLM, the control of every comparison (ADR 0024). The keys from
+    ``mixing`` to ``g_init`` are read with ``sur`` only."""
     compat: Literal["none", "official"]
     """``official``: nothing is trained, stage ``train`` converts the authors' weights, and what comes after draws and
     measures with them as their code does (ADR 0022). It asks for the authors' ``mixing``, ``h3``, ``depth`` and
@@ -50,6 +61,7 @@ class AdapterParams(Section):
     """How g starts (the paper's Fig. 6). ``zero``: weight and bias, so that c_LLM starts at 0 (ADR 0012)."""
     seed: int = Field(ge=0)
     """Seed of all trained parameters at the start."""
+    llm4gen: Llm4genParams
 
     @field_validator("compat")
     @classmethod

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from pipeline.agreement import Ballot
 from pipeline.answers import Answer, TripletVerdict
 from pipeline.jsonl import read_folder
-from pipeline.params import Section
+from pipeline.params import Names, Section, Share
 
 Policy = Literal["majority", "any_reject", "adjudicated"]
 Opinions = dict[str, dict[str, Answer]]
@@ -26,6 +28,15 @@ class ReviewParams(Section):
     under each of them."""
     unsure: Literal["drop", "keep"]
     """What happens to a pair whose joined answer is unsure (a tie counts as unsure)."""
+    overlap: Share
+    """Share of pairs and pictures that two people are asked about, so that their agreement can be told."""
+    reviewers: Names
+    """Names between whom the review page divides the work; ``[]``: everybody is asked for all that is open."""
+    tie: bool
+    """Whether the preference study lets people answer that neither picture is better. The paper's questions are single
+    choice between two pictures."""
+    seed: int = Field(ge=0)
+    """Of what is judged twice, whose share is whose, the order for each reviewer, and the sides of a pair."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@ import torch
 
 from bench import random_diffusion, training, training_figures
 from bench.real_run import shapes
+from tests.pipeline import model_kinds, tiny_models
+from tests.pipeline.training_setup import process, recipe
 
 
 def test_the_random_model_has_the_real_shape():
@@ -37,6 +39,21 @@ def test_text_flows_through_each_real_shape_to_the_unet_and_back(name):
     said.sum().backward()
     assert said.shape == (2, 4, 16, 16)
     assert text.states.grad.shape == (2, 77, model.text_width)
+
+
+@pytest.mark.parametrize("kind", model_kinds.KINDS)
+def test_all_ways_run_with_every_kind_of_base_model(tmp_path, kind):
+    process()
+    contest = training.Contest(
+        model_kinds.load(kind), recipe(batch_size=2), side=tiny_models.SIDE, device="cpu", folder=tmp_path
+    )
+    before = contest.trainer.adapter.g.weight.clone()
+    contest.bare()
+    assert torch.equal(contest.trainer.adapter.g.weight, before)
+    for way in (contest.ours, contest.authors):
+        way()
+        assert not torch.equal(contest.trainer.adapter.g.weight, before)
+        before = contest.trainer.adapter.g.weight.clone()
 
 
 FOUND = {

@@ -1,6 +1,7 @@
 import json
 import shutil
 
+import huggingface_hub
 import pytest
 import torch
 
@@ -91,6 +92,26 @@ def test_noise_levels_without_betas_are_refused(tmp_path):
     (path / "scheduler/scheduler_config.json").write_text(json.dumps(noise))
     with pytest.raises(ModelError, match=r"has noise levels of EDMEulerScheduler: epsilon or v_prediction"):
         base_models.require_parts(str(path), "")
+
+
+def test_a_hub_model_is_told_by_its_small_files_alone(monkeypatch):
+    asked = []
+
+    def hub(model, name, *, revision, local_files_only):
+        asked.append((model, revision, name))
+        return str(model_kinds.folder("sdxl") / name)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", hub)
+    assert base_models.kind("owner/name", "abc").two_encoders
+    base_models.require_parts("owner/name", "abc")
+    assert base_models.text_width("owner/name", "abc") == 40
+    assert {name for _, _, name in asked} == {
+        "model_index.json",
+        "unet/config.json",
+        "vae/config.json",
+        "scheduler/scheduler_config.json",
+    }
+    assert {(model, revision) for model, revision, _ in asked} == {("owner/name", "abc")}
 
 
 def test_good_models_pass():

@@ -92,6 +92,18 @@ def test_the_papers_profile_has_the_papers_values():
         ("side_px: 64", "side_px: 60", "image.side_px must be a multiple of 8, the VAE's step, got 60"),
         ("model: miniature/models/blip", "model: prompts/blip", "blip.model names no folder: prompts/blip"),
         ("  layer: 20", "  lyer: 20", "llm.lyer is not a setting; did you mean layer? (params.yaml, line "),
+        (
+            "kind: sur",
+            "kind: llm4gen",
+            "llm.states must be tokens with adapter.kind: llm4gen, got pooled",
+        ),
+        (
+            "kind: sur",
+            "kind: none",
+            "adapter.kind: none trains parts of the U-Net and nothing else",
+        ),
+        ("kind: sur", "kind: any", "adapter.kind"),
+        ("unet: frozen", "unet: all", "train.unet"),
         ("adapter:", "adaptor:", "adaptor is not a setting; did you mean adapter?"),
     ],
 )
@@ -112,6 +124,30 @@ def test_dropped_captions_ask_for_an_adapted_negative_prompt(project):
     assert "train.caption_dropout trains the empty text, which sample.adapt_negative: false leaves alone" in fault
     edit(project, "adapt_negative: false", "adapt_negative: true")
     assert checking.examine(project) == []
+
+
+@pytest.mark.parametrize("changes", [{"kind: sur": "kind: none"}, {}], ids=["none", "sur"])
+def test_captions_may_be_dropped_where_the_unet_learns_the_empty_text(project, changes):
+    edit(project, "caption_dropout: 0.0", "caption_dropout: 0.1")
+    edit(project, "  unet: frozen", "  unet: cross_attention")
+    for old, new in changes.items():
+        edit(project, old, new)
+    assert checking.examine(project) == []
+
+
+def test_heads_of_another_kind_must_share_the_width_too(project):
+    edit(project, "kind: sur", "kind: llm4gen")
+    edit(project, "  states: pooled", "  states: tokens")
+    assert checking.examine(project) == []
+    edit(project, "    heads: 8", "    heads: 7")
+    (fault,) = faults(project)
+    assert "adapter.llm4gen.heads must divide the text width 128, got 7" in fault
+
+
+def test_official_weights_are_of_kind_sur(project):
+    edit(project, "kind: sur", "kind: none")
+    edit(project, "compat: none", "compat: official")
+    assert any("official is a network of adapter.kind: sur" in line for line in faults(project))
 
 
 GPU_SETTINGS = {"quantisation": ("none", "4bit"), "optimiser": ("adamw", "adamw8bit"), "precision": ("fp32", "fp16")}

@@ -19,6 +19,7 @@ BASE = {
     "student": "query",
     "llm_target": "every_token",
     "llm_scale": "raw",
+    "entity_weight": 0.125,
     "w0_seed": 0,
 }
 

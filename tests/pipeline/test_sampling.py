@@ -5,6 +5,7 @@ import torch
 from pipeline import sampling, unet_parts
 from pipeline.adapters import checkpoint
 from pipeline.adapters.kinds import NoAdapter
+from pipeline.adapters.llm4gen import CrossAdapter
 from pipeline.adapters.official import OfficialAdapter, OfficialParams
 from pipeline.adapters.settings import AdapterParams
 from pipeline.adapters.sur import SurAdapter
@@ -83,6 +84,48 @@ def test_eta_dials_the_unets_weights_from_the_base_model_to_the_trained_ones(mod
     made = {eta: drawn(eta)[1].tobytes() for eta in (None, 0.25, 0.5, 1.0)}
     assert made[None] == made[0.5] == made[1.0] != made[0.25]
     assert len({base.tobytes(), made[0.25], made[0.5]}) == 3
+
+
+def cross(eta=1.0):
+    adapter = CrossAdapter(
+        AdapterParams(**{**ADAPTER, "kind": "llm4gen", "eta": eta}), width=tiny_models.WIDTH, llm_width=4
+    )
+    return adapter.eval().requires_grad_(False)
+
+
+def llm_states(text):
+    """Stands for the LLM: any pure function of a text."""
+    draw = torch.Generator().manual_seed(len(text))
+    return 3.0 * torch.randn(1, ADAPTER["llm4gen"]["tokens"], 4, generator=draw)
+
+
+def test_conditions_of_another_length_are_drawn_in_an_arm_of_their_own(model):
+    sampler = Sampler(model, cross(), config().denoising, llm_states=llm_states)
+    encoded = sampler.encode("two", True)
+    tokens = 77 + ADAPTER["llm4gen"]["tokens"]
+    assert encoded.prompt.states.shape == encoded.negative.states.shape == (1, tokens, tiny_models.WIDTH)
+    mixed = sampler.pictures(["two", "two", "blue"], [1, 1, 2], [True, False, True])
+    plain = Sampler(model, None, config().denoising).pictures(["two"] * 3, [1] * 3, [False] * 3)
+    assert mixed[1].tobytes() == plain[0].tobytes()
+    assert np.abs(pixels(mixed[:1]) - pixels(mixed[1:2])).max() > 1
+
+
+def test_eta_zero_leaves_the_llm_out_bit_for_bit(model):
+    base, adapted = sampling.generate(
+        "two", 5, diffusion=model, adapter=cross(), config=config().denoising, eta=0.0, llm_states=llm_states
+    )
+    assert base.tobytes() == adapted.tobytes()
+
+
+def test_the_negative_prompt_always_goes_through_the_module_that_needs_the_llm(model):
+    read = []
+    sampler = Sampler(
+        model, cross(), Denoising(2, 4.0, "ddim", "bad"), llm_states=lambda text: read.append(text) or llm_states(text)
+    )
+    sampler.encode("two", True)
+    assert read == ["bad", "two"]
+    sampler.encode("two", False)
+    assert read == ["bad", "two"]
 
 
 @pytest.mark.parametrize("kind", ["adapter", "official"])

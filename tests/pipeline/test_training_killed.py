@@ -1,5 +1,6 @@
 """A training that is killed with SIGKILL and started again ends at the bits of one that nobody disturbed."""
 
+import functools
 import multiprocessing
 import signal
 
@@ -14,9 +15,9 @@ def start():
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([training_once.__name__])
 
-    def train(folder, **options):
+    def train(folder, kind, **options):
         folder.mkdir(exist_ok=True)
-        process = context.Process(target=training_once.run, args=(folder,), kwargs=options)
+        process = context.Process(target=training_once.run, args=(folder, kind), kwargs=options)
         process.start()
         process.join(120)
         return process.exitcode
@@ -26,19 +27,30 @@ def start():
 
 @pytest.fixture(scope="module")
 def whole(start, tmp_path_factory):
-    """What a training leaves that nobody disturbs."""
-    folder = tmp_path_factory.mktemp("whole")
-    assert start(folder) == 0
-    return (folder / "done.safetensors").read_bytes()
+    """What a training of a kind leaves that nobody disturbs; each is done once."""
+
+    @functools.cache
+    def weights(kind):
+        folder = tmp_path_factory.mktemp("whole")
+        assert start(folder, kind) == 0
+        return (folder / "done.safetensors").read_bytes()
+
+    return weights
+
+
+KILLS = [
+    *(("sur cross_attention", step, while_saving) for step in range(1, 6) for while_saving in (False, True)),
+    ("sur frozen", 3, False),
+    ("llm4gen full", 3, True),
+]
+"""What is trained, the step that a kill follows, and whether it falls into the saving of that step."""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("while_saving", [False, True])
-@pytest.mark.parametrize("step", range(1, 6))
-def test_killed_after_any_step_or_while_saving_it_the_weights_are_the_same_bytes(
-    start, whole, tmp_path, step, while_saving
-):
-    assert start(tmp_path, kill_at=step, while_saving=while_saving) == -signal.SIGKILL
+@pytest.mark.parametrize("kill", KILLS, ids=str)
+def test_killed_after_any_step_or_while_saving_it_the_weights_are_the_same_bytes(start, whole, tmp_path, kill):
+    kind, step, while_saving = kill
+    assert start(tmp_path, kind, kill_at=step, while_saving=while_saving) == -signal.SIGKILL
     assert not (tmp_path / "done.safetensors").exists()
-    assert start(tmp_path) == 0
-    assert (tmp_path / "done.safetensors").read_bytes() == whole
+    assert start(tmp_path, kind) == 0
+    assert (tmp_path / "done.safetensors").read_bytes() == whole(kind)

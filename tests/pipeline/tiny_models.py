@@ -8,11 +8,12 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import torch
 from PIL import Image
 from ruamel.yaml import YAML
 
-from pipeline import diffusion, llm, model_folders, samples, tables
+from pipeline import diffusion, llm, model_folders, samples, state_files, tables
 from pipeline.vision_shim import ensure_torchvision
 
 WIDTH, SIDE, CHANNELS = 16, 16, 4
@@ -126,6 +127,20 @@ def write_layer(path, sample_ids, seed=0):
     vectors = np.random.default_rng(seed).normal(size=(len(sample_ids), LLM_WIDTH)).astype(np.float32)
     rows = [{"sample_id": name, "embedding": row} for name, row in zip(sample_ids, vectors.tolist(), strict=True)]
     tables.write(tables.from_rows(rows, shape), path, shape)
+
+
+def write_states(folder_, sample_ids, seed=0):
+    """Token states of one layer: 3 tokens a sample."""
+    draw = np.random.default_rng(seed)
+    state = draw.normal(size=(len(sample_ids), 3, LLM_WIDTH)).astype(np.float32)
+    rows = pa.table({"tokens": [[1, 2, 3]] * len(sample_ids), "states": state.tolist()}).cast(
+        pa.schema([("tokens", pa.list_(pa.int32())), ("states", pa.list_(pa.list_(pa.float32(), LLM_WIDTH)))])
+    )
+    schema = state_files.part_schema(0, LLM_WIDTH, "float32", {})
+    with state_files.state_files(folder_) as (temporary, index):
+        writer = state_files.StatesWriter(temporary, schema)
+        writer.part(sample_ids, iter([rows]))
+        index.write_table(writer.rows(sample_ids, sample_ids))
 
 
 def write_params(path, **changes):

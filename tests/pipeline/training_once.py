@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from tests.pipeline import tiny_models
-from tests.pipeline.training_setup import recipe, silent, trainer
+from tests.pipeline.training_setup import KINDS, recipe, silent, trainer
 
 tiny_models.folder()  # made, with all that it imports, before a process is forked from here
 CHOSEN = {"ema_decay": 0.5, "keep": "best", "validate_every": 1, "steps": 5}
@@ -18,15 +18,18 @@ def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run(folder, kill_at=None, while_saving=False):
+def run(folder, kind, kill_at=None, while_saving=False):
     """Train in ``folder``; leave the weights in ``done.safetensors`` unless killed after a step (counted from 1)."""
     torch.set_num_threads(1)
     every = {"checkpoint_every": 1 if while_saving else 2}
-    running = trainer(folder / "run", recipe(adapter={"dropout": 0.25}, **CHOSEN, **every))
+    sections = KINDS[kind]
+    adapter = {"dropout": 0.25, **sections.get("adapter", {})}
+    running = trainer(folder / "run", recipe(adapter, **CHOSEN, **every, **sections.get("train", {})))
     if while_saving:
         running.accelerator.save_state = _broken_off(running.accelerator.save_state, kill_at)
     trained = running.run(silent if kill_at is None or while_saving else _killing(kill_at))
-    save_file(trained.adapter.state_dict(), folder / "done.safetensors", metadata={"step": str(trained.step)})
+    weights = {name: value.detach().clone() for name, value in trained.learned.state_dict().items()}
+    save_file(weights, folder / "done.safetensors", metadata={"step": str(trained.step)})
 
 
 def _killing(step):

@@ -6,6 +6,7 @@ from accelerate.state import AcceleratorState, GradientState, PartialState
 
 from pipeline.adapters.settings import AdapterParams
 from pipeline.losses import LossParams
+from pipeline.padded_states import RowStates
 from pipeline.training import Trainer
 from pipeline.training_examples import Examples
 from pipeline.training_moments import CachedMoments
@@ -46,6 +47,8 @@ TRAIN = {
 KINDS = {
     "sur frozen": {},
     "sur cross_attention": {"train": {"unet": "cross_attention"}},
+    "llm4gen frozen": {"adapter": {"kind": "llm4gen"}},
+    "llm4gen full": {"adapter": {"kind": "llm4gen"}, "train": {"unet": "full"}},
     "none cross_attention": {"adapter": {"kind": "none"}, "train": {"unet": "cross_attention"}},
     "none full": {"adapter": {"kind": "none"}, "train": {"unet": "full"}},
 }
@@ -60,15 +63,25 @@ def recipe(adapter=None, loss=None, **train):
     )
 
 
-def examples(count=10, seed=0, sides=2):
+class FakeStates:
+    """Stands for token states on the disk: 2 to 8 tokens a sample, drawn from its id."""
+
+    def of(self, sample_id):
+        draw = np.random.default_rng(list(sample_id.encode()))
+        return draw.normal(size=(int(draw.integers(2, 9)), tiny_models.LLM_WIDTH)).astype(np.float16)
+
+
+def examples(count=10, seed=0, sides=2, states=False):
     draw = np.random.default_rng(seed)
+    ids = [f"test:{row:03d}" for row in range(count)]
     colours = [tiny_models.COLOURS[row % 4] for row in range(count)]
     return Examples(
-        sample_ids=[f"test:{row:03d}" for row in range(count)],
+        sample_ids=ids,
         simple=[f"a {colour} square" for colour in colours],
         complex=[f"{colour} square, best quality" for colour in colours],
         llm=torch.from_numpy(draw.normal(size=(count, tiny_models.LLM_WIDTH)).astype(np.float32)),
         moments=CachedMoments(torch.from_numpy(draw.normal(size=(count, sides, 8, 8, 8)).astype(np.float16))),
+        states=RowStates(FakeStates(), ids, ADAPTER["llm4gen"]["tokens"]) if states else None,
     )
 
 
@@ -81,11 +94,12 @@ def process(precision="fp32"):
 
 def trainer(folder, chosen=None, *, model=None, micro_batch=4, count=10, validation=3):
     chosen = chosen or recipe()
+    states = chosen.adapter.kind == "llm4gen"
     return Trainer(
         chosen,
         model or tiny_models.load(),
-        examples(count),
-        examples(validation, seed=1, sides=1),
+        examples(count, states=states),
+        examples(validation, seed=1, sides=1, states=states),
         accelerator=process(chosen.train.precision),
         folder=folder,
         micro_batch=micro_batch,

@@ -12,7 +12,13 @@ from pipeline.samples import SCORES, VERDICTS
 from stages import review_import as stage
 from tests.pipeline.review.rows import scored
 
-LENIENT = ReviewParams(require=False, policy="majority", unsure="drop")
+
+def _params(**joined):
+    return ReviewParams(**joined, overlap=0.1, reviewers=(), tie=True, seed=0)
+
+
+REST = "  overlap: 0.1\n  reviewers: []\n  tie: true\n  seed: 0\n"
+LENIENT = _params(require=False, policy="majority", unsure="drop")
 
 
 @pytest.fixture
@@ -68,7 +74,7 @@ def test_a_tie_is_unsure_and_follows_its_setting(tmp_path: Path, scores: Path, k
     _say(tmp_path / "reviews", "Bob", {keys[0]: "reject"})
     rows, _ = _run(scores, tmp_path, LENIENT)
     assert rows["a:0"]["drop_reason"] == "unsure"
-    rows, _ = _run(scores, tmp_path, ReviewParams(require=False, policy="majority", unsure="keep"))
+    rows, _ = _run(scores, tmp_path, _params(require=False, policy="majority", unsure="keep"))
     assert rows["a:0"]["kept"]
 
 
@@ -79,7 +85,7 @@ def test_an_adjudicator_decides_a_conflict_and_counts_in_no_agreement(
     _say(tmp_path / "reviews", "Bob", {keys[0]: "reject", keys[1]: "reject"})
     ruling = {"review_key": keys[0], "verdict": "keep", "reviewer": "Cem", "adjudicated": True}
     (tmp_path / "reviews" / "cem.jsonl").write_text(json.dumps(ruling))
-    rows, report = _run(scores, tmp_path, ReviewParams(require=False, policy="adjudicated", unsure="drop"))
+    rows, report = _run(scores, tmp_path, _params(require=False, policy="adjudicated", unsure="drop"))
     assert {name: row["verdict"] for name, row in rows.items()} == {"a:0": "keep", "a:1": "unsure", "a:2": "unreviewed"}
     assert rows["a:0"]["reviewers"] == 2
     assert (report["adjudicated"], report["reviewers"]) == (1, ["Ann", "Bob", "Cem"])
@@ -89,7 +95,7 @@ def test_an_adjudicator_decides_a_conflict_and_counts_in_no_agreement(
 def test_required_verdicts_that_are_missing_stop_with_what_to_do(tmp_path: Path, scores: Path, keys: list[str]) -> None:
     _say(tmp_path / "reviews", "Ann", {keys[0]: "keep"})
     with pytest.raises(InputError, match=r"2 of 3 pairs have no verdict: look at .* review\.require: false") as caught:
-        _run(scores, tmp_path, ReviewParams(require=True, policy="majority", unsure="drop"))
+        _run(scores, tmp_path, _params(require=True, policy="majority", unsure="drop"))
     assert len(str(caught.value).splitlines()) == 1
     assert not list((tmp_path / "out").iterdir())
 
@@ -102,7 +108,7 @@ def test_a_review_that_rejects_everything_is_told(tmp_path: Path, scores: Path, 
 
 def test_main_works_without_any_review(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("params.yaml").write_text("review:\n  require: false\n  policy: any_reject\n  unsure: drop\n")
+    Path("params.yaml").write_text("review:\n  require: false\n  policy: any_reject\n  unsure: drop\n" + REST)
     tables.write(scored(margins=[1.0]), stage.SCORED, SCORES)
     stage.main()
     assert json.loads((stage.TARGET / "report.json").read_text())["out"] == 1

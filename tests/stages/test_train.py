@@ -7,13 +7,17 @@ from safetensors.torch import load_file
 
 from pipeline import vae
 from pipeline.adapters import folder
-from pipeline.adapters.folder import LlmNamed, Named
-from pipeline.adapters.settings import OfficialCheckpoint
+from pipeline.adapters.folder import LlmNamed, Named, StatesNamed
+from pipeline.adapters.llm4gen import CrossAdapter
+from pipeline.adapters.settings import AdapterParams, OfficialCheckpoint
 from pipeline.errors import InputError, ModelError
+from pipeline.llm import LlmShape
 from stages import latents as latents_stage
 from stages import train as stage
 from tests.pipeline import tiny_models
 from tests.pipeline.adapters import official_file
+from tests.pipeline.adapters.test_sur import BASE as ADAPTER
+from tests.pipeline.frozen_models import llm_params
 from tests.pipeline.training_setup import process, recipe
 from tests.stages.test_latents import config as diffusion_config
 
@@ -45,7 +49,7 @@ def darkness(pictures, texts):
     return sum(255 - sum(picture.resize((1, 1)).getpixel((0, 0))) / 3 for picture in pictures) / len(texts)
 
 
-def run(data, target, chosen=None, *, layer="layer_3.parquet", accelerator=None):
+def run(data, target, chosen=None, *, layer="layer_3.parquet", accelerator=None, language=LLM, states=None):
     stage.train(
         data / "resize/parts",
         data / "latents/parts",
@@ -53,7 +57,8 @@ def run(data, target, chosen=None, *, layer="layer_3.parquet", accelerator=None)
         target,
         chosen or recipe(steps=3),
         base=base(),
-        language=LLM,
+        language=language,
+        states=states,
         model=tiny_models.load(),
         accelerator=accelerator or process(),
         micro_batch=4,
@@ -176,6 +181,49 @@ def test_the_stage_runs_with_the_settings_in_force(data, tmp_path, monkeypatch):
     monkeypatch.setattr(stage, "TARGET", tmp_path / "train")
     stage.main()
     assert (tmp_path / "train/adapter/adapter.safetensors").is_file()
+
+
+def test_each_kind_leaves_a_folder_of_its_own_and_the_same_bytes_after_a_kill(data, tmp_path, monkeypatch):
+    states = data / "embed/states"
+    ids = [f"test:{row:03d}" for row in range(13)]
+    tiny_models.write_states(states, ids)
+    language = StatesNamed(
+        **LLM.model_dump(), dtype="float32", quantisation="none", store_dtype="float32", pool_bos=False
+    )
+    chosen = recipe({"kind": "llm4gen"}, steps=3, unet="cross_attention", sample_prompts=1)
+    options = {"states": states, "language": language}
+    run(data, tmp_path / "whole", chosen, **options)
+    config = folder.read_config(tmp_path / "whole/adapter")
+    assert (config.llm, config.llm_width, config.unet.parts) == (language, tiny_models.LLM_WIDTH, "cross_attention")
+    assert isinstance(folder.load(tmp_path / "whole/adapter", base=base(), width=tiny_models.WIDTH), CrossAdapter)
+    report = json.loads((tmp_path / "whole/report.json").read_text())
+    assert report["parameters"]["by_part"]["unet"] > 0
+    assert not {"llm", "alignment"} & set(report["last_steps"])
+    monkeypatch.setenv("SUR_WORK", str(tmp_path / "other-work"))
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "live_log", lambda path: _failing_log(3))
+        with pytest.raises(KeyboardInterrupt):
+            run(data, tmp_path / "killed", chosen, **options)
+    run(data, tmp_path / "killed", chosen, **options)
+    assert contents(tmp_path / "whole") == contents(tmp_path / "killed")
+
+
+def test_a_control_names_no_llm(data, tmp_path):
+    run(data, tmp_path, recipe({"kind": "none"}, steps=1, unet="full", ema_decay=0.5, sample_prompts=0))
+    config = folder.read_config(tmp_path / "adapter")
+    assert (config.llm, config.llm_scale, config.moving_average) == (None, None, True)
+    unet = tiny_models.load().unet
+    assert folder.load_unet(tmp_path / "adapter", unet).keys() == dict(unet.named_parameters()).keys()
+
+
+def test_the_layer_of_the_states_is_what_an_adapter_of_kind_llm4gen_names(data, tmp_path, monkeypatch):
+    chosen = AdapterParams(**{**ADAPTER, "kind": "llm4gen"})
+    vectors = llm_params(layer=1, states="tokens", states_layer="last")
+    monkeypatch.setattr(stage.llm, "shape", lambda *_: LlmShape(7, 12))
+    assert stage._language(chosen, vectors).layer == 7
+    monkeypatch.setattr(stage.llm, "shape", lambda *_: None)
+    with pytest.raises(ModelError, match="which layer its states are of is not known"):
+        stage._language(chosen, vectors)
 
 
 def convert(data, target, source, sha256, **changes):

@@ -5,12 +5,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipeline.adapters import checkpoint, folder
-from pipeline.adapters.folder import LlmNamed, Named
+from pipeline.adapters.folder import LlmNamed, Named, StatesNamed
 from pipeline.adapters.kinds import NoAdapter
 from pipeline.adapters.official import OfficialAdapter
 from pipeline.adapters.settings import AdapterParams
 from pipeline.errors import ModelError
-from tests.pipeline.adapters import official_file
+from tests.pipeline.adapters import official_file, test_llm4gen
 from tests.pipeline.adapters.test_sur import BASE, made, states
 
 HUB = Named(model="someone/model", revision="0123abc")
@@ -266,9 +266,26 @@ def test_weights_of_another_unet_are_one_line(tmp_path, weights):
         folder.load_unet(path, Unet())
 
 
-def test_a_config_of_kind_sur_without_its_llm_is_damaged(trained):
+@pytest.mark.parametrize("key", ["llm_width", "w0_seed"])
+def test_a_config_of_kind_sur_without_its_llm_is_damaged(trained, key):
     path = trained[1]
     config = json.loads((path / folder.CONFIG).read_text())
-    (path / folder.CONFIG).write_text(json.dumps({**config, "llm_width": None}))
-    with pytest.raises(ModelError, match="of kind sur lacks llm_width or w0_seed"):
+    (path / folder.CONFIG).write_text(json.dumps({**config, key: None}))
+    with pytest.raises(ModelError, match=f"of kind sur lacks {key}: it is damaged"):
         load(path)
+
+
+def test_an_adapter_that_needs_the_llm_for_each_picture_says_so_and_comes_back(tmp_path):
+    adapter, path = test_llm4gen.made(), tmp_path / "cross"
+    states_of = StatesNamed(
+        **LLM.model_dump(), dtype="bfloat16", quantisation="none", store_dtype="float16", pool_bos=False
+    )
+    folder.save(path, adapter, base=HUB, llm=states_of, w0_seed=None, llm_scale=None, steps=7)
+    config = folder.read_config(path)
+    assert (config.llm, config.llm_width) == (states_of, test_llm4gen.LLM_WIDTH)
+    again, inputs = load(path), test_llm4gen.inputs()
+    with torch.no_grad():
+        assert torch.equal(again(*inputs), adapter(*inputs))
+    card = (path / folder.CARD).read_text()
+    assert "`meta/llama at ffff`, bfloat16, layer 40 counted from 1, needed for each picture" in card
+    assert "condition = adapter(text_states, llm_states)  # (batch, 83, 8)" in card

@@ -18,6 +18,7 @@ BASE = {
     "dropout": 0.0,
     "g_init": "zero",
     "seed": 0,
+    "llm4gen": {"tokens": 6, "heads": 2},
 }
 
 

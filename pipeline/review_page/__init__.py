@@ -1,0 +1,1 @@
+"""The page on which people judge pairs and pictures: queues, journal, pictures from shards, server, the page."""
