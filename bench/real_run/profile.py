@@ -54,9 +54,12 @@ CHANGES: Mapping[str, Any] = {
     "sample.limit_per_type": 1,
     "sample.images_per_prompt": 1,
     "sample.steps": 2,
-    "compute.micro_batch": 1,
+    "compute.caption_batch": 8,  # batches are filled up, so that a larger one would be computed for nothing
+    "compute.clip_batch": 8,
+    "compute.llm_batch": 8,
     "compute.vae_batch": 1,
     "compute.sample_batch": 1,
+    "compute.micro_batch": 1,
 }
 """By dotted key; all else is the paper's."""
 

@@ -41,7 +41,7 @@ class Shapes:
 def real() -> Shapes:
     """BLIP base, CLIP ViT-B/32, LLaMA-7B and Stable Diffusion 1.5: 13.5 + 2.1 + 0.9 + 0.6 GB of weights."""
     models = real_shapes.real()
-    return Shapes(models.blip, models.clip, LLAMA["7B"], 32_000, SHAPES["sd15"], disk_gb=18.5, memory_gb=15.0)
+    return Shapes(models.blip, models.clip, LLAMA["7B"], 32_000, SHAPES["sd15"], disk_gb=18.5, memory_gb=14.0)
 
 
 def tiny() -> Shapes:

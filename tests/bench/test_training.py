@@ -115,12 +115,14 @@ def test_a_known_cards_peak_is_that_of_the_number_format(monkeypatch):
 @pytest.fixture
 def small(monkeypatch, tmp_path):
     """The real shape's command on tiny widths; memory as a GPU would tell it, the same in all ways."""
+    process("bf16")
     monkeypatch.setitem(random_diffusion.SHAPES, "sd15", shapes.tiny().diffusion)
     kept = {}
     monkeypatch.setattr(training.results, "save", lambda name, told: kept.update({name: told}) or tmp_path)
     once = training_figures.once
     monkeypatch.setattr(training_figures, "once", lambda way, device: {**once(way, device), "peak_bytes": 1e9})
-    return kept
+    yield kept
+    process()
 
 
 def test_the_command_of_the_real_shape_prints_every_figure_that_has_a_goal(small, capsys):

@@ -97,8 +97,8 @@ def test_what_is_needed_is_told_beforehand(tmp_path):
     ("gpu_gb", "free", "line"),
     [
         (None, (10e9, 20e9), r"has 10\.0 GB free, 18\.5 GB are needed: make real-shapes FOLDER="),
-        (None, (30e9, 12e9), r"12\.0 GB of memory are free, 15\.0 GB are needed without a GPU"),
-        (8.0, (30e9, 12e9), r"the GPU has 8\.0 GB free, 15\.0 GB are needed: CUDA_VISIBLE_DEVICES="),
+        (None, (30e9, 12e9), r"12\.0 GB of memory are free, 14\.0 GB are needed without a GPU"),
+        (8.0, (30e9, 12e9), r"the GPU has 8\.0 GB free, 14\.0 GB are needed: CUDA_VISIBLE_DEVICES="),
     ],
 )
 def test_a_machine_that_is_too_small_is_refused_in_one_line(tmp_path, monkeypatch, gpu_gb, free, line):
