@@ -62,7 +62,7 @@ def test_a_file_that_is_no_study_is_one_line(refused, settings, tmp_path):
     assert "two rows have the label a slow one" in refused(ROWS.replace("the one in force", "a slow one"))
     assert "names fast, which is no row's key" in refused(ROWS.replace("present: slow", "present: fast"))
     assert "has the name of a study that is there already" in refused(ROWS, "seeds.yaml")
-    assert "rows.0.lable is not a setting" in refused(ROWS.replace("label: a slow", "lable: a slow"))
+    assert "rows.0.labels is not a setting" in refused(ROWS.replace("label: a slow", "labels: a slow"))
     with pytest.raises(SettingError, match=r"nowhere.yaml is missing: studies that need no file are seeds, "):
         from_file.read(tmp_path / "nowhere.yaml", settings)
 
