@@ -197,7 +197,7 @@ def test_large_files_that_arrived_before_a_failure_are_not_sent_again(site, data
 def test_a_short_failure_is_got_over_without_a_word(site, data, capsys):
     site.faults = [["PUT", "/storage/", 503, 2]]
     assert run("dataset", REPO) == 0
-    assert "error" not in capsys.readouterr().err
+    assert "error: " not in capsys.readouterr().err
 
 
 def test_a_card_that_the_server_finds_wrong_is_one_line(site, tmp_path):
