@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 
 from pipeline import unet_parts
-from pipeline.adapters.kinds import Adapter, needs_llm
+from pipeline.adapters.kinds import Adapter, of_other_features
+from pipeline.adapters.llmdiff import LlmDiffAdapter
 from pipeline.diffusion import Diffusion, SchedulerName, pipeline_inputs
 from pipeline.encoding import Encode, Encoder
 from pipeline.padded_states import TextStatesOf
@@ -74,7 +75,9 @@ class Sampler:
         llm_states: TextStatesOf | None = None,
     ) -> None:
         self.config, self.unet = config, diffusion.unet
-        self.apart = bool(unet) or needs_llm(adapter)  # such conditions are longer than the base model's
+        self.apart = bool(unet) or of_other_features(adapter)
+        if isinstance(adapter, LlmDiffAdapter):
+            adapter.attach(diffusion.unet)
         self.trained = _blended(diffusion, adapter, eta, unet) if unet else {}
         self.method = method or Method(diffusion.pipeline(config.scheduler))
         self.encode = self.method.encode or encoder(diffusion, adapter, config, eta=eta, llm_states=llm_states)
@@ -188,6 +191,8 @@ def generate(
     config: Denoising,
     eta: float | None = None,
     unet: Values | None = None,
+    method: Method | None = None,
+    condition: Image.Image | None = None,
     llm_states: TextStatesOf | None = None,
 ) -> tuple[Image.Image, Image.Image]:
     """One prompt drawn by the base model and by the adapted one, from the same noise.
@@ -201,9 +206,12 @@ def generate(
         eta: the dial; None takes the trained one.
         unet: trained weights of the U-Net.
         llm_states: the LLM's states of a text, for a kind that needs them.
+        method: None is the plain pipeline.
+        condition: the conditioning picture, where the method takes one.
     """
-    sampler = Sampler(diffusion, adapter, config, eta=eta, unet=unet, llm_states=llm_states)
-    base, adapted = (sampler.pictures([prompt], [seed], [through])[0] for through in (False, True))
+    sampler = Sampler(diffusion, adapter, config, eta=eta, method=method, unet=unet, llm_states=llm_states)
+    shown = None if condition is None else [condition]
+    base, adapted = (sampler.pictures([prompt], [seed], [through], shown)[0] for through in (False, True))
     return base, adapted
 
 
