@@ -2,10 +2,14 @@
 
     python -m miniature.evaluation_prompts [prompts/miniature.json]
 
+Beside the file, in ``conditioning/miniature-seg/``, it writes the segments of a drawing of each prompt's scene: what
+``sample.controlnets.seg`` shows its ControlNet (the paper's authors chose such pictures by hand).
+
 Within each skill the prompts go round its values and wordings, so that any first part of them is balanced.
 """
 
 import argparse
+import io
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -14,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from miniature import world
+from miniature.conditions import segments
 from miniature.language import atoms, complex_prompt, simple_prompt
 from miniature.words import Wording
 from miniature.world import Scene, composition, sample_held_out_scene
-from pipeline.files import write_json
+from pipeline.files import write_bytes, write_json
+from pipeline.seeds import seed_of
 
 TARGET = Path("prompts/miniature.json")
 PER_SKILL = 60
@@ -36,7 +42,18 @@ def main() -> None:
     """Write the prompt file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target", nargs="?", type=Path, default=TARGET)
-    write_json(parser.parse_args().target, prompts())
+    target = parser.parse_args().target
+    scenes, made = zip(*_prompts_of_scenes(PER_SKILL, _SEED), strict=True)
+    write_json(target, list(made))
+    folder = target.parent / "conditioning" / f"{target.stem}-seg"
+    for scene, prompt in zip(scenes, made, strict=True):
+        write_bytes(folder / f"{prompt['id']}.png", _segments(scene, prompt["id"]))
+
+
+def _segments(scene: Scene, prompt_id: str) -> bytes:
+    stream = io.BytesIO()
+    segments(scene, seed_of("segments", prompt_id)).save(stream, "PNG")
+    return stream.getvalue()
 
 
 def prompts(*, per_skill: int = PER_SKILL, seed: int = _SEED) -> list[dict[str, Any]]:
@@ -44,16 +61,20 @@ def prompts(*, per_skill: int = PER_SKILL, seed: int = _SEED) -> list[dict[str, 
 
     No composition comes twice, as long as there are others: of some actions few are held out.
     """
+    return [prompt for _, prompt in _prompts_of_scenes(per_skill, seed)]
+
+
+def _prompts_of_scenes(per_skill: int, seed: int) -> list[tuple[Scene, dict[str, Any]]]:
     rng, used = random.Random(seed), Counter[str]()
     return [_prompt(skill, index, rng, used) for skill in SKILLS for index in range(per_skill)]
 
 
-def _prompt(skill: str, index: int, rng: random.Random, used: Counter[str]) -> dict[str, Any]:
+def _prompt(skill: str, index: int, rng: random.Random, used: Counter[str]) -> tuple[Scene, dict[str, Any]]:
     values = _VALUES[skill]
     scene = _scene(_wanted(skill, values[index % len(values)], index), rng, used)
     shift = 0 if len(values) % len(_WORDINGS) else index // len(values)  # else each value would have one wording only
     wording = _WORDINGS[(index + shift) % len(_WORDINGS)]
-    return {
+    return scene, {
         "id": f"miniature-{skill}-{index:02}",
         "text": simple_prompt(scene, rng, wording=wording),
         "complex": complex_prompt(scene, rng),

@@ -5,29 +5,28 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
-import torch
+from PIL import Image
 
 from pipeline import (
     checking,
     cli,
-    diffusion,
     doctor,
     engine,
     files,
     images,
-    listening,
     model_folders,
-    operating,
-    prompt_states,
     retrying,
     sampling,
     work,
     work_listing,
 )
 from pipeline.adapters import checkpoint, folder
+from pipeline.demo import command as demo_command
 from pipeline.errors import InputError
-from pipeline.llm import LlmParams
+from pipeline.generating import Generator
+from pipeline.methods.settings import PLAIN, MethodName
 from pipeline.params import PARAMS, load
 from pipeline.review import commands as exchange
 from pipeline.review_page import command as review
@@ -37,7 +36,6 @@ from pipeline.studies import from_file, running
 from pipeline.studies.definitions import STUDIES
 from pipeline.takedown import caches
 from pipeline.takedown.running import takedown
-from pipeline.token_states import load_states
 from pipeline.vae import DiffusionParams
 
 ADAPTER = Path("data/train/adapter")
@@ -52,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         case "show":
             code = cli.guarded(lambda: _show(parsed))
         case "generate":
-            code = cli.guarded(lambda: generate(parsed.prompt, parsed.seed, parsed.eta, parsed.adapter, parsed.out))
+            code = cli.guarded(lambda: generate(parsed))
+        case "demo":
+            code = cli.guarded(lambda: demo_command.run(parsed))
         case "retry-failed":
             code = cli.guarded(lambda: retrying.retry_failed(final=parsed.all))
         case "takedown":
@@ -81,12 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     shown.add_argument("sample_id", nargs="?", help="for instance lexica:0001; its picture goes into the work store")
     shown.add_argument("--count", type=_count, help="pictures a contact sheet (default 24)")
     shown.add_argument("--seed", type=int, help="of what is drawn at random (default 0)")
-    made = commands.add_parser("generate", help="one prompt by the base model and by the adapted one, same first noise")
-    made.add_argument("prompt")
-    made.add_argument("--seed", type=int, default=0, help="of the first noise (default 0)")
-    made.add_argument("--eta", type=float, help="the adapter's dial, 0 to 1 (default: as trained; 0 is the base model)")
-    made.add_argument("--adapter", type=Path, default=ADAPTER, help=f"adapter folder (default {ADAPTER})")
-    made.add_argument("--out", type=Path, default=Path("generated.png"), help="picture to write (default %(default)s)")
+    _add_generation(commands)
+    demo = commands.add_parser("demo", help="a page for prompts: base beside ours, with eta, seed and method")
+    demo_command.add_options(demo, ADAPTER)
     _add_conversion(commands)
     review.add_options(commands.add_parser("review", help=review.HELP))
     removed = commands.add_parser("takedown", help="remove a sample and everything made from it, and prove it")
@@ -115,6 +112,22 @@ def _add_work(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     stored.add_argument("--clean", metavar="FOLDER", help="a stage, or the beginning of a folder's name: caption/23")
     stored.add_argument("--older-than", type=_days, metavar="DAYS", help="only what was not used for so long")
     stored.add_argument("--dry-run", action="store_true", help="say what would go and touch nothing")
+
+
+def _add_generation(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    made = commands.add_parser("generate", help="one prompt by the base model and by the adapted one, same first noise")
+    made.add_argument("prompt")
+    made.add_argument("--seed", type=int, default=0, help="of the first noise (default 0)")
+    made.add_argument("--images", type=_count, default=1, help="so many, of this seed and the next (default 1)")
+    methods = get_args(MethodName)
+    made.add_argument(
+        "--method", choices=methods, default=PLAIN, help="as section sample sets it (default %(default)s)"
+    )
+    made.add_argument("--condition", type=Path, help="picture for a ControlNet; method canny finds its edges")
+    eta = "the adapter's dial, 0 to 1 (default: as trained; 0 is the base model)"
+    made.add_argument("--eta", type=_share, help=eta)
+    made.add_argument("--adapter", type=Path, default=ADAPTER, help=f"adapter folder (default {ADAPTER})")
+    made.add_argument("--out", type=Path, default=Path("generated.png"), help="picture to write (default %(default)s)")
 
 
 def _add_conversion(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -189,37 +202,35 @@ def _show(asked: argparse.Namespace) -> None:
     _print("\n".join([text, *drawn]))
 
 
-def generate(prompt: str, seed: int, eta: float | None, adapter_folder: Path, out: Path) -> None:
-    """Write base and adapted picture of one prompt side by side, with the settings of sections sample and diffusion.
+def generate(asked: argparse.Namespace) -> None:
+    """Write base and adapted pictures of one prompt side by side, with the settings of sections sample and diffusion.
 
     Raises:
         SurError: a setting, the model or the adapter is not usable.
     """
-    base, sample = load(DiffusionParams, "diffusion"), load(SampleParams, "sample")
-    compute = load(engine.ComputeParams, "compute")
-    device = engine.device(compute)
-    named = folder.Named(model=base.model, revision=base.revision)
-    about = folder.read_config(adapter_folder)  # a wrong folder is told before a large model is loaded
-    states = prompt_states.read(about, [prompt, sample.negative_prompt], build=_llm)
-    model = diffusion.load(base.model, base.revision, device=device, dtype=getattr(torch, base.dtype))
-    adapter = folder.load(adapter_folder, base=named, width=model.text_width, device=device, unet=model.unet)
-    listening.listen(adapter, about, device=device, batch=compute.llm_batch, device_map=compute.llm_device_map)
-    unet = folder.load_unet(adapter_folder, model.unet)
-    config = sample.denoising
-    pair = sampling.generate(
-        prompt, seed, diffusion=model, adapter=adapter, config=config, eta=eta, unet=unet, llm_states=states
-    )
-    labels = [f"base: {prompt}", f"adapted, eta {adapter.config.eta if eta is None else eta}: {prompt}"]
-    sheet = images.contact_sheet(pair, labels, columns=2, tile_px=max(256, *(picture.width for picture in pair)))
-    files.write_bytes(out, sampling.png(sheet))
-    _print(f"{out}: base on the left, adapted on the right")
+    sample, base = load(SampleParams, "sample"), load(DiffusionParams, "diffusion")
+    generator = Generator(asked.adapter, sample, base, load(engine.ComputeParams, "compute"))
+    source = None if asked.condition is None else _opened(asked.condition)
+    tiles: list[tuple[Image.Image, str]] = []
+    seeds = range(asked.seed, asked.seed + asked.images)
+    for seed in cli.progress(seeds, "generate", unit="pair"):
+        pair = generator.pair(asked.prompt, seed, eta=asked.eta, method=asked.method, source=source)
+        eta = generator.eta if asked.eta is None else asked.eta
+        shown = [] if pair.condition is None else [(pair.condition, f"shown to {asked.method}")]
+        tiles += [*shown, (pair.base, f"base, seed {seed}: {asked.prompt}")]
+        tiles += [(pair.adapted, f"adapted, eta {eta:g}, seed {seed}: {asked.prompt}")]
+    pictures, labels = zip(*tiles, strict=True)
+    side = max(256, *(picture.width for picture in pictures))
+    sheet = images.contact_sheet(pictures, labels, columns=len(tiles) // asked.images, tile_px=side)
+    files.write_bytes(asked.out, sampling.png(sheet))
+    _print(f"{asked.out}: base on the left, adapted on the right")
 
 
-def _llm(config: LlmParams) -> operating.Operator:
-    """Loads the LLM of an adapter that reads each prompt with it."""
-    compute = load(engine.ComputeParams, "compute")
-    device, spread = engine.device(compute), compute.llm_device_map
-    return load_states(config, config.layer, "prompt", device=device, batch=compute.llm_batch, device_map=spread)
+def _opened(path: Path) -> Image.Image:
+    try:
+        return images.decode(path.read_bytes())
+    except (OSError, images.UndecodableError) as error:
+        raise InputError(f"{path} cannot be read as a picture: {error}") from error
 
 
 def convert_official(file: Path, out: Path, base: folder.Named, eta: float) -> None:

@@ -4,8 +4,9 @@ import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline import engine, gpu_settings, prompts
+from pipeline import engine, gpu_settings, model_folders, prompts
 from pipeline.errors import SettingError, SurError
+from pipeline.method_checks import METHOD_CHECKS
 from pipeline.model_checks import MODEL_CHECKS, Check, Note
 from pipeline.params import load_all, wrong
 from pipeline.settings import Settings
@@ -34,17 +35,18 @@ def examine(path: Path) -> list[Note]:
 
 
 def _prompts(settings: Settings, path: Path) -> Iterator[Note]:
-    prompts.read(Path(name) for name in settings.sample.prompts)
+    prompts.read(settings.sample.prompts)
     for name in settings.sample.prompts:
-        if Path(name).parent != WATCHED:
+        if isinstance(name, str) and Path(name).parent != WATCHED:
             raise wrong("sample.prompts", f"must lie in {WATCHED}/, which DVC watches, got {name}", path)
     yield from ()
 
 
 def _modules(settings: Settings, path: Path) -> Iterator[Note]:
-    """Modules that params.yaml names: site servers and the judge."""
+    """Modules that params.yaml names: site servers and judges."""
     named = settings.sources.servers
-    for key, module in {**named, "evaluate.judge": settings.evaluate.judge}.items():
+    judges = [("evaluate.judges", each.module) for each in settings.evaluate.judges if each.kind == "module"]
+    for key, module in (*named.items(), *judges):
         if module is not None and not _exists(module):
             raise wrong(key, f"names no module: {module}", path)
     asks_a_site = any(module is None for module in named.values())
@@ -52,6 +54,22 @@ def _modules(settings: Settings, path: Path) -> Iterator[Note]:
         yield "sources.contact is not set: a site's owner cannot reach you"
     if settings.sources.author_salt in PUBLIC_SALTS and asks_a_site:
         yield "sources.author_salt is the public one of a profile: whoever knows a name can find its hash; choose words"
+
+
+def _weights(settings: Settings, path: Path) -> Iterator[Note]:
+    """Models of metrics and judges; one without its weights is left out of the evaluation, which is told here too."""
+    judges = [each for each in settings.evaluate.judges if each.kind != "module"]
+    for key, entries in (("evaluate.metrics", settings.evaluate.metrics), ("evaluate.judges", judges)):
+        for entry in entries:
+            model, weights = getattr(entry, "model", ""), getattr(entry, "weights", None)
+            missing = weights or (model if model and model_folders.is_folder(model) else "")
+            if missing and not Path(missing).expanduser().exists():
+                yield f"{key}: {entry.kind} will not be computed: weights {missing} missing"
+            elif model and weights is None:
+                try:
+                    model_folders.verify(model, entry.revision)
+                except SurError as error:
+                    raise wrong(key, f"has a model that is not usable: {error}", path) from error
 
 
 def _imports(settings: Settings, path: Path) -> Iterator[Note]:
@@ -133,6 +151,7 @@ def _blocks(settings: Settings, path: Path) -> Iterator[Note]:
 
 CHECKS: tuple[Check, ...] = (
     *MODEL_CHECKS,
+    *METHOD_CHECKS,
     _renditions,
     _recipe,
     _states,
@@ -142,5 +161,6 @@ CHECKS: tuple[Check, ...] = (
     _blocks,
     _prompts,
     _modules,
+    _weights,
     _imports,
 )

@@ -53,7 +53,17 @@ class SurTextModel(CLIPTextModel):
             llm_width=about["llm_width"],
             w0_seed=about["w0_seed"],
         )
+        self._before: list[Any] = []  # in a list, so that it is no part of this module
         self.eval().requires_grad_(False)
+
+    @property
+    def before(self) -> Any:
+        """The text encoder that a pipeline had before; None where it was loaded with this one."""
+        return self._before[0] if self._before else None
+
+    def remember(self, text_encoder: Any) -> None:
+        """Keep what a pipeline had before."""
+        self._before = [text_encoder]
 
     @classmethod
     def around(

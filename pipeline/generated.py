@@ -1,4 +1,7 @@
-"""The tables of generated pictures: what the sampler writes and what the evaluation reads."""
+"""The tables of generated pictures: what the sampler writes and what the evaluation reads.
+
+A controlled method follows the arm in ``sample_id``: ``<prompt id>/<index>/<arm>/<method>``.
+"""
 
 import pyarrow as pa
 
@@ -16,6 +19,8 @@ GENERATED = tables.schema(
 
 MANIFEST = tables.schema(
     *[field for field in GENERATED if field.name != "image"],
+    column("model", pa.string(), "the base model, as diffusion.model names it"),
+    column("method", pa.string(), "none, canny, seg, weighting, panorama, sag or pag"),
     column("type", pa.string(), "counting, colour or action"),
     column("text", pa.string(), "what the model was given: the prompt's text, or its complex wording in that arm"),
     column("part", pa.string(), "file in data/sample/parts that holds the picture"),

@@ -7,9 +7,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
+from pipeline import prompt_formats
 from pipeline.errors import InputError
 from pipeline.files import read_json
 from pipeline.params import Section
+from pipeline.prompt_formats import PublicPrompts
 
 PromptType = Literal["counting", "colour", "action"]
 
@@ -27,7 +29,7 @@ class _Entry(Section):
 class PromptFiles(BaseModel):
     """The one key of section ``sample`` that other stages than ``sample`` read."""
 
-    prompts: list[Path]
+    prompts: list[PublicPrompts | Path]
 
 
 _ENTRIES = TypeAdapter(list[_Entry])
@@ -43,29 +45,36 @@ class Prompt:
     """The simple prompt, as a person says it."""
     complex: str | None
     """The same scene in the words the diffusion model was trained on, where known."""
-    type: PromptType
-    """The skill that is tested."""
+    type: str
+    """The skill that is tested: counting, colour or action, or what a benchmark calls its tasks."""
     atoms: tuple[Mapping[str, Any], ...]
     """Statements to check: skill, question, answer, class, count, colour, action, depends_on."""
     source: str
-    """Where the prompt is from, for instance ``paper_table7``."""
+    """Where the prompt is from: ``paper_table7``, ``paper_table8``, ``authored``, or a benchmark's format."""
     wording: str
-    """``seen`` or ``unseen`` in training, or ``paper``."""
+    """``seen`` or ``unseen`` in training; ``paper``, ``authored`` or ``public`` where that is not known."""
 
 
-def read(paths: Iterable[Path]) -> list[Prompt]:
-    """Read prompt files, in their order.
+def read(files: Iterable[PublicPrompts | Path | str]) -> list[Prompt]:
+    """Read prompt files, in their order: ours by path, benchmarks' by format, path and revision.
 
     Raises:
         InputError: a file is missing, is no list of prompts, or an id comes twice. One line says where.
     """
-    prompts = [prompt for path in paths for prompt in _read_one(path)]
+    prompts = [prompt for file in files for prompt in _read_any(file)]
     seen: set[str] = set()
     for prompt in prompts:
         if prompt.id in seen:
             raise InputError(f"prompt id {prompt.id} comes twice in the prompt files: ids must be unique")
         seen.add(prompt.id)
     return prompts
+
+
+def _read_any(file: PublicPrompts | Path | str) -> list[Prompt]:
+    if not isinstance(file, PublicPrompts):
+        return _read_one(Path(file))
+    entries = prompt_formats.read(file)
+    return [Prompt(**{**each, "atoms": tuple(each["atoms"])}, complex=None, wording="public") for each in entries]
 
 
 def _read_one(path: Path) -> list[Prompt]:

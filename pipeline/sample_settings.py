@@ -5,15 +5,16 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipeline.diffusion import SchedulerName
-from pipeline.params import Names, Section
+from pipeline.methods.settings import MethodParams
+from pipeline.prompt_formats import PublicPrompts
 from pipeline.sampling import Denoising
 
 
-class SampleParams(Section):
+class SampleParams(MethodParams):
     """Section ``sample`` of params.yaml."""
 
-    prompts: Annotated[Names, Field(min_length=1)]
-    """Prompt files, in this order."""
+    prompts: Annotated[tuple[PublicPrompts | str, ...], Field(strict=False, min_length=1)]
+    """Prompt files, in this order: ours in prompts/, or ``{format: geneval, path: ..., revision: ...}`` of others."""
     limit_per_type: int = Field(ge=1)
     """The first so many prompts of each type (counting, colour, action)."""
     images_per_prompt: int = Field(ge=1)

@@ -191,6 +191,8 @@ def generate(
     config: Denoising,
     eta: float | None = None,
     unet: Values | None = None,
+    method: Method | None = None,
+    condition: Image.Image | None = None,
     llm_states: TextStatesOf | None = None,
 ) -> tuple[Image.Image, Image.Image]:
     """One prompt drawn by the base model and by the adapted one, from the same noise.
@@ -204,9 +206,12 @@ def generate(
         eta: the dial; None takes the trained one.
         unet: trained weights of the U-Net.
         llm_states: the LLM's states of a text, for a kind that needs them.
+        method: None is the plain pipeline.
+        condition: the conditioning picture, where the method takes one.
     """
-    sampler = Sampler(diffusion, adapter, config, eta=eta, unet=unet, llm_states=llm_states)
-    base, adapted = (sampler.pictures([prompt], [seed], [through])[0] for through in (False, True))
+    sampler = Sampler(diffusion, adapter, config, eta=eta, method=method, unet=unet, llm_states=llm_states)
+    shown = None if condition is None else [condition]
+    base, adapted = (sampler.pictures([prompt], [seed], [through], shown)[0] for through in (False, True))
     return base, adapted
 
 

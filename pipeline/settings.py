@@ -9,7 +9,7 @@ from pipeline.engine import ComputeParams
 from pipeline.images import ImageParams
 from pipeline.llm import LlmParams
 from pipeline.losses import LossParams
-from pipeline.metrics.comparison import EvaluateParams
+from pipeline.metrics.settings import EvaluateParams
 from pipeline.params import Section
 from pipeline.review.verdicts import ReviewParams
 from pipeline.sample_settings import SampleParams

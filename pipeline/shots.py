@@ -1,21 +1,19 @@
-"""Which pictures are made: the plan of both arms in paired seeds, what each is made from, and the operator."""
+"""Which pictures are made: the plan of all methods and arms in paired seeds, and what each is made from."""
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from pipeline import tables
 from pipeline.files import digest
+from pipeline.methods.settings import PLAIN, MethodName
 from pipeline.prompts import Prompt
 from pipeline.sample_settings import SampleParams
-from pipeline.sampling import Sampler, png
 from pipeline.seeds import seed_of
-from pipeline.tables import column
 from pipeline.work import ROW_KEY
 
 BASE, ADAPTED, COMPLEX = "base", "adapted", "complex"
-RESULT = tables.schema(column("image", pa.binary(), "PNG"))
 
 
 @dataclass(frozen=True)
@@ -26,11 +24,13 @@ class Shot:
     index: int
     arm: str
     seed: int
+    method: MethodName = PLAIN
 
     @property
     def sample_id(self) -> str:
-        """Its key in the tables."""
-        return f"{self.prompt.id}/{self.index:02d}/{self.arm}"
+        """Its key in the tables; plain sampling is not named in it."""
+        name = f"{self.prompt.id}/{self.index:02d}/{self.arm}"
+        return name if self.method == PLAIN else f"{name}/{self.method}"
 
     @property
     def text(self) -> str:
@@ -42,54 +42,52 @@ class Shot:
         """Whether the text states go through the adapter."""
         return self.arm == ADAPTED
 
+    def plain(self, arm: str) -> "Shot":
+        """The same prompt, index and noise without a method, in an arm."""
+        return replace(self, arm=arm, method=PLAIN)
+
 
 def plan(prompts: Sequence[Prompt], config: SampleParams) -> list[Shot]:
     """All pictures, sorted by ``sample_id``; a prompt without complex wording has no complex arm.
 
-    A seed is a pure function of ``sample.seed``, prompt and index: the same in all arms.
+    A seed is a pure function of ``sample.seed``, prompt and index: the same in all arms and methods.
     """
+    cells = [(method, arm) for method in config.methods for arm in (BASE, ADAPTED)]
+    cells += [(PLAIN, arm) for arm in config.reference_arms if PLAIN in config.methods]
     shots = [
-        Shot(prompt, index, arm, seed_of(config.seed, prompt.id, index))
+        Shot(prompt, index, arm, seed_of(config.seed, prompt.id, index), method)
         for prompt in prompts
         for index in range(config.images_per_prompt)
-        for arm in (BASE, ADAPTED, *config.reference_arms)
+        for method, arm in cells
         if arm != COMPLEX or prompt.complex is not None
     ]
     return sorted(shots, key=lambda shot: shot.sample_id)
 
 
-class Painter:
-    """An operator: a table with ``key``, ``text``, ``seed`` and ``adapted`` in, ``key`` and ``image`` (PNG) out.
+def work_keys(shots: Sequence[Shot], adapter_digest: str, sources: Sequence[bytes] | None = None) -> list[str]:
+    """What each picture is made from, beside its method's settings.
+
+    A base picture's key does not name the adapter, so it is made once for all.
 
     Args:
-        sampler: makes the pictures.
-        batch: pictures a call; fewer are filled up with the last one (see :func:`pipeline.vae.filled`).
+        shots: of one method.
+        adapter_digest: of the adapter's files.
+        sources: the shots' source pictures, where the method takes them.
     """
-
-    def __init__(self, sampler: Sampler, batch: int) -> None:
-        self.sampler, self.batch = sampler, batch
-
-    def __call__(self, rows: pa.Table) -> pa.Table:
-        """Make one batch."""
-        wanted = rows.to_pylist()
-        full = wanted + wanted[-1:] * (self.batch - len(wanted))
-        pictures = self.sampler.pictures(*([row[name] for row in full] for name in ("text", "seed", "adapted")))
-        images = [png(picture) for picture in pictures[: len(wanted)]]
-        return pa.table({ROW_KEY: rows.column(ROW_KEY), "image": pa.array(images, pa.binary())})
+    parts = [[shot.text, shot.seed, adapter_digest if shot.adapted else None] for shot in shots]
+    if sources is not None:
+        parts = [[*part, hashlib.sha256(source).hexdigest()] for part, source in zip(parts, sources, strict=True)]
+    return [digest(part) for part in parts]
 
 
-def work_keys(shots: Sequence[Shot], adapter_digest: str) -> list[str]:
-    """What each picture is made from: a base picture's key does not name the adapter, so it is made once for all."""
-    return [digest([shot.text, shot.seed, adapter_digest if shot.adapted else None]) for shot in shots]
-
-
-def work_table(shots: Sequence[Shot], keys: Sequence[str]) -> pa.Table:
-    """The Painter's input."""
+def work_table(shots: Sequence[Shot], keys: Sequence[str], sources: Sequence[bytes] | None = None) -> pa.Table:
+    """The input of :class:`pipeline.painting.Painter`; ``source`` is null where the method takes none."""
     return pa.table(
         {
             ROW_KEY: pa.array(keys, pa.string()),
             "text": pa.array([shot.text for shot in shots], pa.string()),
             "seed": pa.array([shot.seed for shot in shots], pa.int64()),
             "adapted": pa.array([shot.adapted for shot in shots], pa.bool_()),
+            "source": pa.nulls(len(shots), pa.binary()) if sources is None else pa.array(sources, pa.binary()),
         }
     )

@@ -11,29 +11,27 @@ Writes    data/evaluate/scores.parquet       metrics.clip_based.SCORES
           data/evaluate/statistics.json      by metric and prompt type: arms, difference, interval, p; equivalence
           data/evaluate/metrics.json         the few of them by which experiments are compared
           data/evaluate/report.json          counts, and what was not computed and why
-Params    evaluate, clip without its rule, sample.prompts
+Params    evaluate, sample.prompts
 """
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pyarrow as pa
-
 from pipeline import cli, params, samples, tables
-from pipeline.clip_rule import ClipParams
-from pipeline.clip_score import Clip
 from pipeline.engine import ComputeParams, device
-from pipeline.errors import InputError, ModelError
+from pipeline.errors import EmptyResultError, InputError
 from pipeline.files import write_json, write_text
-from pipeline.generated import MANIFEST
-from pipeline.metrics import evaluation, judging
-from pipeline.metrics.clip_based import SCORES, VERSION, Scorer
-from pipeline.metrics.comparison import EvaluateParams, Picture, by_prompt
+from pipeline.metrics import evaluation, gauges, judges, judging, pictures
+from pipeline.metrics.clip_based import SCORES
+from pipeline.metrics.comparison import by_prompt
 from pipeline.metrics.evaluation import Evidence
+from pipeline.metrics.gauges import Gauge
 from pipeline.metrics.judging import Judge
 from pipeline.metrics.measuring import measure
+from pipeline.metrics.pictures import Picture
+from pipeline.metrics.settings import EvaluateParams
 from pipeline.prompts import Prompt, PromptFiles
 from pipeline.prompts import read as read_prompts
 from pipeline.tables import KEY
@@ -45,21 +43,16 @@ TARGET = Path("data/evaluate")
 
 def main() -> None:
     """Score and judge the images of the last sampling."""
-    clip, compute = params.load(ClipParams, "clip"), params.load(ComputeParams, "compute")
-    config = params.load(EvaluateParams, "evaluate")
-
-    def build_scorer() -> Scorer:
-        return Clip(clip, device(compute))
-
+    compute, config = params.load(ComputeParams, "compute"), params.load(EvaluateParams, "evaluate")
+    where = device(compute)
     evaluate(
         SAMPLED,
         REVIEWS,
         TARGET,
         config,
         prompts=read_prompts(params.load(PromptFiles, "sample").prompts),
-        judge=judging.load(config.judge) if config.judge else None,
-        build_scorer=build_scorer,
-        version=f"{VERSION}, {clip.model} {clip.revision}",
+        gauges=[gauges.gauge(metric, where) for metric in config.metrics],
+        judges=[judges.build(judge, where) for judge in config.judges],
     )
 
 
@@ -70,59 +63,52 @@ def evaluate(
     config: EvaluateParams,
     *,
     prompts: Sequence[Prompt],
-    judge: Judge | None,
-    build_scorer: Callable[[], Scorer],
-    version: str,
+    gauges: Sequence[Gauge],
+    judges: Sequence[Judge],
 ) -> None:
     """Measure every image once and compare the arms.
 
     A metric that lacks weights or verdicts is told under ``not_computed`` and is absent from the figures, never 0.
 
+    Args:
+        sampled: ``data/sample``.
+        reviews: folder with ``semantic`` and ``preference``.
+        target: the stage's folder.
+        config: decides the figures.
+        prompts: of the prompt files.
+        gauges: metrics that read pictures.
+        judges: automatic judges; the first one's verdicts are the accuracies.
+
     Raises:
         InputError: an image's prompt is not in the prompt files, or a line of the reviews is broken.
         EmptyResultError: there is no image.
     """
-    manifest = tables.read(sampled / "manifest.parquet", MANIFEST)
-    samples.require_rows(manifest, "no image to evaluate: data/sample has none, see sample.prompts")
-    pictures, known = _pictures(manifest), {prompt.id: prompt for prompt in prompts}
-    _require_prompts(pictures, known)
-    scorer, missing = _scorer(build_scorer)
-    digests = dict(zip(manifest.column(KEY).to_pylist(), manifest.column("sha256").to_pylist(), strict=True))
-    people = evaluation.read_people(reviews, digests)
-    evidence = Evidence(pictures, measure(sampled / "parts", known, scorer, judge), people)
-    missing |= _write(evidence, target, config, known, version)
+    shown, known = pictures.read(sampled / "manifest.parquet"), {prompt.id: prompt for prompt in prompts}
+    if not shown:
+        raise EmptyResultError("no image to evaluate: data/sample has none, see sample.prompts")
+    _require_prompts(shown, known)
+    people = evaluation.read_people(reviews, shown)
+    measured = measure(sampled / "parts", shown, known, gauges, judges)
+    names, atoms = [judge.name for judge in judges], {prompt.id: len(prompt.atoms) for prompt in prompts}
+    evidence = Evidence(shown, measured, people, names, atoms)
+    missing = _write(evidence, target, config, known)
     _report(evidence, target, config, missing)
-    cli.say(f"evaluate: {len(pictures):,} images of {len({picture.prompt_id for picture in pictures}):,} prompts")
+    cli.say(f"evaluate: {len(shown):,} images of {len({picture.prompt_id for picture in shown}):,} prompts")
 
 
-def _pictures(manifest: pa.Table) -> list[Picture]:
-    columns = [KEY, "arm", "prompt_id", "type", "index"]
-    return [Picture(**row) for row in manifest.select(columns).to_pylist()]
-
-
-def _require_prompts(pictures: Sequence[Picture], known: Mapping[str, Prompt]) -> None:
-    unknown = sorted({picture.prompt_id for picture in pictures} - known.keys())
+def _require_prompts(shown: Sequence[Picture], known: Mapping[str, Prompt]) -> None:
+    unknown = sorted({picture.prompt_id for picture in shown} - known.keys())
     if unknown:
         raise InputError(f"{len(unknown)} sampled prompts are not in the files of sample.prompts, first {unknown[0]}")
 
 
-def _scorer(build: Callable[[], Scorer]) -> tuple[Scorer | None, dict[str, str]]:
-    """The CLIP scorer, or why the CLIP metrics cannot be computed."""
-    try:
-        return build(), {}
-    except ModelError as error:
-        return None, {"clip_score": str(error), "clip_cosine": str(error)}
-
-
-def _write(
-    evidence: Evidence, target: Path, config: EvaluateParams, known: Mapping[str, Prompt], version: str
-) -> dict[str, str]:
+def _write(evidence: Evidence, target: Path, config: EvaluateParams, known: Mapping[str, Prompt]) -> dict[str, str]:
     """Write tables and figures; gives metric -> reason for what could not be computed."""
     figures, missing = evaluation.figures(evidence, config)
     verdicts = sorted(
         [*evidence.measured.verdicts, *evidence.people.rows], key=lambda row: (row[KEY], row["judge"], row["atom"])
     )
-    tables.write(evaluation.score_table(evidence, version), target / "scores.parquet", SCORES)
+    tables.write(evaluation.score_table(evidence), target / "scores.parquet", SCORES)
     tables.write(tables.from_rows(verdicts, judging.VERDICTS), target / "verdicts.parquet", judging.VERDICTS)
     write_text(target / "prompts.csv", _prompt_lines(evidence, known))
     write_json(target / "statistics.json", figures)
@@ -131,11 +117,12 @@ def _write(
 
 
 def _prompt_lines(evidence: Evidence, known: Mapping[str, Prompt]) -> str:
-    arms = sorted({picture.arm for picture in evidence.pictures})
+    shown = next(iter(pictures.cells(evidence.pictures).values()))  # the plain one, where there are several
+    arms = sorted({picture.arm for picture in shown})
     stream = io.StringIO()
     writer = csv.DictWriter(stream, ["prompt_id", "type", "source", "text", *arms], lineterminator="\n")
     writer.writeheader()
-    for prompt_id, means in by_prompt(evidence.right(), evidence.pictures).items():
+    for prompt_id, means in by_prompt(evidence.right(), shown).items():
         prompt = known[prompt_id]
         row = {"prompt_id": prompt_id, "type": prompt.type, "source": prompt.source, "text": prompt.text}
         writer.writerow({**row, **{arm: f"{mean:.4f}" for arm, mean in means.items()}})
@@ -147,7 +134,7 @@ def _report(evidence: Evidence, target: Path, config: EvaluateParams, missing: M
         target / "report.json",
         len(evidence.pictures),
         len(evidence.pictures),
-        judge=config.judge or "people",
+        judge=next(iter(evidence.deciding()), "people"),
         confidence=config.confidence,
         equivalence_margin_sd=config.equivalence_margin_sd,
         verdicts={

@@ -48,7 +48,7 @@ def test_code_lines_are_mended_and_nothing_else():
 
 def test_the_judge_named_in_the_settings_is_code_of_the_evaluation():
     listed = sorted(dep for dep in deps("evaluate") if dep.startswith("miniature/"))
-    assert listed == code_deps(PARAMS["evaluate"]["judge"])
+    assert listed == code_deps(PARAMS["evaluate"]["judges"][0]["module"])
     assert not [
         name
         for name in STAGES

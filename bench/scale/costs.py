@@ -227,5 +227,7 @@ class Costing:
 def pictures() -> int:
     """Generated pictures: prompts x seeds x the two arms."""
     config = paper(SampleParams, "sample")
-    chosen = prompts.first_of_each_type(prompts.read(ROOT / name for name in config.prompts), config.limit_per_type)
+    chosen = prompts.first_of_each_type(
+        prompts.read(ROOT / name for name in config.prompts if isinstance(name, str)), config.limit_per_type
+    )
     return 2 * len(chosen) * config.images_per_prompt

@@ -20,6 +20,7 @@ from pipeline.sampling import Denoising, Method, encoder
 from pipeline.vae import frozen
 
 DIFFUSERS_VAE_FACTOR = 8  # what StableDiffusionPanoramaPipeline.get_views divides by, whatever the VAE
+VIEWS_AT_ONCE = 8  # windows of a panorama in one pass of the U-Net; another number rounds otherwise
 
 
 def build(
@@ -74,7 +75,7 @@ def _derived(name: str, plain: Any, **parts: Any) -> Any:
     import diffusers
 
     with _quietly():
-        made = getattr(diffusers, name).from_pipe(plain, torch_dtype=plain.dtype, **parts)
+        made = getattr(diffusers, name).from_pipe(plain, dtype=plain.dtype, **parts)
     made.set_progress_bar_config(disable=True)
     return made
 
@@ -116,7 +117,7 @@ def controlnet(named: ModelNamed, *, device: str, dtype: torch.dtype) -> Any:
     from diffusers import ControlNetModel
 
     with opening(named.model, named.revision) as (name, version):
-        return frozen(ControlNetModel.from_pretrained(name, revision=version, torch_dtype=dtype), device)
+        return frozen(ControlNetModel.from_pretrained(name, revision=version, dtype=dtype), device)
 
 
 def _preparation(chosen: CannyParams | SegParams, size: tuple[int, int]) -> Callable[[Image.Image], Image.Image]:
@@ -146,7 +147,8 @@ def _panorama(config: PanoramaParams, denoising: Denoising, diffusion: Diffusion
     if config.scheduler_of is not None:
         made.scheduler = sampler(_scheduler_config(config.scheduler_of), denoising.scheduler)
     made.get_views = _views(made.get_views, int(diffusion.unet.config.sample_size), factor)
-    return Method(made, {"height": config.height_px, "width": config.width_px}, alone=True)
+    options = {"height": config.height_px, "width": config.width_px, "view_batch_size": VIEWS_AT_ONCE}
+    return Method(made, options, alone=True)
 
 
 def _views(get_views: Callable[..., Any], window: int, factor: int) -> Callable[..., Any]:

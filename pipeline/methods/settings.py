@@ -7,7 +7,8 @@ from pydantic import Field, ValidationInfo, field_validator
 from pipeline.params import Names, Section
 
 MethodName = Literal["none", "canny", "seg", "weighting", "panorama", "sag", "pag"]
-PLAIN = "none"
+PLAIN: Literal["none"] = "none"
+CONTROLNETS = ("canny", "seg")
 
 
 class ModelNamed(Section):

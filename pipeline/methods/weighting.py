@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from pipeline.adapters.kinds import NoAdapter
 from pipeline.adapters.sur import SurAdapter
 from pipeline.describing import tagged
 from pipeline.diffusion import Diffusion
@@ -16,6 +17,7 @@ from pipeline.methods.settings import WeightingParams
 EMPHASISED = ("CD", "JJ", "NN", "VB")
 """Beginnings of the Penn Treebank's tags of numbers, adjectives, nouns and verbs."""
 MARKS = ".,;:!?()[]{}\"'"
+REFUSED = "sample.methods: weighting works with kinds sur and none, without adapter.compat: official and SDXL"
 
 Fragment = tuple[str, float]
 """A piece of a prompt and its weight."""
@@ -40,17 +42,17 @@ class WeightedEncoder:
         config: factor and order.
 
     Raises:
-        SettingError: the adapter is one that takes more than one text's states.
+        SettingError: an adapter that needs more than one text's states, or SDXL.
     """
 
     def __init__(self, diffusion: Diffusion, plain: Encoder, config: WeightingParams) -> None:
         adapter = plain.adapter
-        if not (adapter is None or isinstance(adapter, SurAdapter)):
-            raise SettingError("sample.methods: weighting works with adapter.kind: sur and adapter.compat: none only")
+        if not (adapter is None or isinstance(adapter, SurAdapter | NoAdapter)) or diffusion.text_encoder_2 is not None:
+            raise SettingError(REFUSED)
         self.plain, self.config = plain, config
         self._base = _compel(diffusion, diffusion.text_encoder)
         self._wrapped = self._base
-        if adapter is not None and config.adapter_order == "wrap":
+        if isinstance(adapter, SurAdapter) and config.adapter_order == "wrap":
             from pipeline.drop_in import SurTextModel  # imports transformers
 
             self._wrapped = _compel(diffusion, SurTextModel.around(diffusion.text_encoder, adapter, eta=plain.eta))

@@ -1,12 +1,10 @@
-"""CLIP scores of generated images: plain cosine, and the paper's score of one image against the other."""
+"""Figures of CLIP-like models: plain cosine, SigLIP's sigmoid, and the paper's score of one image against the other."""
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.special import expit
 
 from pipeline import tables
@@ -14,11 +12,10 @@ from pipeline.tables import KEY, column
 
 COSINE = "clip_cosine"
 PAIRED = "clip_score"
-VERSION = "1"
 
 SCORES = tables.schema(
     column(KEY, pa.string(), "the generated image"),
-    column("metric", pa.string(), "clip_cosine, clip_score or judge_quality"),
+    column("metric", pa.string(), "the figure's name: pipeline.metric_names says range and direction"),
     column("value", pa.float64(), "the metric's value; its function says range and direction"),
     column(
         "metric_version",
@@ -26,20 +23,6 @@ SCORES = tables.schema(
         "version of the formula, model and its revision, or the judge and the digest of its source",
     ),
 )
-
-
-class Scorer(Protocol):
-    """A CLIP-like model: unit vectors for pictures and texts in one space."""
-
-    @property
-    def logit_scale(self) -> float:
-        """What cosines are multiplied by before the softmax; 100 for CLIP."""
-
-    def images(self, pictures: Sequence[Image.Image], /) -> Any:
-        """(n, d) unit vectors."""
-
-    def texts(self, texts: Sequence[str], /) -> Any:
-        """(n, d) unit vectors."""
 
 
 def cosines(images: Any, texts: Any) -> NDArray[np.float64]:
@@ -72,3 +55,17 @@ def paired_clip_score(
         scale: the model's logit scale, about 100.
     """
     return np.asarray(expit(scale * (cos_ours - cos_base)), np.float64)
+
+
+def sigmoid_score(values: NDArray[np.float64], scale: float, bias: float) -> NDArray[np.float64]:
+    """SigLIP's probability that image and text belong together: sigmoid(scale x cosine + bias).
+
+    Range 0 to 1, higher is better; small for most pairs, since the bias is about -10 to -16.
+    Source: X. Zhai et al., Sigmoid Loss for Language Image Pre-Training, 2023, Eq. 1.
+
+    Args:
+        values: (n,) cosines.
+        scale: the model's own.
+        bias: the model's own.
+    """
+    return np.asarray(expit(scale * values + bias), np.float64)

@@ -1,44 +1,16 @@
 """The adapted arm against the base arm, by prompt type: what statistics.json holds."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from pydantic import Field
 
+from pipeline.metrics.pictures import ADAPTED, BASE, Picture
+from pipeline.metrics.settings import EvaluateParams
 from pipeline.metrics.statistics import Pairs, equivalence, holm, paired_difference
-from pipeline.params import Section
 
 ALL = "all"
-BASE, ADAPTED = "base", "adapted"
-
-
-class EvaluateParams(Section):
-    """Section ``evaluate`` of params.yaml."""
-
-    judge: str | None
-    """Module with ``judge(image, atoms)`` and perhaps ``quality(image)``; null leaves the verdicts to people
-    (reviews/semantic), as in the paper."""
-    confidence: float = Field(gt=0.5, lt=1.0)
-    """Of all intervals."""
-    bootstrap: int = Field(ge=100, le=1_000_000)
-    """Resamples of prompts for an interval."""
-    equivalence_margin_sd: float = Field(gt=0.0, le=5.0)
-    """Differences below this many standard deviations of the base's prompt means count as equal quality (TOST)."""
-    seed: int = Field(ge=0)
-    """Of bootstrap and drawn permutations."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """Where a generated image belongs."""
-
-    sample_id: str
-    arm: str
-    prompt_id: str
-    type: str
-    index: int
 
 
 def compare(
@@ -51,7 +23,7 @@ def compare(
 
     Args:
         values: sample_id -> number.
-        pictures: every image of the manifest.
+        pictures: every image of one cell (model and method).
         config: confidence, resamples and seed.
     """
     known = [picture for picture in pictures if picture.sample_id in values]
@@ -63,6 +35,22 @@ def compare(
     family = [name for name in found if name != ALL]
     corrected = dict(zip(family, holm([found[name]["p"] for name in family]), strict=True))
     return {name: {**line, "p_holm": corrected.get(name)} for name, line in found.items()}
+
+
+def correct_family(found: Iterable[dict[str, Any]]) -> None:
+    """Set ``p_holm`` of each metric's types over all cells, which are one family; a single cell keeps its own.
+
+    Args:
+        found: of each cell, metric -> type -> line of :func:`compare`; changed in place. What is no comparison stays.
+    """
+    families: dict[str, list[dict[str, Any]]] = {}
+    for metric, lines in ((metric, lines) for cell in found for metric, lines in cell.items()):
+        for name, line in lines.items() if isinstance(lines, dict) else ():
+            if name != ALL and isinstance(line, dict) and "p_holm" in line:
+                families.setdefault(metric, []).append(line)
+    for members in families.values():
+        for line, corrected in zip(members, holm([line["p"] for line in members]), strict=True):
+            line["p_holm"] = corrected
 
 
 def pair_up(values: Mapping[str, float], pictures: Iterable[Picture]) -> Pairs:

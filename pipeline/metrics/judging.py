@@ -1,8 +1,11 @@
 """Judges: whether an image shows what its prompt asks for. All judges, people too, write the same table.
 
-A judge is a module with ``judge(image, atoms)`` that gives for every atom (one checkable statement of the prompt) a
-mapping of ``atom`` (its index), ``p`` (probability that it holds), ``verdict`` and ``reason``. It may also have
-``quality(image)``, how good the picture is whatever it shows: 0 to 1, higher is better.
+A judge gives for every atom (one checkable statement of the prompt) a mapping of ``atom`` (its index), ``p``
+(probability that it holds), ``verdict`` and ``reason``. An image is right if all its atoms hold (the paper's all or
+nothing); a judge that cannot answer each of a prompt's atoms says nothing of its images.
+
+A judge may be a module with ``judge(image, atoms)``, which may also have ``quality(image)``, how good the picture is
+whatever it shows: 0 to 1, higher is better. The others are built by :mod:`pipeline.metrics.judges`.
 """
 
 import ast
@@ -13,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from PIL import Image
 
@@ -20,6 +24,7 @@ from pipeline import answers, params, tables
 from pipeline.answers import SemanticVerdict
 from pipeline.files import digest, file_digest
 from pipeline.tables import KEY, column
+from pipeline.work import ResultStore
 
 WHOLE_IMAGE = -1
 PERSON = "person: "
@@ -36,23 +41,49 @@ VERDICTS = tables.schema(
     column("reason", pa.string(), "what the judge saw"),
 )
 
+ANSWERS = tables.schema(column("answers", pa.string(), "the judge's answers to a picture's atoms, as JSON"))
+"""What is kept of a judge whose answers take a model."""
+
 Ask = Callable[[Image.Image, Sequence[Mapping[str, Any]]], Iterable[Mapping[str, Any]]]
 Rate = Callable[[Image.Image], float]
 
 
 @dataclass(frozen=True)
 class Judge:
-    """An automatic judge with its name, the digest of its source, and its word on picture quality if it has one."""
+    """An automatic judge.
+
+    Args:
+        name: as it stands in the table.
+        digest: of its source, and of its weights and settings where it has some.
+        ask: answers to an image's atoms.
+        quality: its word on picture quality, if it has one.
+        can: whether it can answer an atom; None answers all.
+        load: has its weights ready; None where there are none.
+        store: keeps its answers; None where asking again costs little.
+        figures: beginning of the names of its soft score and its share of atoms; empty where it has none.
+    """
 
     name: str
     digest: str
     ask: Ask
     quality: Rate | None = None
+    can: Callable[[Mapping[str, Any]], bool] | None = None
+    load: Callable[[], Any] | None = None
+    store: ResultStore | None = None
+    figures: str = ""
 
     @property
     def version(self) -> str:
         """Name and digest: what a figure of this judge depends on."""
         return f"{self.name} {self.digest}"
+
+    def row(self, sample_id: str, answer: Mapping[str, Any]) -> dict[str, Any]:
+        """One row of VERDICTS."""
+        return {KEY: sample_id, "judge": self.name, "judge_digest": self.digest, **answer}
+
+    def answers(self, atoms: Sequence[Mapping[str, Any]]) -> list[int]:
+        """Indices of the atoms that it can answer."""
+        return [index for index, atom in enumerate(atoms) if self.can is None or self.can(atom)]
 
 
 def load(name: str) -> Judge:
@@ -64,13 +95,13 @@ def load(name: str) -> Judge:
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise params.wrong("evaluate.judge", f"must name a module or be null, got {name!r}: {error}") from error
+        raise params.wrong("evaluate.judges", f"must name a module, got {name!r}: {error}") from error
     ask = getattr(module, "judge", None)
     if ask is None or module.__file__ is None:
-        raise params.wrong("evaluate.judge", f"must name a module with a function judge(image, atoms), got {name!r}")
+        raise params.wrong("evaluate.judges", f"must name a module with a function judge(image, atoms), got {name!r}")
     quality = getattr(module, "quality", None)
     if quality is not None and not callable(quality):
-        raise params.wrong("evaluate.judge", f"must have a function quality(image) or nothing of that name: {name!r}")
+        raise params.wrong("evaluate.judges", f"must have a function quality(image) or nothing of that name: {name!r}")
     return Judge(name, digest(_sources(name)), ask, quality)
 
 
@@ -98,21 +129,19 @@ def _imported(path: Path) -> Iterator[str]:
 def judge_image(
     judge: Judge, sample_id: str, image: Image.Image, atoms: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """One image's rows of VERDICTS, one an atom.
+    """One image's answers, one an atom that the judge can answer, in their order.
 
     Raises:
-        ValueError: the judge did not answer for each atom once, or gave a p outside 0 to 1.
+        ValueError: the judge did not answer for each such atom once, or gave a p outside 0 to 1.
     """
     found = sorted(judge.ask(image, atoms), key=lambda answer: int(answer["atom"]))
-    if [answer["atom"] for answer in found] != list(range(len(atoms))):
-        raise ValueError(f"{judge.name} must answer each of the {len(atoms)} atoms of {sample_id} once")
+    expected = judge.answers(atoms)
+    if [answer["atom"] for answer in found] != expected:
+        raise ValueError(f"{judge.name} must answer each of the {len(expected)} atoms of {sample_id} once")
     if not all(0.0 <= answer["p"] <= 1.0 for answer in found):
         raise ValueError(f"{judge.name} gave a p outside 0 to 1 for {sample_id}")
     return [
         {
-            KEY: sample_id,
-            "judge": judge.name,
-            "judge_digest": judge.digest,
             "atom": int(answer["atom"]),
             "p": float(answer["p"]),
             "verdict": bool(answer["verdict"]),
@@ -120,6 +149,11 @@ def judge_image(
         }
         for answer in found
     ]
+
+
+def answer_key(sha256: str, atoms: Sequence[Mapping[str, Any]]) -> str:
+    """What a judge's answers belong to: a picture's bytes and what is asked of it."""
+    return f"{sha256} {digest([dict(atom) for atom in atoms])}"
 
 
 def rate_image(judge: Judge, sample_id: str, image: Image.Image) -> float | None:
@@ -167,12 +201,33 @@ def _persons_row(line: SemanticVerdict) -> dict[str, Any]:
     }
 
 
-def right_by_judge(rows: Iterable[Mapping[str, Any]]) -> dict[str, bool]:
-    """sample_id -> whether all its statements hold (the paper's all or nothing), from one judge's rows."""
-    right: dict[str, bool] = {}
+def right_by_judge(rows: Iterable[Mapping[str, Any]], atoms: Mapping[str, int]) -> dict[str, bool]:
+    """sample_id -> whether all its statements hold (the paper's all or nothing), from one judge's rows.
+
+    Images of prompts that the judge cannot answer in full are left out, whatever it said of the rest: it could only
+    ever find them wrong.
+
+    Args:
+        rows: of one judge.
+        atoms: sample_id -> number of its prompt's atoms.
+    """
+    said: dict[str, list[bool]] = {}
     for row in rows:
-        right[row[KEY]] = right.get(row[KEY], True) and row["verdict"]
-    return right
+        said.setdefault(row[KEY], []).append(row["verdict"])
+    return {name: all(verdicts) for name, verdicts in said.items() if len(verdicts) == atoms[name]}
+
+
+def soft_score(p: Sequence[float]) -> float:
+    """Geometric mean of the atoms' probabilities, 0 to 1, higher is better: soft-TIFA's score of a prompt.
+
+    Source: GenEval 2, arXiv 2512.16853.
+    """
+    return float(np.exp(np.mean(np.log(p)))) if min(p) > 0 else 0.0
+
+
+def atom_share(verdicts: Sequence[bool]) -> float:
+    """Share of the atoms that hold, 0 to 1, higher is better: DPG-Bench's score of an image, over 100."""
+    return sum(verdicts) / len(verdicts)
 
 
 def right_by_people(rows: Iterable[Mapping[str, Any]]) -> dict[str, bool]:

@@ -4,14 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline import metric_names
 from pipeline.report import paper
 from pipeline.report.collect import Findings, Model, Step
 from pipeline.report.words import TYPES, equivalence, interval, is_significant, level, p_value, percent, points, signed
 
 NUMBER, GREY, BETTER, WORSE = "number", "grey", "better", "worse"
-NOT_IN_THIS_VERSION = "not computed: this version has no such metric"
-JUDGED = "judge_quality"
-QUALITY = {"brisque": "BRISQUE ↓", "clip_iqa": "CLIP-IQA ↑", "musiq": "MUSIQ ↑"}
 
 
 @dataclass(frozen=True)
@@ -40,14 +38,15 @@ def accuracy_table(findings: Findings, printed: Mapping[str, paper.Arms]) -> Tab
         printed: the paper's figures by metric; empty where the diffusion model is not the paper's.
     """
     scores, accuracy = findings.metrics.get("clip_score", {}), findings.metrics.get("accuracy", {})
-    rows = [_score_row(scores["all"])] if scores else []
-    rows += [_skill_row(name, accuracy[name], findings.confidence) for name in (*TYPES, "all") if name in accuracy]
+    rows = [_score_row("clip_score", scores["all"])] if scores else []
+    rows += [_skill_row(name, accuracy[name], findings.confidence) for name in skills(accuracy)]
     head = ["Method: none", "Base", "Adapter", "Δ", f"{level(findings.confidence)} interval", "p", "p (Holm)"]
     head += ["Base, complex prompt", "McNemar p", "t-test p (the paper's test)"]
     if printed:
         head.append("Paper: base → adapter")
-        names = (["clip_score"] if scores else []) + [name for name in (*TYPES, "all") if name in accuracy]
+        names = (["clip_score"] if scores else []) + skills(accuracy)
         rows = [[*row, _printed(printed.get(name))] for row, name in zip(rows, names, strict=True)]
+    rows += [_score_row(name, line) + [Cell("–")] * bool(printed) for name, line in _other_scores(findings).items()]
     note = (
         f"Skills: share of images that show all the prompt asks for, judged by {findings.judge}; Δ in percentage "
         "points. Paired by prompt and seed; p by sign flips over prompts; Holm over the three skills. CLIP Score: of "
@@ -70,9 +69,22 @@ def _skill_row(name: str, line: Mapping[str, Any], confidence: float) -> list[Ce
     ]
 
 
-def _score_row(line: Mapping[str, Any]) -> list[Cell]:
+def skills(accuracy: Mapping[str, Any]) -> list[str]:
+    """The types of prompts that have a figure: the paper's three, then those of other prompt files, then all."""
+    others = sorted(set(accuracy) - {*TYPES, "all"})
+    return [name for name in (*TYPES, *others, "all") if name in accuracy]
+
+
+def _other_scores(findings: Findings) -> dict[str, Mapping[str, Any]]:
+    """What further CLIP-like models and judges give; the cosine of CLIP itself stands in the text."""
+    ends = tuple(metric_names.ENDS)
+    shown = sorted(name for name in findings.metrics if name.endswith(ends) and not name.startswith("clip_"))
+    return {name: findings.metrics[name]["all"] for name in shown}
+
+
+def _score_row(name: str, line: Mapping[str, Any]) -> list[Cell]:
     return [
-        Cell("CLIP Score ↑"),
+        Cell(metric_names.meaning(name).titled),
         *_numbers(f"{line['base']:.3f}", f"{line['adapted']:.3f}", signed(line["difference"], 3)),
         *_numbers(interval(line, scale=1, digits=3), p_value(line["p"]), "–", "–", "–"),
         *_numbers(p_value(line["paper_ttest_p"])),
@@ -84,33 +96,41 @@ def quality_table(findings: Findings, printed: Mapping[str, paper.Arms]) -> Tabl
 
     Where the judge rates pictures, its figure stands here as what it is: no metric of the paper.
     """
-    rows = {name: [Cell(label), Cell(NOT_IN_THIS_VERSION, GREY)] for name, label in QUALITY.items()}
-    rows |= _judged(findings)
+    rows: dict[str, list[Cell]] = {}
+    for name in metric_names.QUALITY:
+        rows |= _measured(findings, name)
     rows["preference"] = [Cell("User preference for the adapter ↑"), _preference(findings)]
     if printed:
         rows = {name: [*row, _printed(printed.get(name))] for name, row in rows.items()}
     head = ["Method: none", "Result", *(["Paper: base → adapter"] if printed else [])]
     note = "Image quality should stay as it is; preference is the share of people's decided answers, by exact binomial."
-    if JUDGED in rows:
+    if metric_names.JUDGED in rows:
         note += f" Quality by the judge: {findings.judge}'s own score, 0 to 1, which the paper does not have."
     return Table("Table 3: quality and preference", note, head, list(rows.values()))
 
 
-def _judged(findings: Findings) -> dict[str, list[Cell]]:
-    """The judge's word on the pictures' quality and whether both arms are equal in it; empty where it has none."""
-    line = findings.metrics.get(JUDGED, {}).get("all")
-    if not line:
+def _measured(findings: Findings, name: str) -> dict[str, list[Cell]]:
+    """A metric of quality and whether both arms are equal in it, or why it is absent; the judge's only where it is."""
+    line, meaning = findings.metrics.get(name, {}).get("all"), metric_names.QUALITY[name]
+    if not line and name == metric_names.JUDGED:
         return {}
-    gain = (
-        f"Δ {signed(line['difference'], 3)}, {level(findings.confidence)} interval {interval(line, scale=1, digits=3)}"
-    )
-    arms = f"base {line['base']:.3f}, adapter {line['adapted']:.3f} ({gain}, p {p_value(line['p'])})"
-    equal = equivalence(findings, JUDGED)
+    if not line:
+        return {name: [Cell(meaning.titled), Cell(f"not computed: {why_missing(findings, name)}", GREY)]}
+    digits = meaning.digits
+    ends = f"{level(findings.confidence)} interval {interval(line, scale=1, digits=digits)}"
+    gain = f"Δ {signed(line['difference'], digits)}, {ends}"
+    arms = f"base {line['base']:.{digits}f}, adapter {line['adapted']:.{digits}f} ({gain}, p {p_value(line['p'])})"
+    equal = equivalence(findings, name)
     shown = Cell(equal) if equal else Cell("not computed: needs two prompts whose base pictures differ in it", GREY)
     return {
-        JUDGED: [Cell("Quality by the judge ↑"), Cell(arms)],
-        "equal": [Cell("Quality by the judge, adapter"), shown],
+        name: [Cell(meaning.titled), Cell(arms)],
+        f"{name}, equal": [Cell(f"{meaning.label}, adapter"), shown],
     }
+
+
+def why_missing(findings: Findings, name: str) -> str:
+    """Why a metric is not there: what evaluate said of it, or that nobody asked for it."""
+    return findings.not_computed.get(name, f"evaluate.metrics has no entry of kind {name}")
 
 
 def _preference(findings: Findings) -> Cell:

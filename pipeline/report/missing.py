@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from pipeline.metric_names import JUDGED, QUALITY
 from pipeline.report.collect import Findings
-from pipeline.report.layout import NOT_IN_THIS_VERSION, has_table_7
+from pipeline.report.layout import has_table_7, why_missing
 
 QUEUE = "dvc exp run --queue"
 START = "dvc queue start && dvc exp show"
@@ -27,7 +28,9 @@ def gaps(findings: Findings, loss_weights: tuple[float, float]) -> list[Gap]:
     """
     llm, alignment = loss_weights
     found = [Gap(name, f"not computed: {reason}") for name, reason in sorted(findings.not_computed.items())]
-    found.append(Gap("Table 3: BRISQUE, CLIP-IQA, MUSIQ", NOT_IN_THIS_VERSION))
+    known = findings.metrics.keys() | findings.not_computed.keys() | {JUDGED}
+    absent = [name for name in QUALITY if name not in known]
+    found += [Gap(f"Table 3: {QUALITY[name].label}", why_missing(findings, name)) for name in absent]
     found.append(Gap("Tables 2 and 3: controlled methods", "this version samples with the method none only"))
     found.append(_experiments("Table 4: layers of the LLM", "-S llm.layer=1,10,20,30,40"))
     ablation = f"-S loss.llm_weight=0.0,{llm} -S loss.alignment_weight=0.0,{alignment}"

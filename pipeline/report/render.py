@@ -13,6 +13,7 @@ from pipeline.report import layout, paper, words
 from pipeline.report.collect import Findings
 from pipeline.report.layout import Table
 from pipeline.report.missing import Gap
+from pipeline.report.trust_table import trust_table
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -65,11 +66,12 @@ def content(
         title: first line of the report.
     """
     printed = paper.row(diffusion_model)
+    trusted = [table] if (table := trust_table(findings)) else []
     return Content(
         title=title,
         headline=words.headline(findings),
         details=words.details(findings),
-        results=[layout.accuracy_table(findings, printed), layout.quality_table(findings, printed)],
+        results=[layout.accuracy_table(findings, printed), layout.quality_table(findings, printed), *trusted],
         prompts=layout.prompt_table(findings),
         background=[layout.funnel_table(findings.funnel), layout.models_table(findings.models)],
         charts=charts,

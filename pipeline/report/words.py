@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.metric_names import JUDGED, QUALITY
 from pipeline.report.collect import Findings
 
 TYPES = ("action", "colour", "counting")
 MINUS = "−"
 EQUAL_IN = {
     "clip_cosine": "The fit of image and prompt (CLIP cosine)",
-    "judge_quality": "The quality of the pictures, by the judge,",
+    JUDGED: "The quality of the pictures, by the judge,",
+    **{name: meaning.label for name, meaning in QUALITY.items() if name != JUDGED},
 }
 """Metrics in which the adapted arm shall be as good as the base arm, and how they are called."""
 

@@ -113,7 +113,7 @@ def limited(study: Study, prompts_per_type: int | None) -> Study:
 
 def all_prompts(settings: Settings) -> int:
     """The number of prompts of the skill that has most."""
-    found = prompts.read(Path(name) for name in settings.sample.prompts)
+    found = prompts.read(settings.sample.prompts)
     return max(Counter(prompt.type for prompt in found).values())
 
 

@@ -7,7 +7,7 @@ from types import ModuleType
 
 from pipeline import cli, files
 from pipeline.errors import InputError
-from pipeline.metrics.comparison import EvaluateParams
+from pipeline.metrics.settings import EvaluateParams
 from pipeline.params import PARAMS, load_all
 from pipeline.settings import Settings
 from pipeline.studies import charts, choice_page, choosing, commands, definitions, from_file, rendering, state

@@ -1,13 +1,17 @@
+import json
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from miniature import evaluation_prompts
+from miniature.conditions import SEGMENTS
 from miniature.understanding import understand
 from miniature.world import ACTIONS, Group, Scene, is_held_out
 from pipeline import prompts
 from pipeline.files import read_json
+from tests.closure import ROOT
 
 FILE = Path(__file__).parents[2] / "prompts" / "miniature.json"
 
@@ -70,3 +74,16 @@ def test_the_command_writes_the_file(tmp_path, monkeypatch, made):
     monkeypatch.setattr("sys.argv", ["evaluation_prompts", str(target)])
     evaluation_prompts.main()
     assert read_json(target) == made
+
+
+def test_the_segments_beside_the_prompts_are_those_of_their_scenes(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["evaluation_prompts", str(tmp_path / "miniature.json")])
+    evaluation_prompts.main()
+    made, kept = tmp_path / "conditioning/miniature-seg", ROOT / "prompts/conditioning/miniature-seg"
+    names = sorted(path.name for path in made.iterdir())
+    assert names == sorted(path.name for path in kept.iterdir())
+    assert all((made / name).read_bytes() == (kept / name).read_bytes() for name in names)
+    for prompt in json.loads((tmp_path / "miniature.json").read_text())[:12]:
+        with Image.open(made / f"{prompt['id']}.png") as picture:
+            shades = {colour for _, colour in picture.convert("RGB").getcolors()}
+        assert SEGMENTS[prompt["atoms"][0]["class"]] in shades

@@ -3,14 +3,15 @@ import shutil
 import pytest
 from PIL import Image
 
-from pipeline import app, checking, diffusion, doctor, sampling, settings
+from pipeline import app, checking, doctor, settings
 from pipeline.adapters import folder
-from pipeline.errors import ModelError
 from pipeline.files import write_json
 from pipeline.params import load_all
 from tests.closure import ROOT
 from tests.pipeline import tiny_models
 from tests.pipeline.adapters import official_file
+from tests.pipeline.methods import tiny_controlnet
+from tests.stages.test_sample import write_adapter
 
 
 def run(*arguments):
@@ -88,20 +89,56 @@ def test_doctor_fails_when_something_is_missing(monkeypatch, capsys):
     assert "BAD  disk" in capsys.readouterr().out
 
 
-def test_generate_writes_both_arms_side_by_side(tmp_path, monkeypatch):
-    shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml")
+def miniature_like(tmp_path, monkeypatch, **sample):
+    """The settings in force with the tiny model and an adapter for it."""
     monkeypatch.chdir(tmp_path)
-    adapter = type("Adapter", (), {"config": type("Config", (), {"eta": 0.25})})
-    monkeypatch.setattr(folder, "read_config", lambda _: type("About", (), {"llm": None}))
-    monkeypatch.setattr(folder, "load", lambda *_, **__: adapter)
-    monkeypatch.setattr(folder, "load_unet", lambda *_: {})
-    monkeypatch.setattr(diffusion, "load", lambda *_, **__: type("Model", (), {"text_width": 8, "unet": None}))
-    pair = (Image.new("RGB", (8, 8), "red"), Image.new("RGB", (8, 8), "blue"))
-    monkeypatch.setattr(sampling, "generate", lambda *_, **__: pair)
-    assert run("generate", "two discs", "--seed", "1") == 0
+    write_adapter(tmp_path / "data/train/adapter")
+    tiny_models.write_params(tmp_path / "params.yaml", sample={"steps": 2, **sample})
+
+
+def test_generate_writes_both_arms_side_by_side(tmp_path, monkeypatch):
+    miniature_like(tmp_path, monkeypatch)
+    assert run("generate", "two discs", "--seed", "1", "--eta", "0") == 0
     with Image.open(tmp_path / "generated.png") as sheet:
-        assert sheet.convert("RGB").getpixel((100, 100)) == (255, 0, 0)
-        assert sheet.convert("RGB").getpixel((400, 100)) == (0, 0, 255)
+        base, adapted = (sheet.crop((left, 8, left + 256, 264)) for left in (8, 272))
+    assert base.tobytes() == adapted.tobytes()
+    assert len(base.getcolors(1 << 16)) > 1
+
+
+def test_generate_draws_several_seeds(tmp_path, monkeypatch):
+    miniature_like(tmp_path, monkeypatch)
+    assert run("generate", "two discs", "--images", "3", "--out", "three.png") == 0
+    with Image.open(tmp_path / "three.png") as sheet:
+        rows = {sheet.crop((8, upper, 264, upper + 256)).tobytes() for upper in (8, 328, 648)}
+    assert len(rows) == 3
+
+
+def test_generate_takes_a_method_and_shows_what_its_controlnet_saw(tmp_path, monkeypatch):
+    nets = {"canny": tiny_controlnet.canny(), "seg": tiny_controlnet.seg("prompts/seg")}
+    miniature_like(tmp_path, monkeypatch, controlnets=nets)
+    Image.new("RGB", (16, 16), "lime").save("given.png")
+    assert run("generate", "two", "--method", "sag") == 0
+    assert run("generate", "two", "--method", "canny") == 0
+    assert run("generate", "two", "--method", "seg", "--condition", "given.png") == 0
+    with Image.open(tmp_path / "generated.png") as sheet:
+        assert sheet.width == 3 * 264 + 8
+        assert sheet.convert("RGB").getpixel((100, 100)) == (0, 255, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--method", "seg"), "method seg needs a conditioning picture: --condition FILE"),
+        (("--method", "sag", "--condition", "given.png"), "method sag takes no conditioning picture"),
+        (("--method", "seg", "--condition", "missing.png"), "missing.png cannot be read as a picture"),
+        (("--method", "canny"), "names canny, which needs a ControlNet"),
+    ],
+)
+def test_generate_says_what_a_method_needs(tmp_path, monkeypatch, capsys, arguments, told):
+    miniature_like(tmp_path, monkeypatch, controlnets={"canny": None, "seg": tiny_controlnet.seg("prompts/seg")})
+    Image.new("RGB", (16, 16), "lime").save("given.png")
+    assert run("generate", "two", *arguments) == 1
+    assert told in capsys.readouterr().err
 
 
 def test_generate_without_an_adapter_says_so(tmp_path, monkeypatch, capsys):
@@ -109,8 +146,6 @@ def test_generate_without_an_adapter_says_so(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run("generate", "two discs") == 1
     assert "is no adapter folder" in capsys.readouterr().err
-    with pytest.raises(ModelError):
-        app.generate("two discs", 0, None, tmp_path, tmp_path / "x.png")
 
 
 def test_an_official_file_becomes_a_folder_that_generate_draws_with(tmp_path, monkeypatch, capsys):

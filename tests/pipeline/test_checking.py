@@ -11,6 +11,7 @@ import pytest
 
 from pipeline import checking, gpu_settings, llm, model_folders
 from pipeline.errors import SettingError
+from pipeline.model_folders import file_revision
 from pipeline.params import load_all
 from pipeline.settings import Settings
 from tests.closure import ROOT
@@ -50,6 +51,7 @@ def test_the_papers_profile_is_good(project):
     notes = checking.examine(project)
     assert any("llm.layer was not compared with huggyllama/llama-13b" in note for note in notes)
     assert any("sources.contact is not set" in note for note in notes)
+    assert "evaluate.metrics: brisque will not be computed: weights weights/brisque missing" in notes
 
 
 def test_a_real_site_with_the_salt_of_a_profile_is_noted(project):
@@ -86,7 +88,7 @@ def test_the_papers_profile_has_the_papers_values():
         ("backend: transformers", "backend: lavis", "blip.backend is lavis, but LAVIS is not installed: run make"),
         ("  heads: 8", "  heads: 7", "adapter.heads must divide the text width"),
         ("prompts/miniature.json", "prompts/none.json", "prompt file prompts/none.json is missing"),
-        ("judge: miniature.oracle", "judge: miniature.none", "evaluate.judge names no module: miniature.none"),
+        ("module: miniature.oracle", "module: miniature.none", "evaluate.judges names no module: miniature.none"),
         ("serve: miniature.sites", "serve: miniature.none", "sources.lexica.serve names no module"),
         ("serve: miniature.sites", "serve: nosuch.module", "sources.lexica.serve names no module"),
         ("side_px: 64", "side_px: 60", "image.side_px must be a multiple of 8, the VAE's step, got 60"),
@@ -110,6 +112,27 @@ def test_the_papers_profile_has_the_papers_values():
 def test_each_mistake_is_one_line_that_says_what_to_do(project, old, new, message):
     edit(project, old, new)
     assert any(message in line for line in faults(project))
+
+
+def test_a_model_of_the_evaluation_that_is_another_one_is_told_and_a_missing_one_is_noted(project):
+    text = project.read_text()
+    head, entry, rest = text.partition("    model: miniature/models/clip\n    revision: ")
+    project.write_text(f"{head}{entry}0{rest}")
+    assert any(line.startswith("evaluate.metrics has a model that is not usable: ") for line in faults(project))
+    project.write_text(f"{head}{entry.replace('models/clip', 'models/none')}{rest}")
+    (note,) = checking.examine(project)
+    assert note == "evaluate.metrics: clip will not be computed: weights miniature/models/none missing"
+
+
+def test_a_benchmarks_prompts_may_lie_anywhere_and_ours_only_where_dvc_watches(project, tmp_path):
+    (tmp_path / "color_val.txt").write_text("a red cup and a blue plate\n")
+    revision = file_revision(tmp_path / "color_val.txt")
+    entry = f"{{format: t2i_compbench, path: color_val.txt, revision: {revision!r}}}"
+    edit(project, "prompts: [prompts/miniature.json]", f"prompts: [{entry}]")
+    assert checking.examine(project) == []
+    edit(project, entry, f"{entry}, other.json")
+    (tmp_path / "other.json").write_text("[]")
+    assert any("must lie in prompts/, which DVC watches, got other.json" in line for line in faults(project))
 
 
 def test_sections_that_contradict_each_other_are_told(project):

@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,7 @@ def test_the_first_of_each_type_are_taken(tmp_path):
 
 
 def test_the_papers_printed_prompts_are_all_there():
-    read = prompts.read([Path("prompts/paper.json")])
+    read = [prompt for prompt in prompts.read([Path("prompts/paper.json")]) if prompt.source != "authored"]
     sources = [prompt.source for prompt in read]
     assert (sources.count("paper_table7"), sources.count("paper_table8")) == (9, 9)
     assert {kind: sum(prompt.type == kind for prompt in read) for kind in ("counting", "colour", "action")} == {
@@ -81,3 +82,13 @@ def test_the_papers_printed_prompts_are_all_there():
         "action": 6,
     }
     assert all(prompt.complex is None and prompt.atoms for prompt in read)
+
+
+def test_the_papers_file_has_15_prompts_of_each_type_18_of_them_printed_by_the_paper():
+    found = prompts.read(["prompts/paper.json"])
+    assert Counter(prompt.type for prompt in found) == {"counting": 15, "colour": 15, "action": 15}
+    assert Counter(prompt.source for prompt in found) == {"paper_table7": 9, "paper_table8": 9, "authored": 27}
+    for prompt in found:
+        assert all(atom["question"].endswith("?") and atom["class"] for atom in prompt.atoms)
+        assert prompt.type in {atom["skill"] for atom in prompt.atoms}
+        assert len({atom["question"] for atom in prompt.atoms}) == len(prompt.atoms)

@@ -1,11 +1,6 @@
-import io
-
-from PIL import Image
-
 from pipeline import shots
 from pipeline.prompts import Prompt
 from pipeline.sample_settings import SampleParams
-from pipeline.shots import Painter
 
 SAMPLE = {
     "prompts": ["prompts/miniature.json"],
@@ -17,6 +12,12 @@ SAMPLE = {
     "negative_prompt": "",
     "adapt_negative": False,
     "reference_arms": ["complex"],
+    "methods": ["none"],
+    "controlnets": {"canny": None, "seg": None},
+    "weighting": {"factor": 1.21, "adapter_order": "wrap"},
+    "panorama": {"height_px": 16, "width_px": 32, "scheduler_of": None},
+    "sag": {"scale": 0.75},
+    "pag": {"scale": 3.0, "layers": ["mid"]},
     "seed": 0,
 }
 
@@ -27,18 +28,6 @@ def config(**changes):
 
 def prompt(name="p1", text="two red squares", complex_="red square, 2"):
     return Prompt(name, text, complex_, "counting", ({"skill": "counting"},), "test", "seen")
-
-
-class Coloured:
-    """A sampler whose pictures say their seed."""
-
-    def __init__(self):
-        self.calls = []
-
-    def pictures(self, texts, seeds, adapted):
-        self.calls.append(list(texts))
-        shades = [(seed % 256, seed // 256 % 256, 255 * through) for seed, through in zip(seeds, adapted, strict=True)]
-        return [Image.new("RGB", (4, 4), shade) for shade in shades]
 
 
 def test_arms_are_paired_by_seed_and_sorted():
@@ -74,14 +63,25 @@ def test_a_base_pictures_key_does_not_name_the_adapter():
     assert changed == ["adapted"]
 
 
-def test_the_painter_fills_batches_and_gives_what_was_asked():
-    planned = shots.plan([prompt()], config())
-    keys = shots.work_keys(planned, "adapter")
-    sampler = Coloured()
-    painter = Painter(sampler, 4)
-    some = painter(shots.work_table(planned[:3], keys[:3]))
-    alone = painter(shots.work_table(planned[1:2], keys[1:2]))
-    assert [len(call) for call in sampler.calls] == [4, 4]
-    assert some.column("key").to_pylist() == keys[:3]
-    assert alone.column("image")[0] == some.column("image")[1]
-    assert Image.open(io.BytesIO(alone.column("image")[0].as_py())).size == (4, 4)
+def test_every_method_has_both_arms_from_the_same_seeds_and_references_are_plain():
+    planned = shots.plan([prompt()], config(methods=["sag", "none"], images_per_prompt=1))
+    assert [shot.sample_id for shot in planned] == [
+        "p1/00/adapted",
+        "p1/00/adapted/sag",
+        "p1/00/base",
+        "p1/00/base/sag",
+        "p1/00/complex",
+    ]
+    assert len({shot.seed for shot in planned}) == 1
+    assert planned == sorted(planned, key=lambda shot: shot.sample_id)
+
+
+def test_without_plain_sampling_there_are_no_reference_arms():
+    assert {shot.arm for shot in shots.plan([prompt()], config(methods=["sag"]))} == {"base", "adapted"}
+
+
+def test_a_source_picture_is_part_of_the_key():
+    planned = shots.plan([prompt()], config(images_per_prompt=1, reference_arms=[]))
+    keys = [shots.work_keys(planned, "adapter", sources) for sources in (None, [b"1", b"1"], [b"1", b"2"])]
+    assert keys[1][0] == keys[2][0]
+    assert len({key for some in keys for key in some}) == 5

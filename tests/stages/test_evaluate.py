@@ -10,28 +10,19 @@ import pytest
 from PIL import Image
 
 from pipeline import tables
-from pipeline.errors import EmptyResultError, InputError, ModelError
+from pipeline.errors import EmptyResultError, InputError
 from pipeline.generated import MANIFEST
-from pipeline.metrics.clip_based import SCORES, Scorer
-from pipeline.metrics.comparison import EvaluateParams
+from pipeline.metrics.clip_based import SCORES
+from pipeline.metrics.evaluation import Evidence, People
 from pipeline.metrics.judging import VERDICTS, Judge
+from pipeline.metrics.pictures import Picture
+from pipeline.metrics.readers import Measured
+from pipeline.metrics.settings import EvaluateParams
 from stages import evaluate as stage
+from tests.pipeline.metrics.fake_gauges import clip_gauge, no_weights
 from tests.stages.generated_images import PROMPTS, write_sample
 
-CONFIG = EvaluateParams(judge="fake", confidence=0.95, bootstrap=200, equivalence_margin_sd=0.2, seed=0)
-
-
-class RedScorer:
-    """Text means red: the cosine is the share of red in a picture."""
-
-    logit_scale = 100.0
-
-    def images(self, pictures: Sequence[Image.Image], /) -> Any:
-        red = np.array([picture.getpixel((0, 0))[0] / 255 for picture in pictures])
-        return np.stack([red, np.sqrt(1 - red**2)], axis=1)
-
-    def texts(self, texts: Sequence[str], /) -> Any:
-        return np.tile([1.0, 0.0], (len(texts), 1))
+CONFIG = EvaluateParams(metrics=(), judges=(), confidence=0.95, bootstrap=200, equivalence_margin_sd=0.2, seed=0)
 
 
 def _is_red(image: Image.Image, atoms: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -45,12 +36,8 @@ JUDGE = Judge("fake", "0" * 16, _is_red)
 RATING_JUDGE = Judge("fake", "0" * 16, _is_red, lambda image: 0.9 if image.getpixel((0, 0)) == (255, 0, 0) else 0.2)
 
 
-def _no_weights() -> Scorer:
-    raise ModelError("weights X missing")
-
-
 def _run(tmp_path: Path, name: str = "out", **changed: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    options = {"prompts": PROMPTS, "judge": JUDGE, "build_scorer": RedScorer, "version": "1, fake", **changed}
+    options = {"prompts": PROMPTS, "judges": [JUDGE], "gauges": [clip_gauge()], **changed}
     stage.evaluate(tmp_path / "sample", tmp_path / "reviews", tmp_path / name, CONFIG, **options)
     figures, report = (json.loads((tmp_path / name / f"{file}.json").read_text()) for file in ("statistics", "report"))
     return figures, report
@@ -108,7 +95,7 @@ def test_every_image_has_its_scores_and_verdicts(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("sampled")
 def test_a_judge_that_rates_pictures_has_its_quality_compared(tmp_path: Path) -> None:
-    figures, report = _run(tmp_path, judge=RATING_JUDGE, build_scorer=_no_weights)
+    figures, report = _run(tmp_path, judges=[RATING_JUDGE], gauges=[clip_gauge(no_weights)])
     line = figures["judge_quality"]["all"]
     assert (line["base"], line["adapted"]) == (pytest.approx(0.55), pytest.approx(0.9))
     scores = tables.read(tmp_path / "out" / "scores.parquet", SCORES)
@@ -121,7 +108,7 @@ def test_equal_quality_is_tested_where_the_bases_pictures_differ(tmp_path: Path)
     write_sample(tmp_path / "sample", lambda arm, index: "red")
     seen = iter(range(100))
     by_prompt = Judge("fake", "0" * 16, _is_red, lambda image: 0.3 if next(seen) < 6 else 0.8)  # disc comes first
-    figures, _ = _run(tmp_path, judge=by_prompt)
+    figures, _ = _run(tmp_path, judges=[by_prompt])
     assert figures["judge_quality"]["all"]["difference"] == 0.0
     assert figures["judge_quality_equivalence"] == {
         "difference": 0.0,
@@ -141,7 +128,7 @@ def test_a_judge_that_does_not_rate_pictures_leaves_no_quality(tmp_path: Path) -
 
 @pytest.mark.usefixtures("sampled")
 def test_missing_weights_are_told_and_no_figure_is_made_up(tmp_path: Path) -> None:
-    figures, report = _run(tmp_path, build_scorer=_no_weights)
+    figures, report = _run(tmp_path, gauges=[clip_gauge(no_weights)])
     assert not {"clip_score", "clip_cosine"} & figures.keys()
     assert {"metric": "clip_score", "reason": "weights X missing"} in report["not_computed"]
     assert tables.read(tmp_path / "out" / "scores.parquet", SCORES).num_rows == 0
@@ -149,14 +136,14 @@ def test_missing_weights_are_told_and_no_figure_is_made_up(tmp_path: Path) -> No
 
 @pytest.mark.usefixtures("sampled")
 def test_without_a_judge_or_people_no_accuracy_is_made_up(tmp_path: Path) -> None:
-    figures, report = _run(tmp_path, judge=None)
+    figures, report = _run(tmp_path, judges=[])
     assert "accuracy" not in figures
     assert "accuracy" in {gap["metric"] for gap in report["not_computed"]}
 
 
 def test_people_decide_where_there_is_no_judge(tmp_path: Path, sampled: Path) -> None:
     _write_reviews(tmp_path, sampled)
-    figures, _ = _run(tmp_path, judge=None)
+    figures, _ = _run(tmp_path, judges=[])
     assert figures["accuracy"]["colour"]["difference"] == -1.0
     assert figures["accuracy"]["counting"]["difference"] == 0.0
     assert figures["preference"]["adapted"] == 1.0
@@ -165,7 +152,11 @@ def test_people_decide_where_there_is_no_judge(tmp_path: Path, sampled: Path) ->
 def test_the_judge_is_held_against_people(tmp_path: Path, sampled: Path) -> None:
     _write_reviews(tmp_path, sampled)
     figures, report = _run(tmp_path)
-    assert figures["judge_agreement"] == {"images": 4, "accuracy": 0.75}
+    found = figures["judge_agreement"]["fake"]
+    assert (found["images"], found["accuracy"], found["kappa"]) == (4, 0.75, 0.0)
+    assert (found["by_arm"]["base"]["accuracy"], found["by_type"]["counting"]["accuracy"]) == (1.0, 1.0)
+    assert set(figures["prediction_powered"]["fake"]) == {"base", "adapted"}
+    assert figures["prediction_powered"]["fake"]["base"]["people"] == 2
     assert figures["accuracy"]["colour"]["adapted"] == 1.0
     assert report["verdicts"]["by_people"] == 4
 
@@ -200,45 +191,50 @@ def test_no_image_at_all_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("sampled")
 def test_main_reads_its_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    params = (Path(__file__).parents[2] / "params.yaml").read_text()
+    text = (Path(__file__).parents[2] / "params.yaml").read_text()
+    text = text.replace("model: miniature/models/clip\n", "model: ./nowhere\n")
+    text = text.replace("prompts: [prompts/miniature.json]", "prompts: [prompts.json]")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "prompts.json").write_text(
         json.dumps([{**vars(prompt), "atoms": list(prompt.atoms)} for prompt in PROMPTS])
     )
-    lines = [
-        "sample:",
-        "  prompts: [prompts.json]",
-        "evaluate:",
-        "  judge: null",
-        "  confidence: 0.95",
-        "  bootstrap: 100",
-    ]
-    lines += [
-        "  equivalence_margin_sd: 0.2",
-        "  seed: 0",
-        "clip:",
-        "  model: ./nowhere",
-        "  revision: x",
-        "  weights: null",
-        "  dtype: float32",
-        "  long_prompts: truncate",
-        "  margin: 0.0",
-        "  min_simple: null",
-        "  min_complex: null",
-    ]
-    Path("params.yaml").write_text("\n".join(lines) + "\n" + params[params.index("compute:") :])
+    Path("params.yaml").write_text(text)
     monkeypatch.setattr(stage, "SAMPLED", tmp_path / "sample")
+    monkeypatch.setattr(stage.judges, "build", lambda setting, where: JUDGE)
     stage.main()
     report = json.loads(Path("data/evaluate/report.json").read_text())
+    assert report["judge"] == "fake"
     assert any("./nowhere is missing" in gap["reason"] for gap in report["not_computed"])
 
 
-def test_main_builds_the_scorer_that_params_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    built: list[tuple[object, ...]] = []
-    monkeypatch.setattr(stage, "Clip", lambda *arguments: built.append(arguments))
-    monkeypatch.setattr(stage, "evaluate", lambda *paths, build_scorer, **options: build_scorer())
-    monkeypatch.setattr(stage, "read_prompts", lambda paths: [])
-    monkeypatch.setattr(stage.judging, "load", lambda name: JUDGE)
-    monkeypatch.chdir(Path(__file__).parents[2])
-    stage.main()
-    assert len(built) == 1
+@pytest.mark.usefixtures("sampled")
+def test_a_second_judge_stands_beside_the_first(tmp_path: Path) -> None:
+    other = replace(JUDGE, name="other", ask=lambda image, atoms: [_holds(index) for index in range(len(atoms))])
+    figures, _ = _run(tmp_path, judges=[JUDGE, other])
+    assert figures["accuracy"]["all"]["base"] == 0.5
+    assert figures["other_judges"]["other"]["all"]["base"] == 1.0
+
+
+def _holds(index: int) -> dict[str, Any]:
+    return {"atom": index, "p": 1.0, "verdict": True, "reason": "always"}
+
+
+@pytest.mark.usefixtures("sampled")
+def test_a_judge_that_cannot_be_had_leaves_its_place_to_the_next(tmp_path: Path) -> None:
+    gone = replace(JUDGE, name="gone", load=no_weights)
+    figures, report = _run(tmp_path, judges=[gone, JUDGE])
+    assert figures["accuracy"]["all"]["base"] == 0.5
+    assert {"metric": "verdicts of gone", "reason": "weights X missing"} in report["not_computed"]
+    assert report["judge"] == "fake"
+
+
+def test_prompts_are_told_of_the_plain_method_alone() -> None:
+    shown = [
+        Picture(f"disc/00/{arm}/{method}", arm, "disc", "colour", 0, cell=f"sd {method}")
+        for method in ("canny", "none")
+        for arm in ("base", "adapted")
+    ]
+    rows = [JUDGE.row(each.sample_id, {**_holds(0), "verdict": each.cell == "sd canny"}) for each in shown]
+    evidence = Evidence(shown, Measured(verdicts=rows), People([], [], {}), ["fake"], {"disc": 1})
+    (line,) = csv.DictReader(stage._prompt_lines(evidence, {"disc": PROMPTS[0]}).splitlines())
+    assert (line["base"], line["adapted"]) == ("0.0000", "0.0000")

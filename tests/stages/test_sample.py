@@ -11,12 +11,14 @@ from pipeline.adapters import checkpoint, folder
 from pipeline.adapters.folder import LlmNamed
 from pipeline.adapters.settings import AdapterParams
 from pipeline.adapters.sur import SurAdapter
-from pipeline.errors import EmptyResultError, ModelError
+from pipeline.errors import EmptyResultError, InputError, ModelError
 from pipeline.generated import GENERATED, MANIFEST
+from pipeline.methods.settings import CONTROLNETS
 from stages import sample as stage
 from tests.pipeline import tiny_models
 from tests.pipeline.adapters import official_file
 from tests.pipeline.adapters.test_sur import BASE as ADAPTER
+from tests.pipeline.methods import tiny_controlnet
 from tests.pipeline.test_prompts import ENTRY
 from tests.pipeline.test_shots import config, prompt
 from tests.stages.test_latents import config as base
@@ -35,22 +37,27 @@ class Fake:
     """Draws a square whose colour says text, seed and arm; counts what it drew."""
 
     def __init__(self):
-        self.drawn = []
+        self.drawn, self.methods = [], []
 
-    def __call__(self, rows):
+    def of(self, method):
+        """The operator of a method."""
+        self.methods.append(method)
+        return lambda rows: self.draw(rows, method)
+
+    def draw(self, rows, method):
         pictures = []
         for row in rows.to_pylist():
             self.drawn.append((row["text"], row["seed"], row["adapted"]))
-            colour = hashlib.sha256(repr(self.drawn[-1]).encode()).digest()[:3]
+            colour = hashlib.sha256(repr((method, self.drawn[-1], row["source"])).encode()).digest()[:3]
             pictures.append(sampling.png(Image.new("RGB", (8, 8), tuple(colour))))
-        return pa.table({"key": rows.column("key"), "image": pa.array(pictures, pa.binary())})
+        made = {"key": rows.column("key"), "image": pa.array(pictures, pa.binary())}
+        return pa.table(made | {"condition": rows.column("source")} if method in CONTROLNETS else made)
 
 
 def run(tmp_path, fake, *, adapter=None, prompts=None, target="sample", run=operating.local, **changes):
     chosen = [prompt("a"), prompt("b", "blue square", None)] if prompts is None else prompts
     adapter = adapter or write_adapter(tmp_path / "adapter")
-    build = lambda: fake  # noqa: E731
-    stage.sample(adapter, tmp_path / target, chosen, config(**changes), base(), build=build, unit=3, run=run)
+    stage.sample(adapter, tmp_path / target, chosen, config(**changes), base(), build=fake.of, unit=3, run=run)
 
 
 def contents(path):
@@ -161,3 +168,99 @@ def test_the_authors_weights_are_sampled_like_any_adapter(tmp_path, monkeypatch)
     stage.main()
     assert tables.read(Path("data/sample/manifest.parquet"), MANIFEST).num_rows == 3
     assert json.loads(Path("data/sample/report.json").read_text())["eta"] == 0.3
+
+
+def conditions(folder):
+    folder.mkdir(parents=True)
+    for name, colour in (("a", "red"), ("b", "blue")):
+        Image.new("RGB", (8, 8), colour).save(folder / f"{name}.png")
+    return folder
+
+
+def test_the_manifest_names_model_and_method_of_each_picture(tmp_path):
+    run(tmp_path, Fake(), methods=["none", "sag"])
+    manifest = tables.read(tmp_path / "sample/manifest.parquet", MANIFEST).to_pylist()
+    assert len(manifest) == 18
+    assert {row["model"] for row in manifest} == {base().model}
+    assert {(row["method"], row["arm"]) for row in manifest} == {
+        ("none", "base"),
+        ("none", "adapted"),
+        ("none", "complex"),
+        ("sag", "base"),
+        ("sag", "adapted"),
+    }
+    report = json.loads((tmp_path / "sample/report.json").read_text())
+    assert report["methods"] == {"none": 10, "sag": 8}
+
+
+def test_a_further_method_costs_only_itself(tmp_path):
+    run(tmp_path, Fake())
+    fake = Fake()
+    run(tmp_path, fake, methods=["none", "sag"], target="second")
+    assert fake.methods == ["sag"]
+    assert len(fake.drawn) == 8
+
+
+def test_another_adapter_makes_no_base_picture_of_any_method_again(tmp_path):
+    nets = {"canny": tiny_controlnet.canny(), "seg": tiny_controlnet.seg(conditions(tmp_path / "seg"))}
+    chosen = {"methods": ["none", "canny", "seg", "pag"], "controlnets": nets, "reference_arms": []}
+    run(tmp_path, Fake(), **chosen)
+    fake = Fake()
+    run(tmp_path, fake, adapter=write_adapter(tmp_path / "other", seed=1), target="second", **chosen)
+    assert len(fake.drawn) == 16
+    assert all(adapted for _, _, adapted in fake.drawn)
+
+
+def test_edges_come_from_the_base_picture_of_the_same_seed_in_both_arms(tmp_path):
+    fake = Fake()
+    chosen = {"methods": ["canny"], "controlnets": {"canny": tiny_controlnet.canny(), "seg": None}}
+    run(tmp_path, fake, **chosen)
+    assert fake.methods == ["none", "canny"]
+    assert len(fake.drawn) == 4 + 8
+    manifest = tables.read(tmp_path / "sample/manifest.parquet", MANIFEST)
+    assert set(manifest.column("method").to_pylist()) == {"canny"}
+    assert tiny_models.is_picture(tmp_path / "sample/grids.png")
+
+
+def test_edges_may_come_from_the_picture_of_the_complex_wording(tmp_path):
+    fake = Fake()
+    nets = {"canny": tiny_controlnet.canny(source="complex"), "seg": None}
+    run(tmp_path, fake, methods=["canny"], controlnets=nets, prompts=[prompt("a")])
+    assert {text for text, _, _ in fake.drawn[:2]} == {"red square, 2"}
+    with pytest.raises(InputError, match="prompt b has no complex wording"):
+        run(tmp_path, fake, methods=["canny"], controlnets=nets, target="second")
+
+
+def test_another_conditioning_picture_makes_its_pictures_again(tmp_path):
+    folder_ = conditions(tmp_path / "seg")
+    chosen = {"methods": ["seg"], "controlnets": {"canny": None, "seg": tiny_controlnet.seg(folder_)}}
+    run(tmp_path, Fake(), **chosen)
+    Image.new("RGB", (8, 8), "green").save(folder_ / "b.png")
+    fake = Fake()
+    run(tmp_path, fake, target="second", **chosen)
+    assert {text for text, _, _ in fake.drawn} == {"blue square"}
+
+
+def test_a_prompt_without_its_conditioning_picture_is_told(tmp_path):
+    folder_ = conditions(tmp_path / "seg")
+    (folder_ / "b.png").unlink()
+    nets = {"canny": None, "seg": tiny_controlnet.seg(folder_)}
+    with pytest.raises(InputError, match=r"has no picture for 1 of the prompts: put b\.png"):
+        run(tmp_path, Fake(), methods=["seg"], controlnets=nets)
+
+
+def test_the_stage_runs_all_methods_with_the_settings_in_force(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_adapter(Path("data/train/adapter"))
+    Path("prompts").mkdir()
+    Path("prompts/miniature.json").write_text(json.dumps([ENTRY]))
+    Path("prompts/seg").mkdir()
+    Image.new("RGB", (8, 8), "red").save(f"prompts/seg/{ENTRY['id']}.png")
+    nets = {"canny": tiny_controlnet.canny(), "seg": tiny_controlnet.seg("prompts/seg")}
+    methods = ["none", "canny", "seg", "weighting", "panorama", "sag", "pag"]
+    panorama = {"height_px": 16, "width_px": 32, "scheduler_of": None}
+    tiny_models.write_params(
+        Path("params.yaml"), sample={"steps": 2, "methods": methods, "controlnets": nets, "panorama": panorama}
+    )
+    stage.main()
+    assert tables.read(Path("data/sample/manifest.parquet"), MANIFEST).num_rows == 3 + 6 * 2

@@ -11,6 +11,7 @@ const QUESTIONS = Object.keys(study.questions);
 let state = { reviewer: "", answers: {}, place: 0 };
 let shownAt = 0;
 let kept = true;
+let byPointer = false;
 
 function load() {
   try {
@@ -61,7 +62,10 @@ function drawQuestions() {
       const label = document.createElement("label");
       const input = document.createElement("input");
       Object.assign(input, { type: "radio", name: question, value: side });
-      input.addEventListener("click", () => answer(question, side));
+      input.addEventListener("click", () => {
+        answer(question, side);
+        if (byPointer) setTimeout(() => input.blur()); // so that the arrow keys mean the open question again
+      });
       label.append(input, { left: "Left", right: "Right", tie: "Tie" }[side]);
       sides.append(label);
     }
@@ -95,6 +99,7 @@ function draw() {
   mark();
   progress();
   window.scrollTo(0, 0);
+  at("text").focus({ preventScroll: true });
 }
 
 function answer(question, side) {
@@ -145,10 +150,14 @@ function save() {
   at("saved").textContent = `Saved ${answers.length} answers as ${link.download}.`;
 }
 
+document.addEventListener("pointerdown", () => { byPointer = true; });
 document.addEventListener("keydown", (event) => {
+  byPointer = false;
   if (at("pair").hidden || event.ctrlKey || event.altKey || event.metaKey || event.target === at("note")) return;
   const side = KEYS[event.key] || SIDES[Number(event.key) - 1];
-  const question = openQuestion();
+  const focused = event.target.type === "radio" ? event.target.name : undefined;
+  if (focused && event.key.startsWith("Arrow")) return; // the browser's own keys within a question
+  const question = focused || openQuestion();
   if (side && SIDES.includes(side)) {
     event.preventDefault();
     if (question) answer(question, side);

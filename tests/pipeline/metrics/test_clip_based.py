@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.metrics.clip_based import cosines, paired_clip_score
-from pipeline.metrics.measuring import paired_scores
+from pipeline.metrics.clip_based import cosines, paired_clip_score, sigmoid_score
+from pipeline.metrics.pictures import Picture
+from pipeline.metrics.readers import paired_scores
 
 COSINES = st.floats(-1.0, 1.0)
 
@@ -34,6 +35,21 @@ def test_cosines_take_each_image_with_its_own_text() -> None:
 
 
 def test_only_images_with_a_partner_have_a_paired_score() -> None:
-    scores = paired_scores({"a/00/base": 0.2, "a/00/adapted": 0.2, "a/00/complex": 0.9, "b/00/base": 0.4}, 100.0)
+    values = {"a/00/base": 0.2, "a/00/adapted": 0.2, "a/00/complex": 0.9, "b/00/base": 0.4}
+    pictures = [Picture(name, name.rpartition("/")[2], name[0], "colour", 0) for name in values]
+    scores = paired_scores(values, pictures, 100.0)
     assert scores == {"a/00/adapted": 0.5, "a/00/base": 0.5}
-    assert paired_scores({}, 100.0) == {}
+    assert paired_scores({}, pictures, 100.0) == {}
+
+
+def test_pictures_of_two_cells_are_no_pair() -> None:
+    pictures = [
+        Picture("x", "base", "p", "colour", 0, cell="none"),
+        Picture("y", "adapted", "p", "colour", 0, cell="sag"),
+    ]
+    assert paired_scores({"x": 0.2, "y": 0.3}, pictures, 100.0) == {}
+
+
+def test_siglips_probability_is_a_sigmoid_of_the_scaled_cosine() -> None:
+    found = sigmoid_score(np.array([0.1, 0.12]), 117.0, -12.9)
+    np.testing.assert_allclose(found, [1 / (1 + np.exp(1.2)), 1 / (1 + np.exp(-1.14))], rtol=1e-12)

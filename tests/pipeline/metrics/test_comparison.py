@@ -1,9 +1,11 @@
 import pytest
 from pydantic import ValidationError
 
-from pipeline.metrics.comparison import EvaluateParams, Picture, by_prompt, compare, pair_up, same_quality
+from pipeline.metrics.comparison import by_prompt, compare, correct_family, pair_up, same_quality
+from pipeline.metrics.pictures import Picture
+from pipeline.metrics.settings import EvaluateParams
 
-CONFIG = EvaluateParams(judge=None, confidence=0.95, bootstrap=200, equivalence_margin_sd=0.2, seed=0)
+CONFIG = EvaluateParams(metrics=(), judges=(), confidence=0.95, bootstrap=200, equivalence_margin_sd=0.2, seed=0)
 
 
 def _pictures() -> list[Picture]:
@@ -79,3 +81,13 @@ def test_a_reference_arm_on_other_prompts_is_left_out():
         {name: value for name, value in values.items() if not name.startswith("a/00/complex")}, pictures, CONFIG
     )
     assert "complex" not in found["all"]
+
+
+def test_several_cells_are_one_family() -> None:
+    cells = [
+        {"accuracy": {"all": {"p": 0.01, "p_holm": None}, "colour": {"p": p, "p_holm": p}}, "text": {}}
+        for p in (0.01, 0.04)
+    ]
+    correct_family(cells)
+    assert [cell["accuracy"]["colour"]["p_holm"] for cell in cells] == [0.02, 0.04]
+    assert [cell["accuracy"]["all"]["p_holm"] for cell in cells] == [None, None]

@@ -5,11 +5,13 @@ import pytest
 from statsmodels.stats.weightstats import ttost_paired
 
 from pipeline.metrics import evaluation
-from pipeline.metrics.comparison import EvaluateParams, Picture
 from pipeline.metrics.evaluation import Evidence, People
-from pipeline.metrics.measuring import Measured
+from pipeline.metrics.pictures import Picture
+from pipeline.metrics.preference import Choice
+from pipeline.metrics.readers import Measured, paired_scores
+from pipeline.metrics.settings import EvaluateParams
 
-CONFIG = EvaluateParams(judge="fake", confidence=0.95, bootstrap=200, equivalence_margin_sd=0.2, seed=0)
+CONFIG = EvaluateParams(metrics=(), judges=(), confidence=0.95, bootstrap=200, equivalence_margin_sd=0.2, seed=0)
 LINE = {"base": 0.1, "adapted": 0.4, "low": 0.2, "high": 0.5, "p": 0.01, "p_holm": 0.02, "pairs": 80, "mcnemar_p": None}
 
 
@@ -33,8 +35,11 @@ def _evidence(qualities: dict[str, float], cosines: dict[str, float] | None = No
         for prompt in range(8)
         for arm in ("base", "adapted")
     ]
-    measured = Measured(100.0, cosines or {}, [], qualities, "fake 0123")
-    return Evidence(pictures, measured, People([], {}, {}))
+    scores = {"judge_quality": qualities, "clip_cosine": cosines or {}}
+    if cosines:
+        scores["clip_score"] = paired_scores(cosines, pictures, 100.0)
+    versions = {"judge_quality": "fake 0123", "clip_cosine": "1, clip abc", "clip_score": "1, clip abc"}
+    return Evidence(pictures, Measured(scores, versions), People([], [], {}))
 
 
 def _rated() -> dict[str, float]:
@@ -73,15 +78,45 @@ def test_equivalence_that_is_not_defined_is_absent():
 
 
 def test_each_score_names_what_it_depends_on():
-    table = evaluation.score_table(_evidence(_rated(), _rated()), "1, clip abc")
+    table = evaluation.score_table(_evidence(_rated(), _rated()))
     versions = dict(zip(table.column("metric").to_pylist(), table.column("metric_version").to_pylist(), strict=True))
     assert versions == {"clip_cosine": "1, clip abc", "clip_score": "1, clip abc", "judge_quality": "fake 0123"}
     assert table.num_rows == 3 * 16
 
 
 def test_the_papers_question_is_the_headline_and_others_stand_beside_it() -> None:
-    choices = {"overall": ["adapted", "base", "adapted"], "text": ["base"], "flaws": ["tie"]}
+    said = {"overall": ["adapted", "base", "adapted"], "text": ["base"], "flaws": ["tie"]}
+    choices = [Choice(question, choice, "Ann") for question, each in said.items() for choice in each]
     found, _ = evaluation.figures(dataclasses.replace(_evidence({}), people=People([], choices, {})), CONFIG)
     assert found["preference"]["answers"] == 3
     assert found["preference_text"]["adapted"] == 0.0
     assert "preference_flaws" not in found
+
+
+def test_cells_are_compared_apart_and_the_plain_one_stands_on_top() -> None:
+    pictures = [
+        Picture(f"p{prompt}/00/{arm}/{method}", arm, f"p{prompt}", "colour", 0, cell=f"sd {method}")
+        for method in ("canny", "none")
+        for prompt in range(4)
+        for arm in ("base", "adapted")
+    ]
+    gain = {"canny": 0.25, "none": 0.125}
+    scores = {each.sample_id: 0.5 + (gain[each.cell.split()[1]] if each.arm == "adapted" else 0.0) for each in pictures}
+    measured = Measured({"clip_cosine": scores}, {"clip_cosine": "1"})
+    choices = [Choice("overall", "adapted", "Ann", "sd canny")]
+    found, missing = evaluation.figures(Evidence(pictures, measured, People([], choices, {})), CONFIG)
+    assert found["clip_cosine"]["all"]["difference"] == 0.125
+    assert list(found["cells"]) == ["sd none", "sd canny"]
+    assert found["cells"]["sd canny"]["clip_cosine"]["all"]["difference"] == 0.25
+    assert "preference" not in found
+    assert found["cells"]["sd canny"]["preference"]["adapted"] == 1.0
+    assert found["cells"]["sd none"]["clip_cosine"]["colour"]["p_holm"] == 2 * found["clip_cosine"]["colour"]["p"]
+    assert missing["preference"] == evaluation.NO_CHOICE
+
+
+@pytest.mark.parametrize(
+    ("metric", "tested"),
+    [("clip_cosine", True), ("siglip_cosine", True), ("brisque", True), ("musiq", True), ("clip_score", False)],
+)
+def test_fit_and_quality_are_tested_for_equality(metric, tested) -> None:
+    assert evaluation.is_tested_for_equality(metric) is tested

@@ -1,6 +1,7 @@
 import json
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def _judge(*answers: dict[str, Any]) -> judging.Judge:
 @pytest.fixture
 def in_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("params.yaml").write_text("evaluate:\n  judge: something\n")
+    Path("params.yaml").write_text("evaluate:\n  judges: something\n")
 
 
 def _line(sample_id: str, verdict: str, reviewer: str = "Ann", sha256: str = SHA) -> str:
@@ -35,8 +36,9 @@ def _line(sample_id: str, verdict: str, reviewer: str = "Ann", sha256: str = SHA
 
 
 def test_a_judges_answers_become_rows_in_the_order_of_atoms() -> None:
-    rows = judging.judge_image(_judge(_answer(1, p=0.2), _answer(0)), "x/00/base", PICTURE, ATOMS)
-    table = tables.from_rows(rows, judging.VERDICTS)
+    judge = _judge(_answer(1, p=0.2), _answer(0))
+    answers = judging.judge_image(judge, "x/00/base", PICTURE, ATOMS)
+    table = tables.from_rows([judge.row("x/00/base", answer) for answer in answers], judging.VERDICTS)
     assert table.column("atom").to_pylist() == [0, 1]
     assert table.column("verdict").to_pylist() == [True, False]
 
@@ -76,7 +78,25 @@ def test_an_image_is_right_if_all_its_atoms_are() -> None:
         {"sample_id": "x", "verdict": False},
         {"sample_id": "y", "verdict": True},
     ]
-    assert judging.right_by_judge(rows) == {"x": False, "y": True}
+    assert judging.right_by_judge(rows, {"x": 2, "y": 1}) == {"x": False, "y": True}
+
+
+def test_an_image_whose_prompt_a_judge_cannot_answer_in_full_is_not_decided() -> None:
+    rows = [{"sample_id": "x", "verdict": False}, {"sample_id": "y", "verdict": True}]
+    assert judging.right_by_judge(rows, {"x": 2, "y": 1}) == {"y": True}
+
+
+def test_a_judge_that_cannot_answer_an_atom_is_not_asked_to() -> None:
+    judge = replace(_judge(_answer(1)), can=lambda atom: atom["skill"] == "counting")
+    assert [answer["atom"] for answer in judging.judge_image(judge, "x/00/base", PICTURE, ATOMS)] == [1]
+    with pytest.raises(ValueError, match="each of the 1 atoms"):
+        judging.judge_image(replace(judge, ask=_judge(_answer(0)).ask), "x/00/base", PICTURE, ATOMS)
+
+
+def test_soft_scores_are_the_geometric_mean_and_the_share() -> None:
+    assert judging.soft_score([0.9, 0.4]) == pytest.approx(0.6)
+    assert judging.soft_score([0.9, 0.0]) == 0.0
+    assert judging.atom_share([True, False, True, True]) == 0.75
 
 
 def test_most_reviewers_decide_and_an_even_split_decides_nothing() -> None:
@@ -106,7 +126,7 @@ def test_a_judges_function_quality_is_found(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(module, "quality", lambda image: 0.5, raising=False)
     assert judging.rate_image(judging.load("a_rating_judge"), "x/00/base", PICTURE) == 0.5
     monkeypatch.setattr(module, "quality", 0.5)
-    with pytest.raises(SettingError, match=r"evaluate\.judge must have a function quality\(image\)"):
+    with pytest.raises(SettingError, match=r"evaluate\.judges must have a function quality\(image\)"):
         judging.load("a_rating_judge")
 
 
@@ -134,10 +154,10 @@ def test_a_judges_digest_covers_what_it_imports(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.usefixtures("in_project")
 def test_a_judge_that_is_missing_is_told_with_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SettingError, match=r"evaluate\.judge must name a module or be null.*params\.yaml, line 2"):
+    with pytest.raises(SettingError, match=r"evaluate\.judges must name a module, got.*params\.yaml, line 2"):
         judging.load("there_is.no_such_module")
     monkeypatch.setitem(sys.modules, "judgeless", types.ModuleType("judgeless"))
-    with pytest.raises(SettingError, match=r"evaluate\.judge must name a module with a function judge"):
+    with pytest.raises(SettingError, match=r"evaluate\.judges must name a module with a function judge"):
         judging.load("judgeless")
 
 

@@ -48,6 +48,21 @@ def test_with_no_effect_the_primary_test_rejects_in_five_of_a_hundred_runs() -> 
     assert 0.03 <= np.mean(np.array(ps) <= 0.05) <= 0.07
 
 
+def test_at_the_papers_size_a_null_effect_is_found_in_five_of_a_hundred_runs_and_the_papers_tests_find_more() -> None:
+    """15 prompts of 10 images; a prompt is easier in one arm or in the other by chance, and on average in neither."""
+    rng, found = np.random.default_rng(0), []
+    names = [f"p{prompt:02d}" for prompt in range(15) for _ in range(10)]
+    for _ in range(1000):
+        middle, gain = rng.uniform(0.2, 0.8, 15), rng.uniform(-0.2, 0.2, 15)
+        base, ours = ((rng.random((15, 10)) < (middle + way * gain)[:, None]).ravel() for way in (-0.5, 0.5))
+        pairs = Pairs(names, base.astype(np.float64), ours.astype(np.float64))
+        means = pairs.prompt_means()
+        found.append([statistics.sign_flip(means[1] - means[0], seed=0), statistics.mcnemar(pairs.base, pairs.ours)])
+    primary, by_image = np.mean(np.array(found) <= 0.05, axis=0)
+    assert 0.03 <= primary <= 0.07
+    assert by_image > primary  # McNemar takes images of a prompt for independent
+
+
 def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     rng = np.random.default_rng(0)
     ends = [

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def test_the_papers_figures_stand_in_grey_only_beside_the_papers_model(tmp_path:
 
 def test_what_was_not_computed_says_why_and_never_0(tmp_path: Path) -> None:
     table = _texts(layout.quality_table(_findings(tmp_path), {}))
-    assert table["MUSIQ ↑"] == ["not computed: this version has no such metric"]
+    assert table["MUSIQ ↑"] == ["not computed: evaluate.metrics has no entry of kind musiq"]
     assert table["User preference for the adapter ↑"][0].startswith("not computed: reviews/preference")
 
 
@@ -128,3 +129,28 @@ def test_experiments_that_were_not_made_come_with_their_command(tmp_path: Path) 
 def test_table_7_is_no_gap_where_its_prompts_were_evaluated(tmp_path: Path) -> None:
     gaps = missing.gaps(_findings(tmp_path, source="paper_table7"), (0.0, 0.0))
     assert not any(gap.what.startswith("Table 7") for gap in gaps)
+
+
+def test_a_metric_that_was_computed_stands_with_its_arrow_its_digits_and_its_equality(tmp_path: Path) -> None:
+    equal = {"difference": 0.93, "margin": 1.2, "p": 0.2, "p_not_worse": 0.2}
+    figures = {**metrics(), "brisque": {"all": line(13.85, 14.78, 0.2)}, "brisque_equivalence": equal}
+    table = _texts(layout.quality_table(_findings(tmp_path, figures), {}))
+    assert table["BRISQUE ↓"] == ["base 13.85, adapter 14.78 (Δ +0.93, 95 % interval +0.87 to +1.00, p 0.200)"]
+    assert table["BRISQUE, adapter"][0].startswith("was not shown to be equal")
+
+
+def test_missing_weights_are_told_in_the_metrics_own_row(tmp_path: Path) -> None:
+    findings = replace(_findings(tmp_path), not_computed={"brisque": "weights weights/brisque missing"})
+    table = _texts(layout.quality_table(findings, {}))
+    assert table["BRISQUE ↓"] == ["not computed: weights weights/brisque missing"]
+    gaps = {gap.what: gap.why for gap in missing.gaps(findings, (0.1, 0.1))}
+    assert gaps["brisque"] == "not computed: weights weights/brisque missing"
+    assert gaps["Table 3: MUSIQ"] == "evaluate.metrics has no entry of kind musiq"
+    assert "Table 3: BRISQUE" not in gaps
+
+
+def test_further_models_of_fit_stand_below_the_skills(tmp_path: Path) -> None:
+    figures = {**metrics(), "pickscore_score": {"all": line(0.4, 0.6, 0.2, p_holm=None, mcnemar_p=None)}}
+    table = layout.accuracy_table(_findings(tmp_path, figures), paper.row(SD15))
+    assert _texts(table)["PickScore Score ↑"][:2] == ["0.400", "0.600"]
+    assert all(len(row) == len(table.head) for row in table.rows)

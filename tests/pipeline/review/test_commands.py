@@ -264,6 +264,23 @@ def test_answers_given_by_keys_and_clicks_come_back_as_a_file(page: Any, tmp_pat
     }
 
 
+def test_a_question_can_be_reached_by_the_tab_key_alone(page: Any) -> None:
+    page.fill("#name", "Zoë")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")  # within the second question, as the browser does it
+    assert page.is_checked('#question-text input[value="tie"]')
+    page.keyboard.press("3")
+    assert page.is_checked('#question-text input[value="right"]')
+    assert not page.is_checked('#question-overall input[value="right"]')
+    page.click("#question-flaws >> text=Left")
+    page.keyboard.press("ArrowRight")  # after a click the arrows mean the question that is open
+    assert page.is_checked('#question-overall input[value="right"]')
+    assert page.is_checked('#question-flaws input[value="left"]')
+    assert page.get_attribute("#left", "alt") == "Left picture"
+
+
 def test_hostile_prompts_show_as_text_and_all_pairs_can_be_answered(page: Any, tmp_path: Path) -> None:
     page.fill("#name", '<img src=x onerror="alert(1)">')
     page.keyboard.press("Enter")

@@ -179,7 +179,11 @@ def server(tmp_path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     account = ["--username", "test@example.org", "--password", secrets.token_hex(8), "--user-token", token]
     place = ["--no-browser", "--internal-host", "127.0.0.1", "--port", str(port), "--data-dir", str(tmp_path / "ls")]
     quiet = {"COLLECT_ANALYTICS": "false", "LATEST_VERSION_CHECK": "false", "SENTRY_DSN": "", "FRONTEND_SENTRY_DSN": ""}
-    settings = {**os.environ, **quiet, "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true"}
+    files = {
+        "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "true",
+        "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(tmp_path),
+    }
+    settings = {**os.environ, **quiet, **files, "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true"}
     settings.pop("PYTHONPATH", None)
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -199,7 +203,7 @@ def server(tmp_path: Path) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _wait(address: str, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline and process.poll() is None:
         try:
             if requests.get(f"{address}/health", timeout=5).ok:
@@ -231,12 +235,26 @@ def _annotate(server: tuple[str, dict[str, str]], project: str, results: list[An
         assert requests.post(place, headers=header, json=body, timeout=60).status_code == 201
 
 
+def _pictures_are_served(server: tuple[str, dict[str, str]], project: str, root: Path) -> None:
+    """As the guide says: a storage on the subfolder; the root itself is refused."""
+    address, header = server
+    (root / "pictures").mkdir()
+    (root / "pictures" / "one.png").write_bytes(b"a picture")
+    place = f"{address}/api/storages/localfiles"
+    for folder, status in ((root, 400), (root / "pictures", 201)):
+        body = {"project": project.rsplit("/", 1)[1], "path": str(folder), "use_blob_urls": True}
+        answer = requests.post(place, headers=header, json=body, timeout=60)
+        assert answer.status_code == status, answer.text
+    found = requests.get(f"{address}/data/local-files/?d=pictures/one.png", headers=header, timeout=60)
+    assert (found.status_code, found.content) == (200, b"a picture")
+
+
 def _with(task: dict[str, Any], result: list[Any]) -> dict[str, Any]:
     return {**task, "annotations": [{"result": result, "lead_time": 3.25}]}
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_a_real_label_studio_keeps_every_verdict(tmp_path: Path, server: tuple[str, dict[str, str]]) -> None:
     by_page = 40
     tasks, said = data.triplet_tasks(tmp_path, 600), list(data.triplet_answers(600))
@@ -250,6 +268,7 @@ def test_a_real_label_studio_keeps_every_verdict(tmp_path: Path, server: tuple[s
     pairs = [task if n < by_page else _with(task, pair_results[n]) for n, task in enumerate(data.pair_tasks(key))]
     preference = _project(server, forms.config(key), pairs)
     _annotate(server, preference, pair_results[:by_page])
+    _pictures_are_served(server, preference, tmp_path)
     for place, form in enumerate(FORMS):
         query = {"exportType": form, "download_all_tasks": "true"}
         for project, task in ((triplets, "triplets"), (preference, "preference")):

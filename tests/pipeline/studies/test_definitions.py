@@ -43,7 +43,7 @@ def test_five_seeds_change_all_three_draws_and_take_all_prompts(settings):
 
 
 def test_all_prompts_are_those_of_the_largest_skill(settings):
-    assert all_prompts(changed(settings, "sample", prompts=("prompts/paper.json",))) == 6
+    assert all_prompts(changed(settings, "sample", prompts=("prompts/paper.json",))) == 15
 
 
 def test_a_number_of_prompts_holds_for_all_rows(settings):

@@ -8,7 +8,7 @@ from pipeline.metrics.comparison import EvaluateParams
 from pipeline.studies.figures import contrast, gained, holds, is_equal, lost, spread
 from tests.pipeline.studies.made_outcomes import PROMPTS, SKILLS, judged, outcome
 
-CONFIG = EvaluateParams(judge=None, confidence=0.95, bootstrap=200, equivalence_margin_sd=0.2, seed=0)
+CONFIG = EvaluateParams(metrics=(), judges=(), confidence=0.95, bootstrap=200, equivalence_margin_sd=0.2, seed=0)
 
 
 def test_rows_are_paired_by_prompt():

@@ -1,0 +1,101 @@
+"""BLIP as a judge: the probability that it answers "yes" to a question about a picture."""
+
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+from typing import Any
+
+import torch
+from PIL import Image
+
+from pipeline.errors import ModelError
+from pipeline.metrics import whole_models
+from pipeline.metrics.noun_chunks import noun_chunks
+from pipeline.metrics.settings import VqaJudge
+
+CHUNKS = "noun_chunks"
+"""Skill of an atom that stands for a whole prompt: T2I-CompBench asks for its noun chunks one by one."""
+YES = 0.5
+PYes = Callable[[Image.Image, Sequence[str]], list[float]]
+
+
+class BlipVqa:
+    """P(yes) of questions by a ``BlipForQuestionAnswering``.
+
+    Args:
+        config: model, revision and dtype.
+        device: a torch device.
+
+    Raises:
+        ModelError: the model cannot be loaded, or its tokenizer knows no yes and no.
+    """
+
+    def __init__(self, config: VqaJudge, device: str) -> None:
+        self._model, self._processor = whole_models.load(("BlipForQuestionAnswering", "BlipProcessor"), config, device)
+        self._device, self._dtype = device, getattr(torch, config.dtype)
+        self._yes, self._no = (self._processor.tokenizer.convert_tokens_to_ids(word) for word in ("yes", "no"))
+        if self._processor.tokenizer.unk_token_id in (self._yes, self._no):
+            raise ModelError(f"the tokenizer of {config.model} knows no token for yes or for no")
+
+    @torch.no_grad()
+    def p_yes(self, picture: Image.Image, questions: Sequence[str]) -> list[float]:
+        """P(yes) / (P(yes) + P(no)) at the answer's first token, 0 to 1, one a question.
+
+        Three calls as in T2I-CompBench's ``vqa_prob``: picture, question that sees it, the answer's first token.
+        """
+        pixels = self._processor.image_processor(picture, return_tensors="pt")["pixel_values"]
+        seen = self._model.vision_model(pixel_values=pixels.to(self._device, self._dtype))[0]  # (1, places, width)
+        return [self._asked(seen, question) for question in questions]
+
+    def _asked(self, seen: torch.Tensor, question: str) -> float:
+        """One question alone: its bits do not depend on the padding that others ask for."""
+        asked = self._processor.tokenizer(question, truncation=True, return_tensors="pt").to(self._device)
+        mask = torch.ones(seen.shape[:2], dtype=torch.long, device=self._device)
+        understood = self._model.text_encoder(
+            input_ids=asked["input_ids"],
+            attention_mask=asked["attention_mask"],
+            encoder_hidden_states=seen,
+            encoder_attention_mask=mask,
+        )[0]
+        start = torch.full((1, 1), self._model.decoder_start_token_id, device=self._device)
+        logits = self._model.text_decoder(
+            input_ids=start, encoder_hidden_states=understood, encoder_attention_mask=asked["attention_mask"]
+        ).logits[0, -1]
+        return float(torch.sigmoid((logits[self._yes] - logits[self._no]).double()))
+
+
+def ask(p_yes: PYes, picture: Image.Image, atoms: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Answers to the atoms that have a question; an atom whose parent does not hold does not hold either (DSG).
+
+    Args:
+        p_yes: of a picture and questions.
+        picture: RGB.
+        atoms: of the prompt; ``depends_on`` are indices of atoms before.
+    """
+    answers: dict[int, dict[str, Any]] = {}
+    for index, atom in enumerate(atoms):
+        if is_asked(atom):
+            p, reason = _probability(p_yes, picture, atom)
+            failed = [
+                parent
+                for parent in atom.get("depends_on") or ()
+                if parent in answers and not answers[parent]["verdict"]
+            ]
+            if failed:
+                p, reason = 0.0, f"{reason}; it depends on statement {failed[0]}, which does not hold"
+            answers[index] = {"atom": index, "p": p, "verdict": p >= YES, "reason": reason}
+    return list(answers.values())
+
+
+def is_asked(atom: Mapping[str, Any]) -> bool:
+    """Whether this judge can answer an atom."""
+    return bool(atom.get("question"))
+
+
+def _probability(p_yes: PYes, picture: Image.Image, atom: Mapping[str, Any]) -> tuple[float, str]:
+    if atom["skill"] != CHUNKS:
+        p = p_yes(picture, [str(atom["question"])])[0]
+        return p, f"P(yes) {p:.3f}"
+    chunks = noun_chunks(str(atom["question"]))
+    found = p_yes(picture, [f"{chunk}?" for chunk in chunks])
+    told = ", ".join(f"{chunk} {p:.3f}" for chunk, p in zip(chunks, found, strict=True))
+    return prod(found), told or "no noun chunk"

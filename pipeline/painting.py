@@ -1,0 +1,106 @@
+"""Making planned pictures: the operator, and the stores that keep what was made, one a method."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+from PIL import Image
+
+from pipeline import (
+    block_states,
+    branched_encoding,
+    diffusion,
+    encoding,
+    images,
+    padded_states,
+    sampling,
+    tables,
+    text_encoding,
+    token_states,
+    unet_parts,
+    vae,
+)
+from pipeline.adapters import kinds, llm4gen, llmdiff, official, packing, score_sum, sur, two_branch
+from pipeline.methods import building, conditions, weighting
+from pipeline.methods.settings import CONTROLNETS, PLAIN, MethodName
+from pipeline.sample_settings import SampleParams
+from pipeline.sampling import Sampler, png
+from pipeline.tables import column
+from pipeline.vae import DiffusionParams
+from pipeline.work import ROW_KEY, ResultStore
+
+RESULT = tables.schema(column("image", pa.binary(), "PNG"))
+CONTROLLED = tables.schema(*RESULT, column("condition", pa.binary(), "what the ControlNet was shown, PNG"))
+PLAIN_CODE = (
+    *(sampling, encoding, diffusion, text_encoding, vae, unet_parts, padded_states),
+    *(kinds, sur, llm4gen, official),
+    *(llmdiff, score_sum, two_branch, packing, branched_encoding, block_states, token_states),
+)
+
+
+class Painter:
+    """An operator: a table of :func:`pipeline.shots.work_table` in, ``key`` and ``image`` (PNG) out.
+
+    Where the method takes conditioning pictures, ``condition`` (PNG) comes out too.
+
+    Args:
+        sampler: makes the pictures.
+        batch: pictures a call; fewer are filled up with the last one (see :func:`pipeline.vae.filled`).
+    """
+
+    def __init__(self, sampler: Sampler, batch: int) -> None:
+        self.sampler = sampler
+        self.batch = 1 if sampler.method.alone else batch
+
+    def __call__(self, rows: pa.Table) -> pa.Table:
+        """Make one batch."""
+        wanted = rows.to_pylist()
+        full = wanted + wanted[-1:] * (self.batch - len(wanted))
+        conditions = self._conditions([row["source"] for row in full])
+        texts, seeds, adapted = ([row[name] for row in full] for name in ("text", "seed", "adapted"))
+        pictures = self.sampler.pictures(texts, seeds, adapted, conditions)
+        made = {ROW_KEY: rows.column(ROW_KEY), "image": _pngs(pictures[: len(wanted)])}
+        return pa.table(made if conditions is None else made | {"condition": _pngs(conditions[: len(wanted)])})
+
+    def _conditions(self, sources: Sequence[bytes]) -> list[Image.Image] | None:
+        prepare = self.sampler.method.prepare
+        return None if prepare is None else [prepare(images.decode(source)) for source in sources]
+
+
+def _pngs(pictures: Sequence[Image.Image]) -> pa.Array:
+    return pa.array([png(picture) for picture in pictures], pa.binary())
+
+
+def store(method: MethodName, config: SampleParams, base: DiffusionParams) -> ResultStore:
+    """Named by what decides any picture beside its text, seed, adapter and source picture.
+
+    Which prompts and how many of them does not. Plain pictures know nothing of the methods, so that an edit there does
+    not cost them.
+    """
+    settings: dict[str, Any] = {"denoising": dataclasses.asdict(config.denoising), "base": base.model_dump()}
+    if method == PLAIN:
+        return ResultStore("sample", settings, RESULT, code=PLAIN_CODE)
+    from pipeline import drop_in  # imports transformers
+
+    settings["method"] = {method: _decisive(method, config)}
+    controlled = method in CONTROLNETS
+    return ResultStore(
+        "sample",
+        settings,
+        CONTROLLED if controlled else RESULT,
+        code=(*PLAIN_CODE, building, conditions, weighting, drop_in),
+    )
+
+
+def _decisive(method: MethodName, config: SampleParams) -> dict[str, Any]:
+    """A method's settings but for where its source pictures lie: their content is part of the rows' keys."""
+    sections: Mapping[str, Any] = {
+        "canny": config.controlnets.canny,
+        "seg": config.controlnets.seg,
+        "weighting": config.weighting,
+        "panorama": config.panorama,
+        "sag": config.sag,
+        "pag": config.pag,
+    }
+    return dict(sections[method].model_dump(mode="json", exclude={"folder"}))

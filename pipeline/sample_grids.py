@@ -1,0 +1,60 @@
+"""The sheet of stage ``sample``: the first picture of some prompts, its arms side by side from the same noise."""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol, get_args
+
+from PIL import Image
+
+from pipeline import images, shots
+from pipeline.methods.settings import CONTROLNETS, PLAIN, MethodName
+from pipeline.shots import Shot
+
+Tile = tuple[Image.Image, str]
+ARMS = (shots.BASE, shots.ADAPTED, shots.COMPLEX)
+NOTHING: Tile = (Image.new("RGB", (8, 8), "white"), "")
+
+
+class Pictures(Protocol):
+    """Gives the PNGs of shots, as :meth:`pipeline.gallery.Gallery.pictures`."""
+
+    def __call__(self, wanted: Sequence[Shot], column: str = "image") -> list[bytes]:
+        """In their order."""
+
+
+def draw(prompt_ids: Sequence[str], planned: Sequence[Shot], pictures: Pictures) -> Image.Image:
+    """Two prompts a line where there is plain sampling alone; else a line for each method of each prompt.
+
+    Args:
+        prompt_ids: shown, in this order.
+        planned: all shots.
+        pictures: gives their pictures.
+    """
+    arms = sorted({shot.arm for shot in planned}, key=ARMS.index)
+    methods = sorted({shot.method for shot in planned}, key=get_args(MethodName).index)
+    first = {(shot.prompt.id, shot.method, shot.arm): shot for shot in planned if shot.index == 0}
+    lines = [[first.get((name, method, arm)) for arm in arms] for name in prompt_ids for method in methods]
+    if methods == [PLAIN]:
+        tiles = [_tile(shot, pictures) for line in lines for shot in line if shot is not None]
+        columns = 2 * len(arms)
+    else:
+        tiles = [tile for line in lines for tile in _line(line, pictures)]
+        columns = 1 + len(arms)
+    return images.contact_sheet([picture for picture, _ in tiles], [label for _, label in tiles], columns=columns)
+
+
+def _line(line: Sequence[Shot | None], pictures: Pictures) -> Iterator[Tile]:
+    """What a method was shown beside the prompt, and its arms."""
+    known = next(shot for shot in line if shot is not None)
+    if known.method in CONTROLNETS:
+        [shown] = pictures([known], "condition")
+        yield images.decode(shown), f"shown to {known.method}"
+    else:
+        yield NOTHING[0], "" if known.method == PLAIN else known.method
+    for shot in line:
+        yield NOTHING if shot is None else _tile(shot, pictures)
+
+
+def _tile(shot: Shot, pictures: Pictures) -> Tile:
+    [picture] = pictures([shot])
+    method = "" if shot.method == PLAIN else f", {shot.method}"
+    return images.decode(picture), f"{shot.arm}{method}: {shot.text}"

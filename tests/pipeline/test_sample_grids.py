@@ -1,0 +1,45 @@
+from PIL import Image
+
+from pipeline import sample_grids, shots
+from pipeline.sampling import png
+from tests.pipeline.methods import tiny_controlnet
+from tests.pipeline.test_shots import config, prompt
+
+COLOURS = {"base": "red", "adapted": "blue", "complex": "lime", "condition": "black"}
+
+
+def pictures(wanted, column="image"):
+    return [
+        png(Image.new("RGB", (8, 8), COLOURS["condition" if column == "condition" else shot.arm])) for shot in wanted
+    ]
+
+
+def drawn(methods, **changes):
+    planned = shots.plan([prompt("a"), prompt("b", complex_=None)], config(methods=methods, **changes))
+    return sample_grids.draw(["a", "b"], planned, pictures).convert("RGB")
+
+
+def colours(sheet, columns, row):
+    """What lies in a row of tiles, by the middle of each."""
+    return [sheet.getpixel((8 + column * 168 + 80, 8 + row * 224 + 80)) for column in range(columns)]
+
+
+RED, BLUE, LIME, BLACK, WHITE = (255, 0, 0), (0, 0, 255), (0, 255, 0), (0, 0, 0), (255, 255, 255)
+
+
+def test_plain_sampling_has_two_prompts_a_line():
+    sheet = drawn(["none"])
+    assert sheet.width == 6 * 168 + 8
+    assert colours(sheet, 6, 0) == [RED, BLUE, LIME, RED, BLUE, WHITE]
+
+
+def test_methods_have_a_line_each_with_what_the_model_was_shown():
+    nets = {"canny": tiny_controlnet.canny(), "seg": None}
+    sheet = drawn(["sag", "canny", "none"], controlnets=nets)
+    assert sheet.width == 4 * 168 + 8
+    assert [colours(sheet, 4, row) for row in range(4)] == [
+        [WHITE, RED, BLUE, LIME],
+        [BLACK, RED, BLUE, WHITE],
+        [WHITE, RED, BLUE, WHITE],
+        [WHITE, RED, BLUE, WHITE],
+    ]
