@@ -4,13 +4,15 @@ PYTHON ?= python3
 VENV ?= .venv
 # Experiments of a study at a time: two suit the miniature; with real models on one GPU say JOBS=1.
 JOBS ?= 2
+# Where make real-shapes puts weights and working copy, some 18 GB.
+FOLDER ?= .real-shapes
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # One thread for each of the two test workers: with more, tiny models on shared cores run up to 100 times slower.
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
 RUN := $(THREADS) PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: setup lavis check test test-ray repro truth choice evidence ablation layers compare bench scale miniature clean
+.PHONY: setup lavis check test test-ray repro truth choice evidence ablation layers compare bench scale real-shapes miniature clean
 
 setup: $(STAMP)
 
@@ -76,6 +78,10 @@ bench: setup
 # docs/scale.md anew, from counted FLOP and from what benches left in bench/results.
 scale: setup
 	$(RUN) python -m bench.scale
+
+# The paper's profile on random weights of the real shapes, in FOLDER, which may be deleted: docs/real-shapes.md.
+real-shapes: setup
+	PATH="$(CURDIR)/$(BIN):$$PATH" python -m bench.real_run $(FOLDER)
 
 miniature: setup
 	$(RUN) python -m miniature.build

@@ -12,74 +12,21 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:  # libraries are imported in the children alone: a child's peak counts from its parent's size
-    import torch
 
 ROOT = Path(__file__).parents[1]
-TOKENIZER = ROOT / "miniature" / "models" / "llama-40"  # its 894 tokens are the first of 32,000
-WIDTH, INNER, VOCABULARY, LAYERS = 4096, 11008, 32000, 32  # arXiv 2302.13971, Table 2
+WIDTH, LAYERS = 4096, 32  # arXiv 2302.13971, Table 2
 GOAL_GB = 24.0
-PROMPTS = ["a red circle", "two blue stars on a white ground", "three green squares", "one person jumping over a star"]
+PROMPTS = ["w3 w14 w15", "w9 w26 w5 w35 w8 w97", "w9 w32 w38", "w4 w62 w64 w33 w83 w27"]
+"""Of 3 to 6 words; the random model's tokenizer knows the words w0, w1, ..."""
 
 
 def write(folder: Path, layers: int) -> None:
     """A folder as the hub's, but of random weights."""
-    from pipeline.model_folders import write_revision
-    from pipeline.pretrained import quiet_transformers
+    from bench.random_models import llama_folder
+    from bench.scale.architectures import LLAMA, llama_config
 
-    quiet_transformers()
-    from safetensors.torch import save_file
-    from transformers import LlamaConfig
-
-    folder.mkdir(parents=True)
-    config = LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=WIDTH,
-        intermediate_size=INNER,
-        num_hidden_layers=layers,
-        num_attention_heads=32,
-        architectures=["LlamaForCausalLM"],
-        dtype="bfloat16",
-    )
-    config.save_pretrained(folder)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(TOKENIZER / name, folder / name)
-    places, total = dict[str, str](), 0
-    for number, part in enumerate(parts(layers)):
-        name = f"model-{number:05d}.safetensors"
-        save_file(part, folder / name, {"format": "pt"})
-        places |= dict.fromkeys(part, name)
-        total += sum(weight.nbytes for weight in part.values())
-    index = {"metadata": {"total_size": total}, "weight_map": places}
-    (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
-    write_revision(folder)
-
-
-def parts(layers: int) -> Iterator[dict[str, "torch.Tensor"]]:
-    """The weights block by block; embedding, norm and head last."""
-    import torch
-
-    generator = torch.Generator().manual_seed(0)
-    drawn = (torch.randn(VOCABULARY * WIDTH, generator=generator) * 0.02).bfloat16()  # drawing all would take minutes
-
-    def random(rows: int, columns: int) -> torch.Tensor:
-        """The same numbers, begun at another place for each weight."""
-        start = int(torch.randint(len(drawn), (1,), generator=generator))
-        return drawn.roll(start)[: rows * columns].reshape(rows, columns).clone()
-
-    for layer in range(layers):
-        at = f"model.layers.{layer}"
-        part = {f"{at}.self_attn.{name}_proj.weight": random(WIDTH, WIDTH) for name in "qkvo"}
-        part |= {f"{at}.mlp.{name}_proj.weight": random(INNER, WIDTH) for name in ("gate", "up")}
-        part[f"{at}.mlp.down_proj.weight"] = random(WIDTH, INNER)
-        norms = ("input_layernorm", "post_attention_layernorm")
-        yield part | {f"{at}.{name}.weight": torch.ones(WIDTH).bfloat16() for name in norms}
-    ends = {"model.norm.weight": torch.ones(WIDTH).bfloat16()}
-    yield ends | {name: random(VOCABULARY, WIDTH) for name in ("model.embed_tokens.weight", "lm_head.weight")}
+    llama_folder(folder, llama_config(LLAMA["7B"]._replace(layers=layers)))
 
 
 def embed(folder: Path, layers: int) -> None:

@@ -1,17 +1,20 @@
-"""Stable Diffusion 1.5, 2.1 and XL in their real shapes, random weights, in memory: for measuring, not for pictures."""
+"""Stable Diffusion 1.5, 2.1 and XL in their real shapes with random weights: for measuring, not for pictures."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from pipeline.diffusion import Diffusion
+from pipeline.model_folders import write_revision
 from pipeline.vae import Codec, frozen
 from pipeline.vision_shim import ensure_torchvision
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,"
 VOCABULARY = 49_408
+SEED = 0
 CLIP_L = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}
 OPEN_CLIP_H = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 23, "num_attention_heads": 16}
 OPEN_CLIP_BIG_G = {"hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32, "num_attention_heads": 20}
@@ -30,6 +33,8 @@ class Shape:
     second_text: Mapping[str, Any] | None = None
     """Of the second encoder, where there is one."""
     prediction: str = "epsilon"
+    vae: Mapping[str, Any] = field(default_factory=dict)
+    """Of diffusers' ``AutoencoderKL``, where it differs from the one that all published models share."""
 
 
 XL_UNET = {
@@ -45,6 +50,13 @@ XL_UNET = {
     "projection_class_embeddings_input_dim": 1280 + 6 * 256,
 }
 V2_UNET = {"cross_attention_dim": 1024, "attention_head_dim": [5, 10, 20, 20], "use_linear_projection": True}
+VAE = {
+    "block_out_channels": (128, 256, 512, 512),
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "layers_per_block": 2,
+    "latent_channels": 4,
+}
 SHAPES = {
     "sd15": Shape(512, {"cross_attention_dim": 768, "attention_head_dim": 8}, CLIP_L),
     "sd21": Shape(768, V2_UNET, OPEN_CLIP_H, prediction="v_prediction"),
@@ -71,18 +83,11 @@ def stable_diffusion(shape: Shape, *, device: str, dtype: torch.dtype) -> Diffus
     from transformers import CLIPTextModel
 
     with torch.device(device):
-        vae = AutoencoderKL(
-            block_out_channels=(128, 256, 512, 512),
-            down_block_types=("DownEncoderBlock2D",) * 4,
-            up_block_types=("UpDecoderBlock2D",) * 4,
-            layers_per_block=2,
-            latent_channels=4,
-            sample_size=shape.side_px,
-        )
+        vae = AutoencoderKL(**{**VAE, **shape.vae}, sample_size=shape.side_px)
         unet = UNet2DConditionModel(sample_size=shape.side_px // 8, **shape.unet)
         text_encoder = CLIPTextModel(_text_config(shape.text))
     noise = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
-    scheduler = DDPMScheduler(**noise, prediction_type=shape.prediction)
+    scheduler = DDPMScheduler(**noise, prediction_type=shape.prediction, steps_offset=1)
     return Diffusion(
         codec=Codec(vae=frozen(vae.to(dtype), device), device=device, dtype=dtype),
         tokenizer=_tokenizer(),
@@ -92,6 +97,18 @@ def stable_diffusion(shape: Shape, *, device: str, dtype: torch.dtype) -> Diffus
         alphas_cumprod=scheduler.alphas_cumprod.float(),
         **_second(shape, device, dtype),
     )
+
+
+def folder(path: Path, shape: Shape, *, dtype: torch.dtype = torch.bfloat16) -> tuple[str, str]:
+    """A model as a folder in diffusers' layout, and its revision; the same shape gives the same bytes."""
+    from diffusers.utils import logging
+
+    logging.set_verbosity_error()  # it would tell that no module is kept in float32
+    with torch.random.fork_rng():
+        torch.manual_seed(SEED)
+        model = stable_diffusion(shape, device="cpu", dtype=dtype)
+    model.pipeline("pndm").save_pretrained(path)
+    return str(path), write_revision(path)
 
 
 def _second(shape: Shape, device: str, dtype: torch.dtype) -> dict[str, Any]:

@@ -1,14 +1,13 @@
 """BLIP base, CLIP ViT-B/32, LLaMA-7B and 13B in their real shapes with random weights through our operators, on a GPU.
 
 For each: items a second in batches and one at a time, the share of the card's peak (counted FLOP / time / peak), peak
-memory of the card, and the largest batch that ``auto`` found. Weights are made on the GPU and saved as folders in a
-temporary directory (13B: 26 GB), since the operators load folders; texts are words of a vocabulary as large as the
-real one. With ``--tiny`` the same code runs small shapes on the CPU and keeps no figures.
+memory of the card, and the largest batch that ``auto`` found. Weights are saved as folders in a temporary directory
+(13B: 26 GB), since the operators load folders; texts are words of a vocabulary as large as the real one. With
+``--tiny`` the same code runs small shapes on the CPU and keeps no figures.
 
     python -m bench.real_shapes [--tiny]
 """
 
-import json
 import sys
 import tempfile
 import time
@@ -23,9 +22,10 @@ import torch
 
 from bench import results
 from bench.pictures import jpeg
+from bench.random_models import Named, blip_folder, clip_folder, llama_folder
 from bench.scale import architectures, counting
 from bench.scale.architectures import LLAMA, LlamaShape
-from bench.scale.assumptions import CARDS
+from bench.scale.assumptions import card_named
 from bench.scale.counting import CAPTION_TOKENS, PAPER, PREFIX_TOKENS, PROMPT_TOKENS
 from pipeline import cli, clip_score
 from pipeline.captioning import BlipParams, Captioner
@@ -33,14 +33,11 @@ from pipeline.clip_rule import ClipParams
 from pipeline.clip_score import PictureEncoder, PromptScorer
 from pipeline.layer_encoder import load_encoder
 from pipeline.llm import LlmParams
-from pipeline.model_folders import write_revision
 from pipeline.operating import Asked, Batches, BatchSize, Operator
 from pipeline.params import load
 from pipeline.work import ROW_KEY
 
 GB = 1e9
-Named = tuple[str, str]
-"""A model's folder and its revision."""
 
 
 @dataclass(frozen=True)
@@ -79,55 +76,6 @@ def tiny() -> Shapes:
     }
     llama = architectures.llama_config(LlamaShape(2, 16, 2, 24), vocab_size=256)
     return Shapes(blip, clip, {"tiny": llama}, pictures=3, prompts=6, alone=2, llm_batch=4)
-
-
-def words(start: str, size: int, special: dict[str, int]) -> dict[str, int]:
-    """A vocabulary of that size; special tokens keep their places."""
-    places = {number: word for word, number in special.items()}
-    return {places.get(number, f"{start}{number}"): number for number in range(size)}
-
-
-def blip_folder(folder: Path, config: Any, device: str) -> Named:
-    """BLIP with random weights, a tokenizer of its vocabulary's size and its processor."""
-    from transformers import BertTokenizer, BlipForConditionalGeneration
-    from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
-
-    with torch.device(device):
-        BlipForConditionalGeneration(config).save_pretrained(folder)
-    marks = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": config.text_config.sep_token_id}
-    BertTokenizer(vocab=words("w", config.text_config.vocab_size, marks)).save_pretrained(folder)
-    side = config.vision_config.image_size
-    BlipImageProcessorPil(size={"height": side, "width": side}).save_pretrained(folder)
-    return str(folder), write_revision(folder)
-
-
-def clip_folder(folder: Path, config: dict[str, Any], device: str) -> Named:
-    """CLIP with random weights in open_clip's form; open_clip brings the tokenizer."""
-    import open_clip
-    from safetensors.torch import save_file
-
-    folder.mkdir()
-    with torch.device(device):
-        weights = open_clip.CLIP(**config).state_dict()
-    save_file(weights, folder / "open_clip_model.safetensors")
-    told = json.dumps({"model_cfg": config, "preprocess_cfg": {}})
-    (folder / "open_clip_config.json").write_text(told, encoding="utf-8")
-    return str(folder), write_revision(folder)
-
-
-def llama_folder(folder: Path, config: Any, device: str) -> Named:
-    """A LLaMA with random weights in bfloat16 and a tokenizer that puts a start token first."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
-
-    with torch.device(device):
-        AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(folder)
-    vocabulary = words("w", config.vocab_size, {"<unk>": 0, "<s>": 1, "</s>": 2})
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", unk_token="<unk>").save_pretrained(folder)
-    return str(folder), write_revision(folder)
 
 
 # The calls into the pipeline, all of them here.
@@ -222,14 +170,9 @@ def measure(
 
 def with_share(figures: dict[str, float], name: str, flop: float, device: str) -> dict[str, float]:
     """The figures with the share of the card's peak, where its peak is known."""
-    peak = peak_of(torch.cuda.get_device_name(device)) if device.startswith("cuda") else None
-    share = {} if peak is None else {f"{name}_share_of_peak": figures[f"{name}_a_s"] * flop / peak}
+    card = card_named(torch.cuda.get_device_name(device)) if device.startswith("cuda") else None
+    share = {} if card is None else {f"{name}_share_of_peak": figures[f"{name}_a_s"] * flop / card.peak_flop_s}
     return {**figures, f"{name}_gflop": flop / 1e9, **share}
-
-
-def peak_of(card: str) -> float | None:
-    """A card's dense peak in half precision; None where it is not in the list."""
-    return next((known.peak_flop_s for known in CARDS if any(part in card for part in known.devices)), None)
 
 
 def run_blip(shapes: Shapes, folder: Path, device: str) -> dict[str, float]:
@@ -257,7 +200,7 @@ def run_clip(shapes: Shapes, folder: Path, device: str) -> dict[str, float]:
 def run_llama(size: str, shapes: Shapes, folder: Path, device: str) -> dict[str, float]:
     """Vectors of all layers, and of the deepest alone."""
     config, name = shapes.llamas[size], f"llama_{size}"
-    named = llama_folder(folder, config, device)
+    named = llama_folder(folder, config)
     rows, lengths = prompt_rows(shapes.prompts, config.vocab_size)
     depth, batch = config.num_hidden_layers, shapes.llm_batch
 

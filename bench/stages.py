@@ -4,20 +4,25 @@ Runs the commands of dvc.yaml as they stand (DVC's own cost comes on top), so ``
 afterwards. Work stores are used as they are: delete ``.work`` first for the cost of a first run.
 """
 
+import json
 import os
 import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
+ROOT = Path(__file__).parents[1]
 
-def commands() -> Iterator[tuple[str, str]]:
-    """Name and command of every stage in the order of dvc.yaml, matrix instances apart."""
+
+def commands(folder: Path = Path()) -> Iterator[tuple[str, str]]:
+    """Name and command of every stage of a working copy in the order of dvc.yaml, matrix instances apart."""
     yaml = YAML(typ="safe")
-    params = yaml.load(Path("params.yaml").read_text(encoding="utf-8"))
-    for name, stage in yaml.load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"].items():
+    params = yaml.load((folder / "params.yaml").read_text(encoding="utf-8"))
+    for name, stage in yaml.load((folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"].items():
         if "matrix" not in stage:
             yield name, stage["cmd"]
             continue
@@ -25,18 +30,40 @@ def commands() -> Iterator[tuple[str, str]]:
             yield f"{name}@{source}", stage["cmd"].replace("${item.source}", source)
 
 
-def measure(command: str) -> tuple[float, float, float]:
-    """Wall seconds, processor seconds and peak memory in MB of one command.
+def measure(command: str, folder: Path = Path()) -> tuple[float, float, float]:
+    """Wall seconds, processor seconds and peak memory in MB of one command, that of the largest of its processes.
 
     Raises:
         SystemExit: the command failed.
     """
     started = time.perf_counter()
-    process = subprocess.Popen(command, shell=True)
+    process = subprocess.Popen(command, shell=True, cwd=folder)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{command} failed")
-    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000
+    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6
+
+
+def measure_apart(command: str, folder: Path, environment: Mapping[str, str]) -> tuple[float, float, float]:
+    """As :func:`measure`, from a process that holds little.
+
+    The kernel counts what a process held when it became another program, so that a large one cannot measure small ones.
+
+    Args:
+        command: for the shell.
+        folder: where it runs.
+        environment: it has.
+
+    Raises:
+        SystemExit: the command failed.
+    """
+    with tempfile.TemporaryDirectory() as made:
+        answer = Path(made) / "answer.json"
+        asked = [sys.executable, "-m", "bench.stages", "--one", str(answer), str(folder), command]
+        if subprocess.run(asked, cwd=ROOT, env=environment, check=False).returncode:
+            raise SystemExit(f"{command} failed")
+        wall, processor, peak = json.loads(answer.read_text(encoding="utf-8"))
+    return wall, processor, peak
 
 
 def main() -> None:
@@ -50,4 +77,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    match sys.argv[1:]:
+        case ["--one", answer, folder, command]:
+            Path(answer).write_text(json.dumps(measure(command, Path(folder))), encoding="utf-8")
+        case _:
+            main()

@@ -15,6 +15,7 @@ from pipeline import (
     doctor,
     engine,
     files,
+    hub,
     images,
     model_folders,
     retrying,
@@ -60,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         case "convert-official":
             base = folder.Named(model=parsed.base, revision=parsed.base_revision)
             code = cli.guarded(lambda: convert_official(parsed.file, parsed.out, base, parsed.eta))
+        case hub.COMMAND:
+            code = cli.guarded(lambda: hub.run(parsed))
         case "work":
             code = cli.guarded(lambda: _work(parsed))
         case "study":
@@ -85,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="a page for prompts: base beside ours, with eta, seed and method")
     demo_command.add_options(demo, ADAPTER)
     _add_conversion(commands)
+    hub.add_arguments(commands)
     review.add_options(commands.add_parser("review", help=review.HELP))
     removed = commands.add_parser("takedown", help="remove a sample and everything made from it, and prove it")
     removed.add_argument("sample", help="its id, the address of its picture or page, or its picture's SHA-256")

@@ -124,11 +124,29 @@ def _gpu(settings: Settings, path: Path) -> Iterator[Note]:
 def _dropped_captions(settings: Settings, path: Path) -> Iterator[Note]:
     """A dropped caption teaches the empty text, which sampling must then send through something that was trained."""
     share = settings.train.caption_dropout
-    bypasses = settings.adapter.kind == "sur" and settings.train.unet == "frozen"
+    bypasses = settings.adapter.kind in ("sur", "llmdiff") and settings.train.unet == "frozen"
     if bypasses and share and not settings.sample.adapt_negative:
         message = f"trains the empty text, which sample.adapt_negative: false leaves alone: take 0 or true, got {share}"
         raise wrong("train.caption_dropout", message, path)
     yield from ()
+
+
+def _blocks(settings: Settings, path: Path) -> Iterator[Note]:
+    """What kind llmdiff needs of other sections (ADR 0026)."""
+    if settings.adapter.kind != "llmdiff":
+        return
+    config = settings.llm
+    if config.states != "blocks":
+        raise wrong("llm.states", f"must be blocks with adapter.kind: llmdiff, got {config.states}", path)
+    if config.pool_bos:
+        raise wrong("llm.pool_bos", "must be false with adapter.kind: llmdiff: a start token has no context", path)
+    if settings.adapter.eta < 1.0:
+        yield (
+            f"adapter.eta {settings.adapter.eta} keeps the text encoder beside the LLM: "
+            "adapter.kind: llmdiff drops it at 1, as in its paper"
+        )
+    if settings.sample.adapt_negative and not settings.train.caption_dropout:
+        yield "sample.adapt_negative: the adapter will not have learned the empty text, see train.caption_dropout"
 
 
 CHECKS: tuple[Check, ...] = (
@@ -140,6 +158,7 @@ CHECKS: tuple[Check, ...] = (
     _engine,
     _gpu,
     _dropped_captions,
+    _blocks,
     _prompts,
     _modules,
     _weights,

@@ -12,7 +12,10 @@ import torch
 
 from pipeline.adapters import kinds
 from pipeline.adapters.kinds import Adapter
+from pipeline.adapters.llm4gen import CrossAdapter
+from pipeline.adapters.llmdiff import LlmDiffAdapter
 from pipeline.adapters.official import OfficialAdapter
+from pipeline.branched_encoding import BranchedEncoder
 from pipeline.diffusion import Diffusion
 from pipeline.padded_states import TextStatesOf
 from pipeline.text_encoding import TextStates, joined
@@ -72,7 +75,10 @@ class Encoder:
         negative = self.negative_prompt
         if adapted and isinstance(self.adapter, OfficialAdapter):
             return self._officially(self._states(negative, False), self._states(text, False))
-        both = adapted and (self.adapt_negative or kinds.needs_llm(self.adapter))
+        if adapted and isinstance(self.adapter, LlmDiffAdapter):
+            branched = BranchedEncoder(self.diffusion, self.adapter, eta=self.eta)
+            return Encoded(*branched.pair(negative, text, adapt_negative=self.adapt_negative))
+        both = adapted and (self.adapt_negative or isinstance(self.adapter, CrossAdapter))
         return Encoded(self._states(negative, both), self._states(text, adapted))
 
     def _officially(self, negative: TextStates, x: TextStates) -> Encoded:
@@ -87,7 +93,7 @@ class Encoder:
         return self.adapt(x, text) if adapted else x
 
     def adapt(self, x: TextStates, text: str | None = None) -> TextStates:
-        """Text states through the adapter, in their own number format.
+        """Text states through an adapter that works on them, in their own number format.
 
         Args:
             x: the states.
@@ -96,9 +102,9 @@ class Encoder:
         Raises:
             ValueError: the kind needs the LLM's states of a text.
         """
-        if self.adapter is None:
+        if self.adapter is None or isinstance(self.adapter, LlmDiffAdapter):
             return x
         states = None
-        if kinds.needs_llm(self.adapter) and text is not None and self.llm_states is not None:
+        if isinstance(self.adapter, CrossAdapter) and text is not None and self.llm_states is not None:
             states = self.llm_states(text).to(x.states.device)
         return x.replaced(kinds.condition(self.adapter, x.states.float(), states, eta=self.eta).to(x.states.dtype))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from PIL import Image
 
-from pipeline import diffusion, engine, prompt_states, sampling
+from pipeline import diffusion, engine, listening, prompt_states, sampling
 from pipeline.adapters import folder
 from pipeline.engine import ComputeParams
 from pipeline.errors import InputError
@@ -48,7 +48,11 @@ class Generator:
         device = engine.device(compute)
         self.model = diffusion.load(base.model, base.revision, device=device, dtype=getattr(torch, base.dtype))
         named = folder.Named(model=base.model, revision=base.revision)
-        self.adapter = folder.load(adapter, base=named, width=self.model.text_width, device=device)
+        self.adapter = folder.load(
+            adapter, base=named, width=self.model.text_width, device=device, unet=self.model.unet
+        )
+        batch, spread = compute.llm_batch, compute.llm_device_map
+        listening.listen(self.adapter, self.about, device=device, batch=batch, device_map=spread)
         self.unet = folder.load_unet(adapter, self.model.unet)
 
     @property

@@ -7,8 +7,21 @@ from typing import Any
 import pyarrow as pa
 from PIL import Image
 
-from pipeline import diffusion, encoding, images, padded_states, sampling, tables, text_encoding, unet_parts, vae
-from pipeline.adapters import kinds, llm4gen, official, sur
+from pipeline import (
+    block_states,
+    branched_encoding,
+    diffusion,
+    encoding,
+    images,
+    padded_states,
+    sampling,
+    tables,
+    text_encoding,
+    token_states,
+    unet_parts,
+    vae,
+)
+from pipeline.adapters import kinds, llm4gen, llmdiff, official, packing, score_sum, sur, two_branch
 from pipeline.methods import building, conditions, weighting
 from pipeline.methods.settings import CONTROLNETS, PLAIN, MethodName
 from pipeline.sample_settings import SampleParams
@@ -22,6 +35,7 @@ CONTROLLED = tables.schema(*RESULT, column("condition", pa.binary(), "what the C
 PLAIN_CODE = (
     *(sampling, encoding, diffusion, text_encoding, vae, unet_parts, padded_states),
     *(kinds, sur, llm4gen, official),
+    *(llmdiff, score_sum, two_branch, packing, branched_encoding, block_states, token_states),
 )
 
 

@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 
 from pipeline import unet_parts
-from pipeline.adapters.kinds import Adapter, needs_llm
+from pipeline.adapters.kinds import Adapter, of_other_features
+from pipeline.adapters.llmdiff import LlmDiffAdapter
 from pipeline.diffusion import Diffusion, SchedulerName, pipeline_inputs
 from pipeline.encoding import Encode, Encoder
 from pipeline.padded_states import TextStatesOf
@@ -74,7 +75,9 @@ class Sampler:
         llm_states: TextStatesOf | None = None,
     ) -> None:
         self.config, self.unet = config, diffusion.unet
-        self.apart = bool(unet) or needs_llm(adapter)  # such conditions are longer than the base model's
+        self.apart = bool(unet) or of_other_features(adapter)
+        if isinstance(adapter, LlmDiffAdapter):
+            adapter.attach(diffusion.unet)
         self.trained = _blended(diffusion, adapter, eta, unet) if unet else {}
         self.method = method or Method(diffusion.pipeline(config.scheduler))
         self.encode = self.method.encode or encoder(diffusion, adapter, config, eta=eta, llm_states=llm_states)

@@ -162,6 +162,12 @@ class States:
         """
         return _values(self._rows(sample_id))
 
+    @property
+    def first(self) -> str:
+        """The first sample."""
+        found: str = self._index.column(KEY)[0].as_py()
+        return found
+
     def tokens(self, sample_id: str) -> npt.NDArray[np.int32]:
         """Ids of a sample's own tokens, (T,)."""
         found: npt.NDArray[np.int32] = self._rows(sample_id).column("token").to_numpy()

@@ -15,12 +15,14 @@ import pyarrow.compute as pc
 import torch
 
 from pipeline import tables
+from pipeline.block_states import SampleStates
 from pipeline.errors import EmptyResultError
 from pipeline.padded_states import RowStates, TextStatesOf
 from pipeline.samples import SURD
 from pipeline.seeds import seed_of
 from pipeline.tables import KEY
 from pipeline.training_moments import Moments, Source
+from pipeline.training_prompts import Prompts, prompts
 
 Vectors = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 TEXTS = tables.schema(*(SURD.field(name) for name in (KEY, "split", "complex_prompt", "simple_prompt")))
@@ -37,8 +39,10 @@ class Examples:
     """(rows, llm width) float32: pooled vectors of the simple prompts."""
     moments: Moments
     """Of the pictures' latents, with mirrored ones where mirroring is on."""
-    states: RowStates | None = None
-    """The LLM's states of the simple prompts, token by token, for the kind that takes them."""
+    states: SampleStates | None = None
+    """Of the simple prompts' tokens, all blocks, on the disk; None for kinds that do not read them."""
+    token_states: RowStates | None = None
+    """The LLM's states of the simple prompts, token by token, for the kind that takes those of one layer."""
 
     def __len__(self) -> int:
         return len(self.sample_ids)
@@ -67,7 +71,9 @@ class Batch(NamedTuple):
     """(batch,) int64."""
     captioned: torch.Tensor
     """(batch,) bool: False where both prompts were dropped for the empty text."""
-    states: torch.Tensor | None = None
+    prompts: Prompts | None = None
+    """The simple prompts' block states, for the kind that reads them."""
+    token_states: torch.Tensor | None = None
     """(batch, LLM tokens, LLM width) float32: the LLM's states of the simple prompts, for the kind that takes them."""
 
 
@@ -79,7 +85,8 @@ def read_examples(
     *,
     mirrored: bool,
     limit: int | None = None,
-    states: Callable[[Sequence[str]], RowStates] | None = None,
+    states: SampleStates | None = None,
+    token_states: Callable[[Sequence[str]], RowStates] | None = None,
 ) -> Examples:
     """Join prompts, moments and LLM vectors of a split by ``sample_id``.
 
@@ -90,7 +97,8 @@ def read_examples(
         split: ``train`` or ``val``.
         mirrored: keep the mirrored moments too.
         limit: take the first rows only.
-        states: gives token states of some sample ids, for the kind that takes them.
+        states: block states, for the kind that reads them.
+        token_states: gives those of some sample ids, for the kind that takes them.
 
     Raises:
         InputError: a sample has no latents.
@@ -104,7 +112,8 @@ def read_examples(
         complex=rows.column("complex_prompt").to_pylist(),
         llm=torch.from_numpy(vectors(ids)),
         moments=moments(ids, mirrored),
-        states=None if states is None else states(ids),
+        states=states,
+        token_states=None if token_states is None else token_states(ids),
     )
 
 
@@ -117,7 +126,7 @@ def different_prompts(pictures: Path, split: str) -> list[str]:
 
 def states_by_text(examples: Examples) -> TextStatesOf | None:
     """Token states of a split's simple prompts and of the empty text by their words; None where there are none."""
-    states = examples.states
+    states = examples.token_states
     if states is None:
         return None
     rows = {text: row for row, text in reversed(list(enumerate(examples.simple)))}
@@ -167,7 +176,8 @@ def training_batch(
     """
     drawn = [_draw(examples, seed, timesteps, noise_offset) for seed in seeds]
     drawn_timesteps, sides, noises, coins = (torch.stack(values) for values in zip(*drawn, strict=True))
-    return _batch(examples, rows, sides, drawn_timesteps, noises, captioned=coins >= caption_dropout)
+    batch = _batch(examples, rows, sides, drawn_timesteps, noises, captioned=coins >= caption_dropout)
+    return batch._replace(prompts=_prompts(examples, rows, batch.captioned, seeds))
 
 
 def _draw(examples: Examples, seed: int, timesteps: int, noise_offset: float) -> tuple[torch.Tensor, ...]:
@@ -192,7 +202,8 @@ def validation_batch(examples: Examples, rows: Sequence[int], seed: int, timeste
     generators = [torch.Generator().manual_seed(seed_of(seed, "validation", row)) for row in rows]
     noises = torch.stack([torch.randn((2, *examples.latent_shape), generator=one) for one in generators])
     plain, captioned = torch.zeros(len(rows), dtype=torch.int64), torch.ones(len(rows), dtype=torch.bool)
-    return _batch(examples, rows, plain, spread, noises, captioned=captioned)
+    batch = _batch(examples, rows, plain, spread, noises, captioned=captioned)
+    return batch._replace(prompts=_prompts(examples, rows, captioned, None))
 
 
 def _batch(
@@ -215,8 +226,17 @@ def _batch(
         noise=noises[:, 1],
         timesteps=timesteps,
         captioned=captioned,
-        states=None if examples.states is None else examples.states.take(rows, told),
+        token_states=None if examples.token_states is None else examples.token_states.take(rows, told),
     )
+
+
+def _prompts(
+    examples: Examples, rows: Sequence[int], captioned: torch.Tensor, seeds: Sequence[int] | None
+) -> Prompts | None:
+    if examples.states is None:
+        return None
+    said = zip(rows, captioned.tolist(), strict=True)
+    return prompts(examples.states, [examples.sample_ids[row] if kept else None for row, kept in said], seeds)
 
 
 def require_examples(examples: Examples) -> Examples:

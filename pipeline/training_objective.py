@@ -9,6 +9,7 @@ from pipeline import losses
 from pipeline.adapters import kinds
 from pipeline.adapters.kinds import Adapter
 from pipeline.adapters.llm4gen import CrossAdapter
+from pipeline.adapters.llmdiff import LlmDiffAdapter
 from pipeline.adapters.sur import SurAdapter
 from pipeline.diffusion import Diffusion, TextStates
 from pipeline.entity_term import Agreement, located, watched
@@ -62,9 +63,9 @@ def batch_losses(
             align = losses.alignment(made.condition.float(), x_c.states, config)
             total = losses.total(llm, align, denoise.weighted, config)
             return {**_plain(denoise), "total": total, "llm": llm, "alignment": align}
-        case CrossAdapter() if batch.states is not None:
+        case CrossAdapter() if batch.token_states is not None:
             x = diffusion.text_states(batch.simple).to(torch.float32)
-            condition = x.replaced(forward(x.states, batch.states.to(diffusion.device)))
+            condition = x.replaced(forward(x.states, batch.token_states.to(diffusion.device)))
             if not config.entity_weight:
                 return _plain(denoised(diffusion, batch, condition, snr_gamma=snr_gamma))
             agreement = Agreement(located(diffusion.tokenizer, batch.simple))
@@ -72,9 +73,39 @@ def batch_losses(
                 plain = _plain(denoised(diffusion, batch, condition, snr_gamma=snr_gamma))
             entity = agreement.mean(len(batch.simple), plain["total"])
             return {**plain, "total": plain["total"] + config.entity_weight * entity, "entity": entity}
+        case LlmDiffAdapter():
+            text = diffusion.text_states(batch.simple).to(torch.float32) if _hears_text(adapter, diffusion) else None
+            return _plain(denoised(diffusion, batch, branched(forward, adapter, text, batch), snr_gamma=snr_gamma))
         case _:
             x = diffusion.text_states(batch.simple).to(torch.float32)
             return _plain(denoised(diffusion, batch, x.replaced(forward(x.states)), snr_gamma=snr_gamma))
+
+
+def _hears_text(adapter: LlmDiffAdapter, diffusion: Diffusion) -> bool:
+    """Whether the base model's text encoders are asked: below eta 1, and for what SDXL pools."""
+    return adapter.config.eta < 1.0 or diffusion.text_encoder_2 is not None
+
+
+def branched(forward: Forward, adapter: LlmDiffAdapter, x: TextStates | None, batch: Batch) -> TextStates:
+    """What the two branches of LLMDiff-Adapter hear.
+
+    Args:
+        forward: the adapter, as Accelerate wrapped it where it trains.
+        adapter: the adapter itself.
+        x: text states of the simple prompts; None at eta 1 of a base model that pools nothing.
+        batch: with the prompts' block states.
+
+    Raises:
+        ValueError: the batch has none.
+    """
+    if batch.prompts is None:
+        raise ValueError("the batch holds no block states")
+    given = batch.prompts.to(adapter.phi.weight.device)
+    if x is None or adapter.config.eta == 1.0:
+        made = forward(given.blocks, given.eps)
+    else:
+        made = forward(given.blocks, given.eps, x.states)
+    return TextStates(made, None if x is None else x.pooled)
 
 
 def _plain(denoise: "Denoised") -> Terms:
@@ -120,9 +151,11 @@ def denoised(diffusion: Diffusion, batch: Batch, condition: TextStates, *, snr_g
 
 def adapted(adapter: Adapter) -> Choose:
     """What the adapter makes of the simple prompt; what SDXL pools is that prompt's, as when pictures are made."""
+    if isinstance(adapter, LlmDiffAdapter):
+        return lambda x, x_c, batch: branched(adapter, adapter, x, batch)
 
     def choose(x: TextStates, x_c: TextStates, batch: Batch) -> TextStates:
-        states = None if batch.states is None else batch.states.to(x.states.device)
+        states = None if batch.token_states is None else batch.token_states.to(x.states.device)
         return x.replaced(kinds.condition(adapter, x.states, states))
 
     return choose
@@ -144,7 +177,7 @@ def validate(diffusion: Diffusion, choose: Choose, examples: Examples, *, seed: 
 
     Args:
         diffusion: the frozen base model.
-        choose: gives the condition of x and x_c.
+        choose: gives the condition.
         examples: validation rows.
         seed: of the fixed noise.
         batch: rows a call.
@@ -155,5 +188,6 @@ def validate(diffusion: Diffusion, choose: Choose, examples: Examples, *, seed: 
     for start in range(0, len(examples), batch):
         rows = range(start, min(start + batch, len(examples)))
         drawn = validation_batch(examples, rows, seed, diffusion.timesteps)
-        total += len(rows) * float(denoised(diffusion, drawn, choose(*text_states(diffusion, drawn), drawn)).raw)
+        condition = choose(*text_states(diffusion, drawn), drawn)
+        total += len(rows) * float(denoised(diffusion, drawn, condition).raw)
     return total / len(examples)

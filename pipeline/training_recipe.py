@@ -21,11 +21,14 @@ CODE = (
     "training*.py",
     *("losses.py", "diffusion.py", "text_encoding.py", "vae.py", "latents.py", "seeds.py"),
     *("adapters/sur.py", "adapters/llm4gen.py", "adapters/settings.py", "adapters/kinds.py"),
-    *("unet_parts.py", "padded_states.py", "state_files.py", "entity_pairs.py", "entity_term.py", "describing.py"),
+    *("adapters/llmdiff.py", "adapters/score_sum.py", "adapters/two_branch.py", "adapters/packing.py"),
+    *("unet_parts.py", "padded_states.py", "block_states.py", "state_files.py"),
+    *("entity_pairs.py", "entity_term.py", "describing.py"),
     "images.py",  # latents of train.cache_latents: false
     *(
         "sampling.py",
         "encoding.py",
+        "branched_encoding.py",
         "clip_score.py",
         "clip_text*.py",
         "clip_rule.py",

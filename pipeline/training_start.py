@@ -5,6 +5,7 @@ import torch
 from pipeline import unet_parts
 from pipeline.adapters.kinds import Adapter, Learned, NoAdapter
 from pipeline.adapters.llm4gen import CrossAdapter
+from pipeline.adapters.llmdiff import LlmDiffAdapter
 from pipeline.adapters.sur import SurAdapter
 from pipeline.diffusion import Diffusion
 from pipeline.errors import SettingError
@@ -38,13 +39,24 @@ def _network(recipe: Recipe, diffusion: Diffusion, examples: Examples) -> Adapte
             return _llm4gen(recipe, diffusion, examples)
         case "none":
             return NoAdapter(recipe.adapter, width=diffusion.text_width)
+        case "llmdiff":
+            return _llmdiff(recipe, diffusion, examples)
+
+
+def _llmdiff(recipe: Recipe, diffusion: Diffusion, examples: Examples) -> LlmDiffAdapter:
+    states = examples.states
+    if states is None:
+        raise SettingError("adapter.kind: llmdiff learns from the states of all blocks: set llm.states to blocks")
+    adapter = LlmDiffAdapter(recipe.adapter, diffusion.unet, llm_width=states.width, blocks=states.blocks)
+    adapter.attach(diffusion.unet)
+    return adapter
 
 
 def _llm4gen(recipe: Recipe, diffusion: Diffusion, examples: Examples) -> CrossAdapter:
-    if examples.states is None:
+    if examples.token_states is None:
         raise SettingError("adapter.kind: llm4gen needs the LLM's states token by token: set llm.states to tokens")
     try:
-        return CrossAdapter(recipe.adapter, width=diffusion.text_width, llm_width=examples.states.width)
+        return CrossAdapter(recipe.adapter, width=diffusion.text_width, llm_width=examples.token_states.width)
     except ValueError as error:
         raise SettingError(f"adapter.llm4gen.heads: {error}") from error
 

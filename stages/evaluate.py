@@ -10,6 +10,7 @@ Writes    data/evaluate/scores.parquet       metrics.clip_based.SCORES
           data/evaluate/prompts.csv          one line a prompt: share of right images in each arm
           data/evaluate/statistics.json      by metric and prompt type: arms, difference, interval, p; equivalence
           data/evaluate/metrics.json         the few of them by which experiments are compared
+          data/evaluate/agreement.json       how well people agree on these images, by task and reviewer
           data/evaluate/report.json          counts, and what was not computed and why
 Params    evaluate, sample.prompts
 """
@@ -34,6 +35,7 @@ from pipeline.metrics.pictures import Picture
 from pipeline.metrics.settings import EvaluateParams
 from pipeline.prompts import Prompt, PromptFiles
 from pipeline.prompts import read as read_prompts
+from pipeline.review import agreement
 from pipeline.tables import KEY
 
 SAMPLED = Path("data/sample")
@@ -92,6 +94,7 @@ def evaluate(
     names, atoms = [judge.name for judge in judges], {prompt.id: len(prompt.atoms) for prompt in prompts}
     evidence = Evidence(shown, measured, people, names, atoms)
     missing = _write(evidence, target, config, known)
+    write_json(target / "agreement.json", agreement.of_generated(reviews, pictures.digests(shown)))
     _report(evidence, target, config, missing)
     cli.say(f"evaluate: {len(shown):,} images of {len({picture.prompt_id for picture in shown}):,} prompts")
 

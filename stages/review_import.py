@@ -105,8 +105,8 @@ def _required(judged: Iterator[pa.Table], config: ReviewParams, outcome: _Outcom
     missing = outcome.verdicts["unreviewed"]
     if config.require and missing:
         raise InputError(
-            f"{missing} of {outcome.pairs} pairs have no verdict: look at data/review_export/README.md, write "
-            "verdicts into reviews/triplets, or set review.require: false"
+            f"{missing} of {outcome.pairs} pairs have no verdict: look at data/review_export/README.md, give "
+            "them with sur review, or set review.require: false"
         )
 
 

@@ -23,6 +23,7 @@ from pipeline import (
     cli,
     diffusion,
     engine,
+    listening,
     operating,
     prompt_states,
     prompts,
@@ -87,7 +88,9 @@ def _painter(
     device = engine.device(compute)
     model = diffusion.load(base.model, base.revision, device=device, dtype=getattr(torch, base.dtype))
     named = folder.Named(model=base.model, revision=base.revision)
-    adapter = folder.load(ADAPTER, base=named, width=model.text_width, device=device)
+    adapter = folder.load(ADAPTER, base=named, width=model.text_width, device=device, unet=model.unet)
+    about = folder.read_config(ADAPTER)
+    listening.listen(adapter, about, device=device, batch=compute.llm_batch, device_map=compute.llm_device_map)
     unet = folder.load_unet(ADAPTER, model.unet)
     made = building.build(method, config, config.denoising, model, adapter)
     sampler = Sampler(model, adapter, config.denoising, method=made, unet=unet, llm_states=states)

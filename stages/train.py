@@ -17,41 +17,38 @@ Params    adapter, loss, train, diffusion, llm.layer, clip
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from filelock import FileLock
 
 from pipeline import (
     cli,
     diffusion,
     engine,
-    llm,
-    prompt_states,
     samples,
     tables,
-    training_moments,
+    training_inputs,
+    training_prompts,
     training_samples,
     training_unet,
     work,
 )
 from pipeline.adapters import folder
 from pipeline.adapters.kinds import Learned
+from pipeline.adapters.llmdiff import LlmDiffAdapter
 from pipeline.adapters.settings import AdapterParams
 from pipeline.clip_rule import ClipParams
 from pipeline.converting import convert
 from pipeline.diffusion import Diffusion
 from pipeline.engine import ComputeParams
-from pipeline.errors import ModelError
 from pipeline.llm import LlmParams
 from pipeline.losses import LossParams
-from pipeline.padded_states import RowStates
 from pipeline.params import load
-from pipeline.state_files import States
 from pipeline.training import Report, Trained, Trainer
-from pipeline.training_examples import Examples, read_examples, require_examples, states_by_text
+from pipeline.training_examples import states_by_text
+from pipeline.training_inputs import Vectors
 from pipeline.training_log import live_log
 from pipeline.training_recipe import DTYPES, Recipe, accelerator, fingerprint
 from pipeline.training_samples import Grids, Similarity
@@ -84,12 +81,11 @@ def main() -> None:
     train(
         PICTURES,
         LATENTS,
-        layer,
+        Vectors(layer, STATES),
         TARGET,
         Recipe(adapter, loss, training),
         base=named,
-        language=_language(adapter, vectors),
-        states=STATES if adapter.kind == "llm4gen" else None,
+        language=training_inputs.language(adapter, vectors),
         model=training_unet.prepared(model, compute),
         accelerator=processes,
         micro_batch=compute.micro_batch,
@@ -98,26 +94,15 @@ def main() -> None:
     )
 
 
-def _language(adapter: AdapterParams, config: LlmParams) -> folder.LlmNamed:
-    """The LLM and the layer that is learned from: of the vectors, or of the token states."""
-    if adapter.kind != "llm4gen":
-        return folder.LlmNamed(model=config.model, revision=config.revision, layer=config.layer)
-    sizes = llm.shape(config.model, config.revision)
-    if sizes is None:
-        raise ModelError(f"model {config.model} cannot be reached: which layer its states are of is not known")
-    return prompt_states.named(config, llm.states_layer(config, sizes.layers))
-
-
 def train(
     pictures: Path,
     moments: Path,
-    layer: Path,
+    vectors: Vectors,
     target: Path,
     recipe: Recipe,
     *,
     base: folder.Named,
-    language: folder.LlmNamed,
-    states: Path | None = None,
+    language: folder.LlmNamed | None,
     model: Diffusion,
     accelerator: Any,
     micro_batch: int,
@@ -129,12 +114,11 @@ def train(
     Args:
         pictures: shards of the data set.
         moments: shards of latents.
-        layer: the LLM vectors.
+        vectors: the LLM's.
         target: the stage's folder.
         recipe: sections adapter, loss and train.
         base: name of the base model.
-        language: name of the LLM and layer.
-        states: token states of the simple prompts, for the kind that takes them.
+        language: the LLM as it is used; None where it is not.
         model: the base model, loaded.
         accelerator: see :func:`pipeline.training_recipe.accelerator`.
         micro_batch: samples that one process runs at a time.
@@ -145,15 +129,20 @@ def train(
         EmptyResultError: split train has no sample.
         SettingError: settings contradict each other, or the loss is no longer finite.
     """
-    examples, validation = _examples(pictures, moments, layer, recipe, model, states=states)
+    examples, validation = training_inputs.examples(pictures, moments, vectors, recipe, model)
     texts = [(part.sample_ids, part.simple, part.complex) for part in (examples, validation)]
-    settings = [recipe.as_json(), base.model_dump(), language.model_dump(), texts]
+    settings = [recipe.as_json(), base.model_dump(), language and language.model_dump(), texts]
     if recipe.train.sample_every is not None:
         settings.append(dict(clip))
     seen = tables.shards(moments if recipe.train.cache_latents else pictures)
-    seen += [] if states is None else sorted(states.glob("*.arrow"))
-    run = work.root() / "train" / fingerprint(settings, [layer, *seen])
+    if examples.states is not None:
+        settings.append(examples.states.facts)  # with the prompts they decide the states, which may take 300 GB
+    if examples.token_states is not None:
+        seen += sorted(vectors.states.glob("*.arrow"))
+    run = work.root() / "train" / fingerprint(settings, [vectors.layer, *seen])
     trainer = Trainer(recipe, model, examples, validation, accelerator=accelerator, folder=run, micro_batch=micro_batch)
+    if isinstance(trainer.adapter, LlmDiffAdapter) and examples.states is not None:
+        trainer.adapter.read = training_prompts.reader(examples.states, validation.simple, validation.sample_ids)
     shown = list(dict.fromkeys(validation.simple))[: recipe.train.sample_prompts]
     main = accelerator.is_main_process
     through = recipe.train.caption_dropout > 0  # then the empty text has been learned too
@@ -179,39 +168,14 @@ def train(
         _report(target / "report.json", trainer, trained)
 
 
-def _examples(
-    pictures: Path, moments: Path, layer: Path, recipe: Recipe, model: Diffusion, *, states: Path | None
-) -> tuple[Examples, Examples]:
-    """Splits train and val; LLM vectors are read for the kind that distils them."""
-    config = recipe.train
-
-    def vectors(sample_ids: Sequence[str]) -> llm.Floats:
-        if recipe.adapter.kind != "sur":
-            return np.zeros((len(sample_ids), 0), np.float32)
-        return llm.load_layer(layer, sample_ids)
-
-    source = training_moments.cached(moments) if config.cache_latents else training_moments.live(pictures, model.codec)
-    token_states = None if states is None else _token_states(states, recipe)
-    examples = read_examples(pictures, source, vectors, "train", mirrored=config.horizontal_flip, states=token_states)
-    validation = read_examples(
-        pictures, source, vectors, "val", mirrored=False, limit=config.validation_samples, states=token_states
-    )
-    return require_examples(examples), validation
-
-
-def _token_states(folder_: Path, recipe: Recipe) -> Callable[[Sequence[str]], RowStates]:
-    source = States(folder_)
-    return lambda sample_ids: RowStates(source, sample_ids, recipe.adapter.llm4gen.tokens)
-
-
-def _save(path: Path, trained: Trained, recipe: Recipe, base: folder.Named, language: folder.LlmNamed) -> None:
-    """The adapter folder; it names the LLM only where one was learned from."""
-    sur, named = recipe.adapter.kind == "sur", recipe.adapter.kind != "none"
+def _save(path: Path, trained: Trained, recipe: Recipe, base: folder.Named, language: folder.LlmNamed | None) -> None:
+    """The adapter folder."""
+    sur = recipe.adapter.kind == "sur"
     folder.save(
         path,
         trained.adapter,
         base=base,
-        llm=language if named else None,
+        llm=language,
         w0_seed=recipe.loss.w0_seed if sur else None,
         llm_scale=recipe.loss.llm_scale if sur else None,
         steps=trained.step,

@@ -30,6 +30,12 @@ CARDS = (
 )
 """The vendors' figures, noted from memory; memory of the H200 (an H100 has 80 GB)."""
 
+
+def card_named(device: str) -> Card | None:
+    """The card by the name that torch gives it; None where it is not in the list."""
+    return next((card for card in CARDS if any(part in device for part in card.devices)), None)
+
+
 USD_A_CORE_HOUR = 0.04
 USD_A_GB_MONTH = 0.02
 USD_A_PERSON_HOUR = 20.0

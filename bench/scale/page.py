@@ -18,6 +18,9 @@ MODELS = ("blip", "clip", "llama_13B")
 EXPECTED = ("captioning", "scoring", "embedding", "engines", "real_shapes")
 """Benches that the arithmetic does not need; the page says which of them have not run."""
 
+APART = ("flops", "real_run")
+"""Results that stand elsewhere: in the arithmetic, and in docs/real-shapes.md."""
+
 
 def render(rates: Rates) -> str:
     """The whole page.
@@ -56,7 +59,7 @@ def facts(rates: Rates) -> dict[str, Any]:
         "pictures": costs.pictures(),
         "rates": rates,
         "shares": [(model, card, rates.measured_share(model, card)) for model in MODELS for card in CARDS],
-        "measured": [(name, rates.bench(name), rates.machine(name)) for name in rates.names() if name != "flops"],
+        "measured": [(name, rates.bench(name), rates.machine(name)) for name in rates.names() if name not in APART],
         "not_run": [name for name in EXPECTED if not rates.bench(name)],
         "feeding": feeding(rates),
     }

@@ -1,9 +1,13 @@
 """The model card of an adapter folder."""
 
-from pipeline.adapters.config import AdapterConfig, OfficialConfig, StatesNamed, name_of
+from pipeline.adapters.config import AdapterConfig, LlmRead, OfficialConfig, StatesNamed, name_of
 from pipeline.model_folders import is_folder
 
 PACKAGE = "sur-workflow"
+SPEAKING = """listening.listen(adapter, folder.read_config(Path(".")), device="cpu")
+adapter.attach(pipe.unet)  # before the processors of its cross-attention
+prompt, negative = (adapter(adapter.read(text), eta=1.0) for text in ("seven vintage glass bottles", ""))
+picture = pipe(prompt_embeds=prompt, negative_prompt_embeds=negative).images[0]  # of the base model's pipeline"""
 SAVED = """
 The frozen projection of the language model's vector (W0) and its statistics are saved with the weights."""
 
@@ -41,6 +45,8 @@ def _title(config: AdapterConfig) -> str:
             return "Cross-Adapter Module"
         case "none":
             return "U-Net weights, the control without a language model,"
+        case "llmdiff":
+            return "LLMDiff-Adapter"
 
 
 def _purpose(config: AdapterConfig) -> str:
@@ -58,6 +64,11 @@ def _purpose(config: AdapterConfig) -> str:
             )
         case "none":
             return "Parts of the U-Net, trained on the adapters' data without any language model: what data alone do."
+        case "llmdiff":
+            return (
+                "A text-to-image model that hears a language model in place of its text encoder, in a second branch\n"
+                "of each cross-attention and through one that it had (LLMDiff-Adapter, arXiv 2502.04412)."
+            )
 
 
 def _unet(config: AdapterConfig) -> str:
@@ -70,9 +81,13 @@ def _unet(config: AdapterConfig) -> str:
 def _language(config: AdapterConfig) -> str:
     if config.llm is None:
         return "none"
-    needed = "each picture" if isinstance(config.llm, StatesNamed) else "training only"
-    how = f", {config.llm.dtype}" if isinstance(config.llm, StatesNamed) else ""
-    return f"`{name_of(config.llm)}`{how}, layer {config.llm.layer} counted from 1, needed for {needed}"
+    match config.llm:
+        case StatesNamed(dtype=dtype, layer=layer):
+            return f"`{name_of(config.llm)}` ({dtype}), layer {layer} counted from 1, needed for every picture"
+        case LlmRead(dtype=dtype, store_dtype=kept, layer=layer):
+            how = f"({dtype}, states in {kept}), its first {layer} blocks"
+            return f"`{name_of(config.llm)}` {how}, needed for every picture"
+    return f"`{name_of(config.llm)}`, layer {config.llm.layer} counted from 1, needed for training only"
 
 
 def _mixing(config: AdapterConfig) -> str:
@@ -92,6 +107,8 @@ def _use(config: AdapterConfig) -> str:
                 f"# llm_states: (batch, {tokens}, {config.llm_width}), zeros behind each prompt's own; negatives too",
                 f"condition = adapter(text_states, llm_states)  # (batch, {77 + tokens}, {config.width})",
             ]
+        case "llmdiff":
+            lines.append(SPEAKING)
     if config.unet is not None:
         lines.append('unet.load_state_dict(folder.load_unet(Path("."), unet), strict=False)  # the base model\'s')
     text = "```python\n" + "\n".join(lines) + "\n```\n"
@@ -142,8 +159,10 @@ tags: [text-to-image, sur-adapter]
 
 
 def _loading(config: AdapterConfig | OfficialConfig) -> str:
+    speaks = config.adapter.kind == "llmdiff"
+    also, unet = ("from pipeline import listening\n", ", unet=pipe.unet") if speaks else ("", "")
     return f"""from pathlib import Path
-from pipeline.adapters import folder
+{also}from pipeline.adapters import folder
 
 base = folder.Named(model="{config.base.model}", revision="{config.base.revision}")
-adapter = folder.load(Path("."), base=base, width={config.width})"""
+adapter = folder.load(Path("."), base=base, width={config.width}{unet})"""

@@ -21,16 +21,21 @@ class LlmNamed(Named):
     layer: int
 
 
-class StatesNamed(LlmNamed):
-    """The LLM whose states, token by token, an adapter takes in each picture: all that decides them.
-
-    ``layer`` is that of the states.
-    """
+class LlmRead(LlmNamed):
+    """The LLM whose token states are read for every text, before the first block and up to ``layer``, and all that
+    changes them: pictures are made with the states that were trained on."""
 
     dtype: Literal["float32", "bfloat16", "float16"]
     quantisation: Literal["none", "8bit", "4bit"]
     store_dtype: Literal["float32", "float16"]
+    """What states are rounded to."""
+
+
+class StatesNamed(LlmRead):
+    """The LLM whose token states after one layer, ``layer``, are taken for every text."""
+
     pool_bos: bool
+    """Whether the start token is one of them."""
 
 
 class UnetTrained(Section):
@@ -53,8 +58,8 @@ class AdapterConfig(_Common):
 
     adapter: AdapterParams
     """Kind, eta, mixing and the rest of section ``adapter``, as trained."""
-    llm: StatesNamed | LlmNamed | None
-    """The LLM that was learned from, with more about it where pictures need it too; null where there is none."""
+    llm: StatesNamed | LlmRead | LlmNamed | None
+    """The LLM that was learned from, or that is read for every picture; null where there is none."""
     llm_width: int | None
     w0_seed: int | None
     """Of kind sur, as ``llm_scale``."""

@@ -10,18 +10,27 @@ from typing import Any
 
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
-from pipeline.adapters import card
+from pipeline.adapters import card, weight_files
 from pipeline.adapters.checkpoint import Checkpoint
-from pipeline.adapters.config import AdapterConfig, LlmNamed, Named, OfficialConfig, StatesNamed, UnetTrained, name_of
+from pipeline.adapters.config import (
+    AdapterConfig,
+    LlmNamed,
+    LlmRead,
+    Named,
+    OfficialConfig,
+    StatesNamed,
+    UnetTrained,
+    name_of,
+)
 from pipeline.adapters.kinds import Adapter, NoAdapter
 from pipeline.adapters.llm4gen import CrossAdapter
+from pipeline.adapters.llmdiff import LlmDiffAdapter
 from pipeline.adapters.official import OfficialAdapter
 from pipeline.adapters.sur import SurAdapter
+from pipeline.adapters.weight_files import reason
 from pipeline.errors import ModelError
-from pipeline.files import atomic_folder, file_digest, write_json, write_text
+from pipeline.files import atomic_folder, write_json, write_text
 from pipeline.model_folders import is_folder
 from pipeline.unet_parts import Parts, Values
 
@@ -56,20 +65,19 @@ def save(
         unet: their values by their names in the U-Net.
     """
     with atomic_folder(folder) as temporary:
-        weights = _plain(adapter.state_dict())
         about = {
             "adapter": adapter.config.model_dump(),
             "base": base.model_dump(),
             "llm": None if llm is None else llm.model_dump(),
             "width": adapter.width,
-            "llm_width": adapter.llm_width if isinstance(adapter, SurAdapter | CrossAdapter) else None,
+            "llm_width": None if isinstance(adapter, OfficialAdapter | NoAdapter) else adapter.llm_width,
             "w0_seed": w0_seed,
             "llm_scale": llm_scale,
             "steps": steps,
             "moving_average": moving_average,
-            "unet": _save_unet(temporary / UNET, parts, unet) if unet else None,
+            "unet": {"parts": parts, "weights_sha256": weight_files.write(temporary / UNET, unet)} if unet else None,
         }
-        config = AdapterConfig.model_validate(about | _stamp(temporary, weights))
+        config = AdapterConfig.model_validate(about | _stamp(temporary, adapter.state_dict()))
         write_json(temporary / CONFIG, config.model_dump())
         write_text(temporary / CARD, card.trained(config))
     return config
@@ -103,21 +111,11 @@ def save_official(folder: Path, found: Checkpoint, *, base: Named, eta: float) -
     return config
 
 
-def _save_unet(path: Path, parts: Parts, values: Values) -> dict[str, str]:
-    save_file(_plain(values), path, metadata={"format": "pt"})
-    return {"parts": parts, "weights_sha256": file_digest(path)}
-
-
-def _plain(values: Values) -> dict[str, torch.Tensor]:
-    return {name: value.detach().float().cpu().contiguous() for name, value in values.items()}
-
-
-def _stamp(folder: Path, weights: dict[str, torch.Tensor]) -> dict[str, Any]:
+def _stamp(folder: Path, weights: Values) -> dict[str, Any]:
     """Write the weights; give what every config.json says of them."""
-    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
     return {
         "format": 1,
-        "weights_sha256": file_digest(folder / WEIGHTS),
+        "weights_sha256": weight_files.write(folder / WEIGHTS, weights),
         "package_version": importlib.metadata.version(card.PACKAGE),
     }
 
@@ -134,7 +132,7 @@ def read_config(folder: Path) -> AdapterConfig | OfficialConfig:
     except OSError as error:
         raise ModelError(f"{folder} is no adapter folder: it has no readable {CONFIG}") from error
     except (ValidationError, ValueError) as error:
-        raise ModelError(f"{folder / CONFIG} is damaged or of another format: {_reason(error)}") from error
+        raise ModelError(f"{folder / CONFIG} is damaged or of another format: {reason(error)}") from error
 
 
 def _is_official(content: Any) -> bool:
@@ -144,7 +142,7 @@ def _is_official(content: Any) -> bool:
     return False
 
 
-def load(folder: Path, *, base: Named, width: int, device: str = "cpu") -> Adapter:
+def load(folder: Path, *, base: Named, width: int, device: str = "cpu", unet: Any = None) -> Adapter:
     """Load an adapter in eval mode for a base model.
 
     Args:
@@ -152,9 +150,11 @@ def load(folder: Path, *, base: Named, width: int, device: str = "cpu") -> Adapt
         base: the model that it shall work with.
         width: features of that model's text states.
         device: where to put it; weights stay float32.
+        unet: the base model's, which kind llmdiff speaks in: its layers are those of the adapter.
 
     Raises:
         ModelError: another base model, another width, or a damaged file. One line says what was found.
+        ValueError: kind llmdiff without a U-Net.
     """
     config = read_config(folder)
     if not _same(config.base, base):
@@ -164,17 +164,23 @@ def load(folder: Path, *, base: Named, width: int, device: str = "cpu") -> Adapt
         )
     if config.width != width:
         raise ModelError(f"adapter {folder} takes text states of width {config.width}, the model gives {width}")
-    adapter = _unfilled(config)
+    adapter = _unfilled(config, unet)
     _fill(adapter, folder / WEIGHTS, config.weights_sha256)
     return adapter.to(device).eval().requires_grad_(False)
 
 
-def _unfilled(config: AdapterConfig | OfficialConfig) -> Adapter:
+def _unfilled(config: AdapterConfig | OfficialConfig, unet: Any) -> Adapter:
     match config:
         case OfficialConfig():
             return OfficialAdapter(config.adapter, width=config.width)
         case AdapterConfig() if config.adapter.kind == "none":
             return NoAdapter(config.adapter, width=config.width)
+        case AdapterConfig() if config.adapter.kind == "llmdiff":
+            if config.llm_width is None or not isinstance(config.llm, LlmRead):
+                raise ModelError(f"{CONFIG} of kind llmdiff lacks llm_width or how the LLM is read: it is damaged")
+            if unet is None:
+                raise ValueError("an adapter of kind llmdiff is loaded for a U-Net: give the base model's")
+            return LlmDiffAdapter(config.adapter, unet, llm_width=config.llm_width, blocks=config.llm.layer)
         case AdapterConfig() if config.llm_width is None:
             raise ModelError(f"{CONFIG} of kind {config.adapter.kind} lacks llm_width: it is damaged")
         case AdapterConfig() if config.adapter.kind == "llm4gen":
@@ -187,21 +193,9 @@ def _unfilled(config: AdapterConfig | OfficialConfig) -> Adapter:
 
 def _fill(adapter: Adapter, path: Path, sha256: str) -> None:
     try:
-        adapter.load_state_dict(_read(path, sha256))
+        adapter.load_state_dict(weight_files.read(path, sha256))
     except RuntimeError as error:
-        raise ModelError(f"{path} does not fit its {CONFIG}: {_reason(error)}") from error
-
-
-def _read(path: Path, sha256: str) -> dict[str, torch.Tensor]:
-    if not path.is_file():
-        raise ModelError(f"{path} is missing: get the adapter folder again (dvc pull, or dvc repro train)")
-    if file_digest(path) != sha256:
-        raise ModelError(f"{path} is damaged or from another adapter: its content is not what {CONFIG} says")
-    try:
-        found: dict[str, torch.Tensor] = load_file(path)
-    except SafetensorError as error:
-        raise ModelError(f"{path} does not fit its {CONFIG}: {_reason(error)}") from error
-    return found
+        raise ModelError(f"{path} does not fit its {CONFIG}: {reason(error)}") from error
 
 
 def load_unet(folder: Path, unet: Any) -> dict[str, torch.Tensor]:
@@ -217,7 +211,7 @@ def load_unet(folder: Path, unet: Any) -> dict[str, torch.Tensor]:
     config = read_config(folder)
     if isinstance(config, OfficialConfig) or config.unet is None:
         return {}
-    found = _read(folder / UNET, config.unet.weights_sha256)
+    found = weight_files.read(folder / UNET, config.unet.weights_sha256)
     theirs = {name: tuple(parameter.shape) for name, parameter in unet.named_parameters()}
     wrong = [name for name, value in found.items() if theirs.get(name) != tuple(value.shape)]
     if wrong:
@@ -230,29 +224,16 @@ def _same(trained: Named, wanted: Named) -> bool:
     return trained.revision == wanted.revision and (is_folder(wanted.model) or trained.model == wanted.model)
 
 
-def _reason(error: Exception) -> str:
-    lines: list[Any] = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return ": ".join(lines[:3])
-
-
-def parameter_counts(module: torch.nn.Module) -> dict[str, int]:
-    """Numbers that are trained, and numbers that are saved but frozen (W0 and the LLM statistics)."""
-    return {
-        "trained": sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad),
-        "frozen": sum(buffer.numel() for buffer in module.buffers()),
-    }
-
-
 __all__ = [
     "AdapterConfig",
     "LlmNamed",
+    "LlmRead",
     "Named",
     "OfficialConfig",
     "StatesNamed",
     "UnetTrained",
     "load",
     "load_unet",
-    "parameter_counts",
     "read_config",
     "save",
     "save_official",

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from pipeline.adapters.llm4gen import CrossAdapter
+from pipeline.adapters.llmdiff import LlmDiffAdapter
 from pipeline.adapters.official import OfficialAdapter
 from pipeline.adapters.settings import AdapterParams
 from pipeline.adapters.sur import SurAdapter
@@ -32,12 +33,12 @@ class NoAdapter(nn.Module):
         return text_states
 
 
-Adapter = SurAdapter | OfficialAdapter | CrossAdapter | NoAdapter
-"""What can be put between a text encoder and a U-Net."""
+Adapter = SurAdapter | OfficialAdapter | CrossAdapter | LlmDiffAdapter | NoAdapter
+"""What can be put between a text encoder and a U-Net, or in the encoder's place."""
 
 
 def condition(
-    adapter: Adapter,
+    adapter: SurAdapter | OfficialAdapter | CrossAdapter | NoAdapter,
     text_states: torch.Tensor,
     llm_states: torch.Tensor | None = None,
     *,
@@ -46,7 +47,7 @@ def condition(
     """What the U-Net's cross-attention gets of some prompts.
 
     Args:
-        adapter: of any kind.
+        adapter: of a kind that makes its condition of text states.
         text_states: x (batch, tokens, width) float32.
         llm_states: (batch, LLM tokens, LLM width) of the same prompts, for the kind that needs the LLM.
         eta: the dial, 0 to 1; None takes the configured one. At 0 this is ``text_states``, bit for bit.
@@ -70,9 +71,9 @@ def condition(
             return text_states
 
 
-def needs_llm(adapter: Adapter | None) -> bool:
-    """Whether each prompt needs the LLM when pictures are made."""
-    return isinstance(adapter, CrossAdapter)
+def of_other_features(adapter: Adapter | None) -> bool:
+    """Whether its conditions are longer or wider than the base model's: no batch can hold both."""
+    return isinstance(adapter, CrossAdapter | LlmDiffAdapter)
 
 
 class Learned(nn.Module):
@@ -89,7 +90,7 @@ class Learned(nn.Module):
         self.unet = nn.ParameterDict({_registered(name): parameter for name, parameter in unet.items()})
         self._names = list(unet)
 
-    def forward(self, *inputs: torch.Tensor) -> Any:
+    def forward(self, *inputs: Any) -> Any:
         """What the network makes of its inputs; the U-Net runs elsewhere, its gradients come here all the same."""
         return self.adapter(*inputs)
 

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from pipeline.adapters.score_sum import LlmDiffParams
 from pipeline.params import Section
 
 GInit = Literal["zero", "kaiming", "xavier", "normal"]
@@ -31,11 +32,12 @@ class Llm4genParams(Section):
 class AdapterParams(Section):
     """Section ``adapter`` of params.yaml."""
 
-    kind: Literal["sur", "llm4gen", "none"]
+    kind: Literal["sur", "llm4gen", "llmdiff", "none"]
     """Which adapter is trained: ``sur`` (arXiv 2305.05189); ``llm4gen``, the Cross-Adapter Module of arXiv 2407.00737,
-    which needs the LLM for each picture and ``llm.states: tokens``; or ``none``: parts of the U-Net alone
-    (``train.unet``) on the same data without an LLM, the control of every comparison (ADR 0024). The keys from
-    ``mixing`` to ``g_init`` are read with ``sur`` only."""
+    which needs the LLM for each picture and ``llm.states: tokens``; ``llmdiff`` (arXiv 2502.04412; ADR 0026), which
+    needs it too and ``llm.states: blocks``; or ``none``: parts of the U-Net alone (``train.unet``) on the same data
+    without an LLM, the control of every comparison (ADR 0024). The keys from ``mixing`` to ``g_init`` are read with
+    ``sur`` only, each other kind has a subsection of its own; ``eta`` and ``seed`` are read with all."""
     compat: Literal["none", "official"]
     """``official``: nothing is trained, stage ``train`` converts the authors' weights, and what comes after draws and
     measures with them as their code does (ADR 0022). It asks for the authors' ``mixing``, ``h3``, ``depth`` and
@@ -62,6 +64,8 @@ class AdapterParams(Section):
     seed: int = Field(ge=0)
     """Seed of all trained parameters at the start."""
     llm4gen: Llm4genParams
+    llmdiff: LlmDiffParams
+    """Keys of ``kind: llmdiff`` alone."""
 
     @field_validator("compat")
     @classmethod

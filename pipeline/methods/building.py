@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from pipeline.adapters.kinds import Adapter
+from pipeline.adapters.llmdiff import LlmDiffAdapter
 from pipeline.diffusion import Diffusion, sampler
 from pipeline.errors import SettingError
 from pipeline.methods import conditions
@@ -54,6 +55,8 @@ def build(
         case "none":
             return Method(plain)
         case "canny" | "seg":
+            if isinstance(adapter, LlmDiffAdapter):
+                raise SettingError(f"sample.methods: {name} hears text states, adapter.kind: llmdiff has none")
             return _controlled(name, config, diffusion, plain)
         case "weighting":
             usual = encoder(diffusion, adapter, denoising, eta=eta)

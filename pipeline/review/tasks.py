@@ -57,6 +57,8 @@ GUIDE = """\
 Question: do both prompts say what the picture shows? `queue.parquet` and `tasks.csv` hold the pairs, those first where
 the CLIP rule was least sure.
 
+`sur review --reviewer "your name"` opens a page for it in the browser (docs/review.md). Without that page:
+
 1. Pictures as files: `python -m pipeline.review.pictures review-pictures/pairs` writes `<image_sha256>.jpg` for each.
 2. Write one line a pair into `reviews/triplets/<your name>.jsonl`, for instance
 

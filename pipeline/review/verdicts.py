@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipeline.agreement import Ballot
 from pipeline.answers import Answer, TripletVerdict
@@ -37,6 +37,13 @@ class ReviewParams(Section):
     choice between two pictures."""
     seed: int = Field(ge=0)
     """Of what is judged twice, whose share is whose, the order for each reviewer, and the sides of a pair."""
+
+    @field_validator("reviewers")
+    @classmethod
+    def _each_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) < len(names) or not all(name.strip() for name in names):
+            raise ValueError("must name each reviewer once")
+        return names
 
 
 @dataclass(frozen=True)

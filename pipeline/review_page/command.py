@@ -64,6 +64,9 @@ def run(asked: argparse.Namespace) -> None:
     with closing(journal):
         if torn := journal.repair():
             cli.say(f"{journal.path}: {torn} bytes of a line that was never saved are taken away")
+        if (known := journal.names()) and name not in known:
+            others = ", ".join(sorted(known))
+            raise InputError(f"{journal.path} holds verdicts of {others}, not of {name}: one person has one name")
         config = params.load(ReviewParams, "review")
         desk = open_desk(asked.task, name, config, journal, adjudicating=asked.adjudicate)
         _serve(desk, asked, guard.token(store / "token"))
@@ -117,8 +120,6 @@ def _serve(desk: Desk, asked: argparse.Namespace, secret: str) -> None:
     server = create_server(app, sockets=[listening], threads=THREADS, ident=None)
     shown = f"[{asked.host}]" if ":" in asked.host else asked.host
     address = f"http://{shown}:{port}/?token={secret}"
-    sys.stdout.write(f"{address}\n")
-    sys.stdout.flush()
     if not guard.is_local(asked.host):
         cli.say(
             f"warning: whoever reaches {asked.host}:{port} can try to log in, and the token travels unencrypted; "
@@ -128,6 +129,8 @@ def _serve(desk: Desk, asked: argparse.Namespace, secret: str) -> None:
     cli.say(
         f"{progress['mine']:,} answered, {progress['left']:,} to go; end with Ctrl+C, every answer is saved at once"
     )
+    sys.stdout.write(f"{address}\n")
+    sys.stdout.flush()
     if not asked.no_browser:
         webbrowser.open(address)
     try:

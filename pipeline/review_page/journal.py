@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -58,6 +59,14 @@ class Journal:
             return len(torn)
         self._write(LINE_END)
         return 0
+
+    def names(self) -> set[str]:
+        """Whose lines are in the file; what is no line is left to those who read it in earnest."""
+        found = set()
+        for line in self.path.read_bytes().split(LINE_END) if self.path.is_file() else ():
+            with suppress(ValueError, TypeError, KeyError):
+                found.add(str(json.loads(line)["reviewer"]))
+        return found
 
     def append(self, lines: Sequence[Line]) -> None:
         """Write lines; when this returns they are on the disk.

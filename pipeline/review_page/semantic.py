@@ -7,6 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from pipeline import answers, tables
@@ -42,7 +43,8 @@ class Semantic:
         self._rows = [row for row in found if row["prompt_id"] in self._sentences]
         self.keys: Sequence[str] = [f"{row[KEY]} {row['sha256']}" for row in self._rows]
         self.rows: Mapping[Hashable, int] = {(row[KEY], row["sha256"]): at for at, row in enumerate(self._rows)}
-        self.columns = Columns()
+        types = np.array([row["type"] for row in self._rows], dtype=object)
+        self.columns = Columns(filters={name: types == name for name in sorted({*types.tolist()})})
 
     def facts(self, row: int) -> dict[str, Any]:
         """See :class:`pipeline.review_page.task.Task`."""

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from bench import random_diffusion, training
+from bench import random_diffusion, training, training_figures
+from bench.real_run import shapes
 from tests.pipeline import model_kinds, tiny_models
 from tests.pipeline.training_setup import process, recipe
 
@@ -55,19 +56,89 @@ def test_all_ways_run_with_every_kind_of_base_model(tmp_path, kind):
         before = contest.trainer.adapter.g.weight.clone()
 
 
-def test_ratios_are_the_authors_way_over_ours():
-    found = {
-        "ours": {"flops": 2e12, "seconds": 2.0, "processor_seconds": 4.0, "peak_bytes": 5e8},
-        "authors": {"flops": 3e12, "seconds": 9.0, "processor_seconds": 5.4, "peak_bytes": 1e9},
-        "bare": {"flops": 1e12, "seconds": 1.5, "processor_seconds": 3.0, "peak_bytes": 1e8},
-    }
-    cpu = training.figures(found, 8, "cpu", None)
-    assert cpu["ratio_by_flops"] == 1.5
-    assert cpu["ratio_reached"] == pytest.approx(1.35)
-    assert cpu["share_of_flop_ratio"] == pytest.approx(0.9)
-    assert cpu["share_of_bare_rate"] == 0.75
-    assert cpu["ours_images_a_s"] == 4.0
-    gpu = training.figures(found, 8, "cuda:0", 2.0)
-    assert gpu["ratio_reached"] == 4.5
-    assert gpu["peak_memory_ratio"] == 0.5
-    assert gpu["share_of_card_peak"] == 0.5
+FOUND = {
+    "ours": {"flops": 2e12, "seconds": 2.0, "processor_seconds": 4.0},
+    "authors": {"flops": 3e12, "seconds": 9.0, "processor_seconds": 5.4},
+    "bare": {"flops": 1e12, "seconds": 1.5, "processor_seconds": 3.0},
+}
+PEAKS = {"ours": 5e8, "authors": 1e9, "bare": 1e8}
+ON_GPU = {name: {**FOUND[name], "peak_bytes": peak} for name, peak in PEAKS.items()}
+
+
+def test_ratios_are_the_authors_way_over_ours_by_the_processors_own_time():
+    told = training_figures.figures(FOUND, 8, None)
+    assert told["ratio_by_flops"] == 1.5
+    assert told["ratio_reached"] == pytest.approx(1.35)
+    assert told["share_of_flop_ratio"] == pytest.approx(0.9)
+    assert told["share_of_bare_rate"] == 0.75
+    assert told["ours_images_a_s"] == 4.0
+    assert not [name for name in told if "peak" in name]
+
+
+def test_on_a_gpu_time_is_the_walls_and_memory_and_the_cards_peak_are_told():
+    told = training_figures.figures(ON_GPU, 8, 2e12)
+    assert told["ratio_reached"] == 4.5
+    assert told["peak_memory_ratio"] == 0.5
+    assert (told["ours_peak_mb"], told["authors_peak_mb"], told["bare_peak_mb"]) == (500.0, 1000.0, 100.0)
+    assert told["share_of_card_peak"] == 0.5
+
+
+def test_checkpointing_is_told_apart_against_ours_and_against_the_authors_way():
+    again = {"flops": 3e12, "seconds": 2.5, "processor_seconds": 5.0, "peak_bytes": 3e8}
+    told = training_figures.with_checkpointing(ON_GPU, again, 8)
+    assert told["checkpointing_images_a_s"] == pytest.approx(3.2)
+    assert told["checkpointing_time_ratio"] == 1.25
+    assert told["checkpointing_memory_ratio"] == pytest.approx(0.6)
+    assert told["checkpointing_memory_to_authors"] == pytest.approx(0.3)
+    del again["peak_bytes"]
+    assert training_figures.with_checkpointing(FOUND, again, 8)["checkpointing_time_ratio"] == 1.25
+
+
+def test_every_goal_is_judged_or_said_to_be_unmeasured():
+    lines = list(training_figures.verdicts({"ratio_reached": 1.29, "peak_memory_ratio": 1.0}, training_figures.ON_GPU))
+    assert lines[:3] == [
+        "goal: ratio_reached >= 1.3: 1.290, MISSED",
+        "goal: peak_memory_ratio <= 1: 1.000, reached",
+        "goal: share_of_bare_rate >= 0.85: not measured",
+    ]
+
+
+def test_a_known_cards_peak_is_that_of_the_number_format(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H200")
+    assert training_figures.card_peak("cuda", "bf16") == 989e12
+    assert training_figures.card_peak("cuda:0", "fp32") == 67e12
+    assert training_figures.card_peak("cpu", "bf16") is None
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a card of next year")
+    assert training_figures.card_peak("cuda", "bf16") is None
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """The real shape's command on tiny widths; memory as a GPU would tell it, the same in all ways."""
+    process("bf16")
+    monkeypatch.setitem(random_diffusion.SHAPES, "sd15", shapes.tiny().diffusion)
+    kept = {}
+    monkeypatch.setattr(training.results, "save", lambda name, told: kept.update({name: told}) or tmp_path)
+    once = training_figures.once
+    monkeypatch.setattr(training_figures, "once", lambda way, device: {**once(way, device), "peak_bytes": 1e9})
+    yield kept
+    process()
+
+
+def test_the_command_of_the_real_shape_prints_every_figure_that_has_a_goal(small, capsys):
+    training.main(["--real-shape", "--batch", "2", "--rounds", "1", "--peak-tflops", "1"])
+    told = small["training_real_shape"]
+    assert set(training_figures.ON_GPU) < set(told)
+    assert {"ours_images_a_s", "authors_peak_mb", "checkpointing_time_ratio", "share_of_card_peak"} < set(told)
+    assert all(value >= 0 for value in told.values())
+    printed = capsys.readouterr().out
+    assert printed.count("goal: ") == len(training_figures.ON_GPU)
+    assert "not measured" not in printed
+    assert told["peak_memory_ratio"] == 1.0
+
+
+def test_defaults_are_those_of_the_goals():
+    asked = training._arguments(["--real-shape", "--device", "cuda"])
+    assert (asked.batch, asked.dtype) == (16, "bf16")
+    asked = training._arguments([])
+    assert (asked.batch, asked.dtype, asked.device) == (32, "fp32", "cpu")

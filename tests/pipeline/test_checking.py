@@ -371,3 +371,52 @@ def test_a_base_model_of_another_kind_is_one_line(project, tmp_path):
 def line_of(key):
     lines = Path("params.yaml").read_text().splitlines()
     return next(number for number, line in enumerate(lines, 1) if line.strip().startswith(f"{key}:"))
+
+
+def choose_llmdiff(project, **changes):
+    """The kind with what it needs; ``changes`` are whole lines of the file by their key."""
+    lines = {"kind: sur": "kind: llmdiff", "eta: 0.5": "eta: 1.0", "states: pooled": "states: blocks", **changes}
+    for old, new in lines.items():
+        edit(project, f"\n  {old}\n", f"\n  {new}\n")
+
+
+def test_llmdiff_with_all_it_needs_is_good(project):
+    choose_llmdiff(project)
+    assert checking.examine(project) == []
+
+
+@pytest.mark.parametrize("states", ["pooled", "tokens"])
+def test_llmdiff_without_the_states_of_all_blocks_is_refused(project, states):
+    choose_llmdiff(project, **{"states: pooled": f"states: {states}"})
+    (line,) = faults(project)
+    assert line.startswith(f"llm.states must be blocks with adapter.kind: llmdiff, got {states} (params.yaml, line ")
+
+
+def test_llmdiff_with_the_start_token_among_the_prompts_own_is_refused(project):
+    choose_llmdiff(project, **{"pool_bos: false": "pool_bos: true"})
+    (line,) = faults(project)
+    assert line.startswith("llm.pool_bos must be false with adapter.kind: llmdiff")
+
+
+def test_llmdiff_beside_the_text_encoder_is_noted(project):
+    choose_llmdiff(project, **{"eta: 0.5": "eta: 0.75"})
+    (note,) = checking.examine(project)
+    assert note.startswith("adapter.eta 0.75 keeps the text encoder beside the LLM")
+
+
+def test_llmdiff_that_starts_at_the_base_model_is_refused(project):
+    choose_llmdiff(project, **{"eta: 0.5": "eta: 0.0"})
+    assert any(line.startswith("adapter.eta: 0 is the untouched base model") for line in faults(project))
+
+
+def test_dropped_captions_that_bypass_llmdiff_are_refused_and_an_unlearned_empty_text_noted(project):
+    choose_llmdiff(project, **{"caption_dropout: 0.0": "caption_dropout: 0.1"})
+    (line,) = faults(project)
+    assert line.startswith(
+        "train.caption_dropout trains the empty text, which sample.adapt_negative: false leaves alone"
+    )
+    edit(project, "adapt_negative: false", "adapt_negative: true")
+    assert checking.examine(project) == []
+    edit(project, "caption_dropout: 0.1", "caption_dropout: 0.0")
+    (note,) = checking.examine(project)
+    assert "will not have learned the empty text" in note

@@ -146,7 +146,7 @@ def test_no_pair_no_look(model):
 def losses(model, weight, rows=(0, 1, 2)):
     chosen = recipe({"kind": "llm4gen"}, {"entity_weight": weight})
     adapter = CrossAdapter(chosen.adapter, width=model.text_width, llm_width=tiny_models.LLM_WIDTH)
-    batch = training_batch(examples(states=True), rows, [5 + row for row in rows], 1000)
+    batch = training_batch(examples(kind="llm4gen"), rows, [5 + row for row in rows], 1000)
     return adapter, batch_losses(adapter, adapter, model, batch, chosen.loss)
 
 

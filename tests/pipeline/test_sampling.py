@@ -12,7 +12,9 @@ from pipeline.adapters.sur import SurAdapter
 from pipeline.sampling import Denoising, Sampler
 from tests.pipeline import tiny_models
 from tests.pipeline.adapters import official_file
+from tests.pipeline.adapters.test_llmdiff import made, spoken
 from tests.pipeline.adapters.test_sur import BASE as ADAPTER
+from tests.pipeline.test_branched_encoding import read
 from tests.pipeline.test_shots import config
 
 
@@ -206,3 +208,45 @@ def test_without_guidance_an_official_adapter_gets_the_prompt_alone(model, offic
 def test_an_official_adapter_at_eta_zero_is_the_base_model_bit_for_bit(model, official):
     pair = sampling.generate("two", 5, diffusion=model, adapter=official, config=config().denoising, eta=0.0)
     assert pair[0].tobytes() == pair[1].tobytes()
+
+
+@pytest.fixture
+def branched():
+    """A base model with an LLMDiff-Adapter that has learned something."""
+    own = tiny_models.load()
+    adapter = spoken(made(own.unet)).eval().requires_grad_(False)
+    adapter.read = read
+    return own, adapter
+
+
+@pytest.mark.parametrize("adapt_negative", [False, True])
+def test_two_branches_draw_the_adapted_arm_and_leave_the_base_arm_bit_for_bit(branched, model, adapt_negative):
+    own, adapter = branched
+    settings = Denoising(3, 4.0, "ddim", adapt_negative=adapt_negative)
+    mixed = Sampler(own, adapter, settings).pictures(["two", "two", "blue"], [1, 1, 2], [True, False, True])
+    plain = Sampler(model, None, settings).pictures(["two"] * 3, [1] * 3, [False] * 3)
+    assert mixed[1].tobytes() == plain[0].tobytes()
+    assert np.abs(pixels(mixed[:1]) - pixels(mixed[1:2])).max() > 1
+
+
+@pytest.mark.parametrize("adapt_negative", [False, True])
+def test_eta_is_a_dial_of_two_branches_and_0_is_the_base_model_bit_for_bit(branched, adapt_negative):
+    own, adapter = branched
+    settings = Denoising(3, 4.0, "ddim", adapt_negative=adapt_negative)
+
+    def drawn(eta):
+        return pixels(sampling.generate("two", 5, diffusion=own, adapter=adapter, config=settings, eta=eta))
+
+    base, none = drawn(0.0)
+    assert (base == none).all()
+    half, whole = drawn(0.5)[1], drawn(None)[1]
+    assert np.abs(half - base).sum() > 0
+    assert (half != whole).any()
+
+
+def test_a_picture_of_two_branches_does_not_depend_on_its_neighbours(branched):
+    own, adapter = branched
+    sampler = Sampler(own, adapter, Denoising(3, 4.0, "ddim"))
+    one = sampler.pictures(["two", "a blue square"], [1, 2], [True, True])[0]
+    other = sampler.pictures(["two", "red"], [1, 9], [True, True])[0]
+    assert one.tobytes() == other.tobytes()

@@ -29,6 +29,7 @@ def gradients(running):
     """Of the denoising loss alone, by what is trained."""
     batch = training_examples.training_batch(running.examples, [0, 1, 2], [1, 2, 3], running.diffusion.timesteps)
     running.learned.zero_grad()
+    running.learned.train()
     terms = training_objective.batch_losses(
         running.learned, running.adapter, running.diffusion, batch, running.recipe.loss
     )
@@ -102,7 +103,7 @@ def test_samples_of_a_batch_do_not_mix(tmp_path, kind):
 
 def test_token_states_have_one_length_whatever_is_beside_them(tmp_path):
     """There is no mask: padding to the longest prompt of a batch would be attended."""
-    states = trainer(tmp_path, chosen("llm4gen frozen", steps=1)).examples.states
+    states = trainer(tmp_path, chosen("llm4gen frozen", steps=1)).examples.token_states
     lengths = {int(states.take([row], [True]).abs().sum(-1).count_nonzero()) for row in range(10)}
     assert len(lengths) > 2
     assert {states.take(rows, [True] * len(rows)).shape[1] for rows in ([0], [0, 1, 2], [3, 4])} == {6}
@@ -112,7 +113,7 @@ def test_a_dropped_caption_drops_the_llms_states_too(tmp_path):
     running = trainer(tmp_path, chosen("llm4gen frozen"))
     batch = training_examples.training_batch(running.examples, [0, 1], [1, 2], 1000, caption_dropout=0.999999)
     assert batch.simple == ["", ""]
-    assert not batch.states.any()
+    assert not batch.token_states.any()
 
 
 @EVERY
@@ -136,7 +137,7 @@ def test_validation_is_framed_by_the_untouched_base_model(tmp_path, kind):
 @EVERY
 def test_the_log_has_the_kinds_own_terms_and_no_other(tmp_path, kind):
     figures = trainer(tmp_path, chosen(kind, steps=1)).run(silent).history[0][1]
-    own = {"sur": {"llm", "alignment"}, "llm4gen": {"entity"}, "none": set()}[kind.split()[0]]
+    own = {"sur": {"llm", "alignment"}, "llm4gen": {"entity"}, "none": set(), "llmdiff": set()}[kind.split()[0]]
     assert {name for name in ("llm", "alignment", "entity") if f"train/{name}" in figures} == own
     for name in own:
         assert f"train/{name}_weighted" in figures

@@ -15,7 +15,7 @@ from pipeline.training_recipe import accelerator
 from tests.pipeline import tiny_models
 from tests.pipeline.training_setup import KINDS, examples, recipe, silent
 
-TRAINED = ("sur frozen", "sur cross_attention", "llm4gen frozen", "none cross_attention")
+TRAINED = ("sur frozen", "sur cross_attention", "llm4gen frozen", "none cross_attention", "llmdiff frozen")
 CHOSEN = {"learning_rate": 1e-3, "steps": 4, "caption_dropout": 0.25, "ema_decay": 0.5, "keep": "best"}
 
 
@@ -32,9 +32,9 @@ def _run(folder, made, kind):
         folder.mkdir()
     made.wait_for_everyone()
     sections = KINDS[kind]
-    states = sections.get("adapter", {}).get("kind") == "llm4gen"
+    name = sections.get("adapter", {}).get("kind", "sur")
     chosen = recipe(sections.get("adapter"), **{**CHOSEN, **sections.get("train", {})})
-    parts = examples(10, states=states), examples(3, seed=1, sides=1, states=states)
+    parts = examples(10, kind=name), examples(3, seed=1, sides=1, kind=name)
     running = Trainer(chosen, tiny_models.load(), *parts, accelerator=made, folder=folder / "run", micro_batch=4)
     if made.is_main_process:
         save_file(_weights(running), folder / "start.safetensors")

@@ -5,6 +5,7 @@ import torch
 from accelerate.state import AcceleratorState, GradientState, PartialState
 
 from pipeline.adapters.settings import AdapterParams
+from pipeline.block_states import Read, SampleStates
 from pipeline.losses import LossParams
 from pipeline.padded_states import RowStates
 from pipeline.training import Trainer
@@ -51,6 +52,8 @@ KINDS = {
     "llm4gen full": {"adapter": {"kind": "llm4gen"}, "train": {"unet": "full"}},
     "none cross_attention": {"adapter": {"kind": "none"}, "train": {"unet": "cross_attention"}},
     "none full": {"adapter": {"kind": "none"}, "train": {"unet": "full"}},
+    "llmdiff frozen": {"adapter": {"kind": "llmdiff", "eta": 1.0}},
+    "llmdiff beside the text encoder": {"adapter": {"kind": "llmdiff", "eta": 0.5}},
 }
 """Each kind with a choice of U-Net parts: what of the sections differs."""
 
@@ -71,7 +74,20 @@ class FakeStates:
         return draw.normal(size=(int(draw.integers(2, 9)), tiny_models.LLM_WIDTH)).astype(np.float16)
 
 
-def examples(count=10, seed=0, sides=2, states=False):
+class MadeStates(SampleStates):
+    """States of all blocks that a sample's id decides, 1 to 4 tokens, without files."""
+
+    def __init__(self, blocks=3, width=tiny_models.LLM_WIDTH):
+        self.blocks, self.width = blocks, width
+
+    def of(self, sample_id):
+        number = int(sample_id.removeprefix("test:"))
+        draw = np.random.default_rng(number)
+        return Read(*draw.normal(size=(2, number % 4 + 1, self.blocks + 1, self.width)).astype(np.float16))
+
+
+def examples(count=10, seed=0, sides=2, kind="sur"):
+    """Of a split; with the states that the kind takes."""
     draw = np.random.default_rng(seed)
     ids = [f"test:{row:03d}" for row in range(count)]
     colours = [tiny_models.COLOURS[row % 4] for row in range(count)]
@@ -81,7 +97,8 @@ def examples(count=10, seed=0, sides=2, states=False):
         complex=[f"{colour} square, best quality" for colour in colours],
         llm=torch.from_numpy(draw.normal(size=(count, tiny_models.LLM_WIDTH)).astype(np.float32)),
         moments=CachedMoments(torch.from_numpy(draw.normal(size=(count, sides, 8, 8, 8)).astype(np.float16))),
-        states=RowStates(FakeStates(), ids, ADAPTER["llm4gen"]["tokens"]) if states else None,
+        states=MadeStates() if kind == "llmdiff" else None,
+        token_states=RowStates(FakeStates(), ids, ADAPTER["llm4gen"]["tokens"]) if kind == "llm4gen" else None,
     )
 
 
@@ -94,12 +111,12 @@ def process(precision="fp32"):
 
 def trainer(folder, chosen=None, *, model=None, micro_batch=4, count=10, validation=3):
     chosen = chosen or recipe()
-    states = chosen.adapter.kind == "llm4gen"
+    kind = chosen.adapter.kind
     return Trainer(
         chosen,
         model or tiny_models.load(),
-        examples(count, states=states),
-        examples(validation, seed=1, sides=1, states=states),
+        examples(count, kind=kind),
+        examples(validation, seed=1, sides=1, kind=kind),
         accelerator=process(chosen.train.precision),
         folder=folder,
         micro_batch=micro_batch,

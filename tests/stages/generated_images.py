@@ -40,6 +40,8 @@ def write_sample(folder: Path, colour_of: Callable[[str, int], str]) -> None:
                 row |= {"index": index, "seed": index, "image": {"bytes": content, "path": None}, "type": prompt.type}
                 row |= {
                     "text": prompt.text,
+                    "model": "a model",
+                    "method": "none",
                     "part": "part-00000.parquet",
                     "sha256": hashlib.sha256(content).hexdigest(),
                 }

@@ -141,6 +141,18 @@ def test_without_a_judge_or_people_no_accuracy_is_made_up(tmp_path: Path) -> Non
     assert "accuracy" in {gap["metric"] for gap in report["not_computed"]}
 
 
+def test_people_who_judged_the_same_image_have_their_agreement(tmp_path: Path, sampled: Path) -> None:
+    _write_reviews(tmp_path, sampled)
+    ann = [json.loads(line) for line in (tmp_path / "reviews" / "semantic" / "ann.jsonl").read_text().splitlines()]
+    bob = [json.dumps({**line, "reviewer": "Bob", "verdict": "yes", "seconds": 3}) for line in ann]
+    (tmp_path / "reviews" / "semantic" / "bob.jsonl").write_text("\n".join(bob))
+    _run(tmp_path)
+    found = json.loads((tmp_path / "out" / "agreement.json").read_text())
+    assert found["semantic"]["raw_share"] == 0.75
+    assert found["semantic"]["reviewers"]["Bob"] == {"judged": 4, "yes_rate": 1.0, "median_seconds": 3.0}
+    assert found["preference, overall"]["reviewers"] == {"Ann": {"judged": 1, "adapted_rate": 1.0}}
+
+
 def test_people_decide_where_there_is_no_judge(tmp_path: Path, sampled: Path) -> None:
     _write_reviews(tmp_path, sampled)
     figures, _ = _run(tmp_path, judges=[])

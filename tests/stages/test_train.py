@@ -5,13 +5,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pipeline import vae
+from pipeline import training_inputs, vae
 from pipeline.adapters import folder
 from pipeline.adapters.folder import LlmNamed, Named, StatesNamed
 from pipeline.adapters.llm4gen import CrossAdapter
 from pipeline.adapters.settings import AdapterParams, OfficialCheckpoint
 from pipeline.errors import InputError, ModelError
 from pipeline.llm import LlmShape
+from pipeline.training_inputs import Vectors
 from stages import latents as latents_stage
 from stages import train as stage
 from tests.pipeline import tiny_models
@@ -31,8 +32,11 @@ def base():
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+def write_data(root):
     """What the stages before leave."""
-    root = tmp_path_factory.mktemp("data")
     ids = tiny_models.write_pictures(root / "data/resize/parts")
     tiny_models.write_layer(root / "data/embed/layers/layer_3.parquet", ids)
     codec = vae.load_codec(str(tiny_models.folder()), tiny_models.revision(), device="cpu", dtype=torch.float32)
@@ -49,16 +53,15 @@ def darkness(pictures, texts):
     return sum(255 - sum(picture.resize((1, 1)).getpixel((0, 0))) / 3 for picture in pictures) / len(texts)
 
 
-def run(data, target, chosen=None, *, layer="layer_3.parquet", accelerator=None, language=LLM, states=None):
+def run(data, target, chosen=None, *, layer="layer_3.parquet", accelerator=None, language=LLM):
     stage.train(
         data / "resize/parts",
         data / "latents/parts",
-        data / "embed/layers" / layer,
+        Vectors(data / "embed/layers" / layer, data / "embed/states"),
         target,
         chosen or recipe(steps=3),
         base=base(),
         language=language,
-        states=states,
         model=tiny_models.load(),
         accelerator=accelerator or process(),
         micro_batch=4,
@@ -91,7 +94,7 @@ def test_a_killed_training_goes_on_and_leaves_the_same_bytes(data, tmp_path, mon
     run(data, tmp_path / "whole", chosen)
     monkeypatch.setenv("SUR_WORK", str(tmp_path / "other-work"))
     with monkeypatch.context() as patch:
-        patch.setattr(stage, "live_log", lambda path: _failing_log(3))
+        patch.setattr(stage, "live_log", lambda path: failing_log(3))
         with pytest.raises(KeyboardInterrupt):
             run(data, tmp_path / "killed", chosen)
     assert len(list((tmp_path / "other-work/train").glob("*/step-000002"))) == 1
@@ -99,7 +102,7 @@ def test_a_killed_training_goes_on_and_leaves_the_same_bytes(data, tmp_path, mon
     assert contents(tmp_path / "whole") == contents(tmp_path / "killed")
 
 
-def _failing_log(step):
+def failing_log(step):
     import contextlib
 
     def report(now, figures):
@@ -120,7 +123,7 @@ def test_grids_are_drawn_measured_and_after_a_kill_all_there(data, tmp_path, mon
     assert folder.read_config(tmp_path / "whole/adapter").steps == report["weights"]["of_step"]
     monkeypatch.setenv("SUR_WORK", str(tmp_path / "other-work"))
     with monkeypatch.context() as patch:
-        patch.setattr(stage, "live_log", lambda path: _failing_log(3))
+        patch.setattr(stage, "live_log", lambda path: failing_log(3))
         with pytest.raises(KeyboardInterrupt):
             run(data, tmp_path / "killed", chosen)
     (tmp_path / "killed/log/images/step_000002.png").unlink()  # as DVC does before it starts a stage again
@@ -191,7 +194,7 @@ def test_each_kind_leaves_a_folder_of_its_own_and_the_same_bytes_after_a_kill(da
         **LLM.model_dump(), dtype="float32", quantisation="none", store_dtype="float32", pool_bos=False
     )
     chosen = recipe({"kind": "llm4gen"}, steps=3, unet="cross_attention", sample_prompts=1)
-    options = {"states": states, "language": language}
+    options = {"language": language}
     run(data, tmp_path / "whole", chosen, **options)
     config = folder.read_config(tmp_path / "whole/adapter")
     assert (config.llm, config.llm_width, config.unet.parts) == (language, tiny_models.LLM_WIDTH, "cross_attention")
@@ -201,7 +204,7 @@ def test_each_kind_leaves_a_folder_of_its_own_and_the_same_bytes_after_a_kill(da
     assert not {"llm", "alignment"} & set(report["last_steps"])
     monkeypatch.setenv("SUR_WORK", str(tmp_path / "other-work"))
     with monkeypatch.context() as patch:
-        patch.setattr(stage, "live_log", lambda path: _failing_log(3))
+        patch.setattr(stage, "live_log", lambda path: failing_log(3))
         with pytest.raises(KeyboardInterrupt):
             run(data, tmp_path / "killed", chosen, **options)
     run(data, tmp_path / "killed", chosen, **options)
@@ -209,7 +212,9 @@ def test_each_kind_leaves_a_folder_of_its_own_and_the_same_bytes_after_a_kill(da
 
 
 def test_a_control_names_no_llm(data, tmp_path):
-    run(data, tmp_path, recipe({"kind": "none"}, steps=1, unet="full", ema_decay=0.5, sample_prompts=0))
+    chosen = recipe({"kind": "none"}, steps=1, unet="full", ema_decay=0.5, sample_prompts=0)
+    language = training_inputs.language(chosen.adapter, llm_params())
+    run(data, tmp_path, chosen, language=language)
     config = folder.read_config(tmp_path / "adapter")
     assert (config.llm, config.llm_scale, config.moving_average) == (None, None, True)
     unet = tiny_models.load().unet
@@ -219,11 +224,11 @@ def test_a_control_names_no_llm(data, tmp_path):
 def test_the_layer_of_the_states_is_what_an_adapter_of_kind_llm4gen_names(data, tmp_path, monkeypatch):
     chosen = AdapterParams(**{**ADAPTER, "kind": "llm4gen"})
     vectors = llm_params(layer=1, states="tokens", states_layer="last")
-    monkeypatch.setattr(stage.llm, "shape", lambda *_: LlmShape(7, 12))
-    assert stage._language(chosen, vectors).layer == 7
-    monkeypatch.setattr(stage.llm, "shape", lambda *_: None)
-    with pytest.raises(ModelError, match="which layer its states are of is not known"):
-        stage._language(chosen, vectors)
+    monkeypatch.setattr(training_inputs.llm, "shape", lambda *_: LlmShape(7, 12))
+    assert training_inputs.language(chosen, vectors).layer == 7
+    monkeypatch.setattr(training_inputs.llm, "shape", lambda *_: None)
+    with pytest.raises(ModelError, match=r"its config\.json cannot be reached from here"):
+        training_inputs.language(chosen, vectors)
 
 
 def convert(data, target, source, sha256, **changes):

@@ -19,6 +19,7 @@ BASE = {
     "g_init": "zero",
     "seed": 0,
     "llm4gen": {"tokens": 6, "heads": 2},
+    "llmdiff": {"g_start": 1.0, "h_start": 1e-2, "max_tokens": 6},
 }
 
 

@@ -37,6 +37,15 @@ def test_two_pages_on_one_file_are_refused(tmp_path):
         assert second.process.returncode == 1
 
 
+def test_another_spelling_of_a_name_is_no_second_person(tmp_path):
+    workspace(tmp_path, 1)
+    path = tmp_path / "reviews/triplets/ann.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"reviewer": "Ann"}\n7\n{"reviewer": "A nn"}\n')
+    running = Served(tmp_path, "--reviewer", "ann")
+    assert "holds verdicts of A nn, Ann, not of ann: one person has one name" in running.end()[1]
+
+
 def test_others_may_work_beside(tmp_path):
     workspace(tmp_path, 1)
     with served(tmp_path, "--reviewer", "Ann"), served(tmp_path, "--reviewer", "Bob") as second:
@@ -162,3 +171,40 @@ def test_it_opens_the_browser_on_the_printed_address(tmp_path, monkeypatch, caps
     printed = capsys.readouterr().out.strip()
     assert opened == [printed]
     assert printed.startswith("http://[::1]:" if words else "http://127.0.0.1:")
+
+
+@pytest.fixture
+def ended(tmp_path, monkeypatch):
+    """A workspace in which the server ends as soon as it runs."""
+    import waitress.server
+
+    monkeypatch.chdir(workspace(tmp_path, 3))
+    monkeypatch.setattr(waitress.server, "create_server", Ended)
+    return tmp_path / "reviews/triplets"
+
+
+def test_what_it_says_before_the_address(ended, capsys):
+    ended.mkdir(parents=True)
+    (ended / "ann.jsonl").write_text('{"torn')
+    assert run("--reviewer", "Ann", "--host", "0.0.0.0") == 0
+    said = capsys.readouterr().err
+    assert "6 bytes of a line that was never saved are taken away" in said
+    assert "warning: whoever reaches 0.0.0.0" in said
+    assert "0 answered, 3 to go" in said
+
+
+def test_a_wrong_name_or_port_ends_in_one_line(ended, capsys):
+    ended.mkdir(parents=True)
+    (ended / "ann.jsonl").write_text('{"reviewer": "Ann"}\n7\n')
+    assert run("--reviewer", "ann") == 1
+    assert "holds verdicts of Ann, not of ann" in capsys.readouterr().err
+    (ended / "ann.jsonl").unlink()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert command.main(["--reviewer", "Bob", "--no-browser", "--port", str(taken.getsockname()[1])]) == 1
+    assert "choose another --port" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("task", ["semantic", "preference"])
+def test_generated_pictures_come_from_the_sample(ended, capsys, task):
+    assert run(task, "--reviewer", "Ann") == 0
+    assert {"semantic": "18 to go", "preference": "6 to go"}[task] in capsys.readouterr().err

@@ -83,6 +83,12 @@ def test_who_is_not_named_is_told(tmp_path, task):
         opened(tmp_path, task, "Eve", reviewers=("Ann", "Bob"))
 
 
+@pytest.mark.parametrize("names", [("Ann", "Ann"), ("Ann", " ")])
+def test_each_reviewer_is_named_once(names):
+    with pytest.raises(ValueError, match="must name each reviewer once"):
+        config(reviewers=names)
+
+
 def test_the_lowest_margin_may_come_first(tmp_path, task):
     found, _ = opened(tmp_path, task)
     rows = asked(found, order="margin")

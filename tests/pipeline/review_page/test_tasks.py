@@ -63,6 +63,15 @@ def test_pictures_of_all_arms_show_one_sentence():
     assert len({str(task.facts(at)) for at in range(3)}) == 1  # nothing tells the arms apart
 
 
+def test_pictures_can_be_filtered_by_the_skill_that_their_prompt_tests():
+    rows = [manifest_row(0, 0, "base"), {**manifest_row(1, 0, "base"), "type": "counting"}]
+    filters = Semantic(tables.from_rows(rows, MANIFEST)).columns.filters
+    assert {name: found.tolist() for name, found in filters.items()} == {
+        "action": [True, False],
+        "counting": [False, True],
+    }
+
+
 def test_a_prompt_without_base_picture_is_left_out():
     rows = [manifest_row(0, 0, "base"), manifest_row(1, 0, "complex")]
     assert len(Semantic(tables.from_rows(rows, MANIFEST)).keys) == 1
@@ -75,6 +84,7 @@ def test_a_verdict_on_a_picture_names_its_bytes():
     assert isinstance(line, SemanticVerdict)
     assert task.rows[line.item] == 4
     assert line.whole == "no"
+    assert task.taken_back(4, **OWN).item == line.item
     assert task.heard(4, line) == words
     by_skill = SemanticVerdict(
         sample_id="x", sha256="0" * 64, reviewer="Bob", answers={"action": "yes", "colour": "no"}
