@@ -5,39 +5,29 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
-
-from PIL import Image
 
 from pipeline import (
     checking,
     cli,
     doctor,
-    engine,
-    files,
+    generate_command,
     hub,
-    images,
     model_folders,
     retrying,
-    sampling,
     work,
     work_listing,
 )
 from pipeline.adapters import checkpoint, folder
 from pipeline.demo import command as demo_command
 from pipeline.errors import InputError
-from pipeline.generating import Generator
-from pipeline.methods.settings import PLAIN, MethodName
-from pipeline.params import PARAMS, load
+from pipeline.params import PARAMS
 from pipeline.review import commands as exchange
 from pipeline.review_page import command as review
-from pipeline.sample_settings import SampleParams
 from pipeline.show import listing, pictures
 from pipeline.studies import from_file, running
 from pipeline.studies.definitions import STUDIES
 from pipeline.takedown import caches
 from pipeline.takedown.running import takedown
-from pipeline.vae import DiffusionParams
 
 ADAPTER = Path("data/train/adapter")
 AUTHORS_BASE, AUTHORS_REVISION = "stable-diffusion-v1-5/stable-diffusion-v1-5", "main"  # as profiles/paper.yaml
@@ -51,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         case "show":
             code = cli.guarded(lambda: _show(parsed))
         case "generate":
-            code = cli.guarded(lambda: generate(parsed))
+            code = cli.guarded(lambda: generate_command.run(parsed))
         case "demo":
             code = cli.guarded(lambda: demo_command.run(parsed))
         case "retry-failed":
@@ -82,9 +72,10 @@ def _parser() -> argparse.ArgumentParser:
     shown = commands.add_parser("show", help="what a stage wrote, or everything it holds of one sample")
     shown.add_argument("stage", help="for instance clip_filter")
     shown.add_argument("sample_id", nargs="?", help="for instance lexica:0001; its picture goes into the work store")
-    shown.add_argument("--count", type=_count, help="pictures a contact sheet (default 24)")
+    shown.add_argument("--count", type=cli.count, help="pictures a contact sheet (default 24)")
     shown.add_argument("--seed", type=int, help="of what is drawn at random (default 0)")
-    _add_generation(commands)
+    generated = commands.add_parser("generate", help=generate_command.HELP)
+    generate_command.add_options(generated, ADAPTER)
     demo = commands.add_parser("demo", help="a page for prompts: base beside ours, with eta, seed and method")
     demo_command.add_options(demo, ADAPTER)
     _add_conversion(commands)
@@ -97,9 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     studied.add_argument(
         "name", type=_study_name, metavar="name", help=f"{', '.join(STUDIES)}, or a .yaml file of rows"
     )
-    studied.add_argument("--jobs", type=_count, default=1, help="experiments at a time (default 1)")
+    studied.add_argument("--jobs", type=cli.count, default=1, help="experiments at a time (default 1)")
     studied.add_argument(
-        "--prompts", type=_count, help="evaluation prompts a skill (default: seeds all, others params')"
+        "--prompts", type=cli.count, help="evaluation prompts a skill (default: seeds all, others params')"
     )
     studied.add_argument("--again", action="store_true", help="forget finished experiments and run them too")
     studied.add_argument("--out", type=Path, default=running.TARGET, help="folder of the page (default %(default)s)")
@@ -118,22 +109,6 @@ def _add_work(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     stored.add_argument("--dry-run", action="store_true", help="say what would go and touch nothing")
 
 
-def _add_generation(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    made = commands.add_parser("generate", help="one prompt by the base model and by the adapted one, same first noise")
-    made.add_argument("prompt")
-    made.add_argument("--seed", type=int, default=0, help="of the first noise (default 0)")
-    made.add_argument("--images", type=_count, default=1, help="so many, of this seed and the next (default 1)")
-    methods = get_args(MethodName)
-    made.add_argument(
-        "--method", choices=methods, default=PLAIN, help="as section sample sets it (default %(default)s)"
-    )
-    made.add_argument("--condition", type=Path, help="picture for a ControlNet; method canny finds its edges")
-    eta = "the adapter's dial, 0 to 1 (default: as trained; 0 is the base model)"
-    made.add_argument("--eta", type=_share, help=eta)
-    made.add_argument("--adapter", type=Path, default=ADAPTER, help=f"adapter folder (default {ADAPTER})")
-    made.add_argument("--out", type=Path, default=Path("generated.png"), help="picture to write (default %(default)s)")
-
-
 def _add_conversion(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     made = commands.add_parser("convert-official", help="the SUR-adapter authors' .pt file as an adapter folder")
     made.add_argument("file", type=Path, help="their .pt file: a state dict of 48 tensors; nothing in it is run")
@@ -141,28 +116,14 @@ def _add_conversion(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     made.add_argument("--base", default=AUTHORS_BASE, help="the model it was trained for (default %(default)s)")
     made.add_argument("--base-revision", default=AUTHORS_REVISION, help="of that model (default %(default)s)")
     made.add_argument(
-        "--eta", type=_share, default=AUTHORS_ETA, help="what it was trained with, 0 to 1 (default %(default)s)"
+        "--eta", type=cli.share, default=AUTHORS_ETA, help="what it was trained with, 0 to 1 (default %(default)s)"
     )
-
-
-def _share(text: str) -> float:
-    number = float(text)
-    if not 0.0 <= number <= 1.0:
-        raise argparse.ArgumentTypeError(f"must be 0 to 1, got {text}")
-    return number
 
 
 def _study_name(text: str) -> str:
     if text not in STUDIES and not from_file.is_file(text):
         raise argparse.ArgumentTypeError(f"{text} is none of {', '.join(STUDIES)} and no .yaml file")
     return text
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, got {number}")
-    return number
 
 
 def _days(text: str) -> float:
@@ -204,37 +165,6 @@ def _show(asked: argparse.Namespace) -> None:
     text = listing.stage(asked.stage)
     drawn = pictures.draw(asked.stage, target / asked.stage, count=asked.count, seed=asked.seed)
     _print("\n".join([text, *drawn]))
-
-
-def generate(asked: argparse.Namespace) -> None:
-    """Write base and adapted pictures of one prompt side by side, with the settings of sections sample and diffusion.
-
-    Raises:
-        SurError: a setting, the model or the adapter is not usable.
-    """
-    sample, base = load(SampleParams, "sample"), load(DiffusionParams, "diffusion")
-    generator = Generator(asked.adapter, sample, base, load(engine.ComputeParams, "compute"))
-    source = None if asked.condition is None else _opened(asked.condition)
-    tiles: list[tuple[Image.Image, str]] = []
-    seeds = range(asked.seed, asked.seed + asked.images)
-    for seed in cli.progress(seeds, "generate", unit="pair"):
-        pair = generator.pair(asked.prompt, seed, eta=asked.eta, method=asked.method, source=source)
-        eta = generator.eta if asked.eta is None else asked.eta
-        shown = [] if pair.condition is None else [(pair.condition, f"shown to {asked.method}")]
-        tiles += [*shown, (pair.base, f"base, seed {seed}: {asked.prompt}")]
-        tiles += [(pair.adapted, f"adapted, eta {eta:g}, seed {seed}: {asked.prompt}")]
-    pictures, labels = zip(*tiles, strict=True)
-    side = max(256, *(picture.width for picture in pictures))
-    sheet = images.contact_sheet(pictures, labels, columns=len(tiles) // asked.images, tile_px=side)
-    files.write_bytes(asked.out, sampling.png(sheet))
-    _print(f"{asked.out}: base on the left, adapted on the right")
-
-
-def _opened(path: Path) -> Image.Image:
-    try:
-        return images.decode(path.read_bytes())
-    except (OSError, images.UndecodableError) as error:
-        raise InputError(f"{path} cannot be read as a picture: {error}") from error
 
 
 def convert_official(file: Path, out: Path, base: folder.Named, eta: float) -> None:

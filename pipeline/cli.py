@@ -81,3 +81,19 @@ def counting(total: int, label: str, *, unit: str = "row") -> "tqdm[None]":
 def progress(items: Iterable[Item], label: str, *, total: int | None = None, unit: str = "it") -> "tqdm[Item]":
     """Iterate with a bar that shows rate and remaining time; silent where there is no terminal."""
     return tqdm(items, desc=label, total=total, unit=unit, disable=None, dynamic_ncols=True, file=sys.stderr)
+
+
+def share(text: str) -> float:
+    """An argument from 0 to 1."""
+    number = float(text)
+    if not 0.0 <= number <= 1.0:
+        raise argparse.ArgumentTypeError(f"must be 0 to 1, got {text}")
+    return number
+
+
+def count(text: str) -> int:
+    """An argument of 1 or more."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, got {number}")
+    return number

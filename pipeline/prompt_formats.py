@@ -88,7 +88,11 @@ def _clause(clause: Mapping[str, Any], classes: list[str], exact: Mapping[str, i
 
 
 def _plural(name: str) -> str:
-    return f"{name}es" if name.endswith("s") else f"{name}s"
+    """Of a class of COCO; ``skis`` and ``scissors`` are plurals already."""
+    from textblob.en.inflect import pluralize  # reads its word lists
+
+    plural: str = name if name.endswith(("skis", "scissors")) else pluralize(name)
+    return plural
 
 
 def t2i_compbench(path: Path) -> Iterator[Entry]:

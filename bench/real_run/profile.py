@@ -54,6 +54,18 @@ CHANGES: Mapping[str, Any] = {
     "sample.limit_per_type": 1,
     "sample.images_per_prompt": 1,
     "sample.steps": 2,
+    "evaluate.metrics": [  # the others ask for weights that are published
+        {
+            "kind": "clip",
+            "name": "clip",
+            "library": "open_clip",
+            "model": FILLED,
+            "revision": FILLED,
+            "weights": None,
+            "dtype": "float32",
+            "logit_scale": 100.0,
+        }
+    ],
     "compute.caption_batch": 8,  # batches are filled up, so that a larger one would be computed for nothing
     "compute.clip_batch": 8,
     "compute.llm_batch": 8,
@@ -92,6 +104,8 @@ def filled(models: Mapping[str, Named], pictures: Path, *, side_px: int) -> str:
     yaml = _yaml()
     document = yaml.load(PROFILE.read_text(encoding="utf-8"))
     _set(document, changes)
+    for metric in document["evaluate"]["metrics"]:
+        metric["model"], metric["revision"] = models["clip"]
     stream = io.StringIO()
     yaml.dump(document, stream)
     return stream.getvalue()

@@ -3,11 +3,15 @@ import dataclasses
 import pytest
 import torch
 
-from pipeline.adapters.llmdiff import Blocks, empty
+from pipeline.adapters.llmdiff import Blocks, LlmDiffAdapter, empty
 from pipeline.adapters.packing import unpack
 from pipeline.branched_encoding import BranchedEncoder
-from tests.pipeline import tiny_models
+from pipeline.sampling import Denoising, generate
+from pipeline.training_examples import training_batch
+from pipeline.training_objective import batch_losses
+from tests.pipeline import model_kinds, tiny_models
 from tests.pipeline.adapters.test_llmdiff import BLOCKS, LLM_WIDTH, made, spoken
+from tests.pipeline.training_setup import examples
 
 TEXT = "a red square"
 
@@ -90,3 +94,34 @@ def test_the_trained_eta_is_taken_where_none_is_given(model):
 def test_an_adapter_that_was_told_no_reader_says_so(model):
     with pytest.raises(ValueError, match="not told what reads texts"):
         BranchedEncoder(model, made(model.unet)).pair("", TEXT, adapt_negative=True)
+
+
+@pytest.mark.parametrize("kind", model_kinds.KINDS)
+@pytest.mark.parametrize("adapt_negative", [True, False])
+@pytest.mark.parametrize("eta", [0.5, 1.0])
+def test_stable_diffusion_2_and_xl_are_drawn_with_too(kind, eta, adapt_negative):
+    own = model_kinds.load(kind)
+    adapter = spoken(made(own.unet)).eval()
+    adapter.read = read
+    settings = Denoising(2, 4.0, "ddim", adapt_negative=adapt_negative)
+    options = {"diffusion": own, "adapter": adapter, "config": settings}
+    base, none = generate(TEXT, 1, eta=0.0, **options)
+    same, adapted = generate(TEXT, 1, eta=eta, **options)
+    assert base.tobytes() == none.tobytes() == same.tobytes() != adapted.tobytes()
+
+
+def test_what_sdxl_pools_is_the_text_encoders_own_word():
+    own = model_kinds.load("sdxl")
+    negative, prompt = encoder(own).pair("", TEXT, adapt_negative=True)
+    assert torch.equal(prompt.pooled, own.text_states([TEXT]).pooled)
+    assert torch.equal(negative.pooled, own.text_states([""]).pooled)
+
+
+def test_a_step_on_sdxl_hears_what_it_pools():
+    own = model_kinds.load("sdxl")
+    batch = training_batch(examples(4, kind="llmdiff"), [0, 3], [1, 2], 1000)
+    adapter = LlmDiffAdapter(made(own.unet).config, own.unet, llm_width=tiny_models.LLM_WIDTH, blocks=3)
+    adapter.attach(own.unet)
+    terms = batch_losses(adapter, adapter, own, batch, None)
+    terms["total"].backward()
+    assert adapter.phi.weight.grad.abs().sum() > 0

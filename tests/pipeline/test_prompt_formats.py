@@ -43,7 +43,7 @@ def test_genevals_clauses_become_atoms_with_questions(tmp_path):
         "geneval",
     )
     assert counted.atoms[0]["skill"] == "counting"
-    assert counted.atoms[0]["question"] == "Are there exactly three sheeps?"
+    assert counted.atoms[0]["question"] == "Are there exactly three sheep?"
     assert (coloured.atoms[0]["skill"], coloured.atoms[0]["colour"]) == ("colour", "pink")
     assert [atom["skill"] for atom in placed.atoms] == ["object", "position"]
     assert (placed.atoms[1]["position"], placed.atoms[1]["target"]) == ("left of", "cup")

@@ -5,11 +5,11 @@ import copy
 import pytest
 import torch
 
-from pipeline import training_examples, training_objective, unet_parts
+from pipeline import training_examples, training_objective, training_start, unet_parts
 from pipeline.errors import SettingError
 from tests.pipeline import tiny_models
 from tests.pipeline.test_training import EVERYTHING, same, silent, stop_after
-from tests.pipeline.training_setup import KINDS, recipe, trainer
+from tests.pipeline.training_setup import KINDS, examples, recipe, trainer
 
 EVERY = pytest.mark.parametrize("kind", list(KINDS))
 
@@ -201,3 +201,13 @@ def test_a_control_with_a_frozen_unet_is_refused():
 def test_a_trained_eta_of_0_is_refused(kind):
     with pytest.raises(SettingError, match=r"^adapter\.eta: 0 is the untouched base model"):
         chosen(kind, adapter={"eta": 0.0})
+
+
+def test_llm4gen_without_token_states_is_told(tmp_path):
+    with pytest.raises(SettingError, match=r"^adapter\.kind: llm4gen needs .* set llm\.states to tokens$"):
+        training_start.learned(chosen("llm4gen frozen"), tiny_models.load(), examples())
+
+
+def test_heads_of_llm4gen_that_do_not_divide_the_width_are_told(tmp_path):
+    with pytest.raises(SettingError, match=r"^adapter\.llm4gen\.heads: 3 heads do not divide"):
+        trainer(tmp_path, chosen("llm4gen frozen", adapter={"llm4gen": {"tokens": 6, "heads": 3}}))

@@ -7,7 +7,7 @@ from pipeline import training_samples
 from pipeline.training_samples import Grids, clip_similarity, draw, write_sheet
 from tests.pipeline import tiny_models
 from tests.pipeline.frozen_models import clip_params
-from tests.pipeline.training_setup import trainer
+from tests.pipeline.training_setup import recipe, silent, trainer
 
 
 @pytest.fixture(scope="module")
@@ -97,3 +97,16 @@ def test_similarity_is_the_mean_cosine_and_loads_its_model_once(monkeypatch):
     assert similarity([None, None], ["a", "b"]) == pytest.approx(90.0)
     similarity([None, None], ["a", "b"])
     assert made == [(config, "cpu")]
+
+
+def test_grids_draw_the_base_arm_by_the_base_models_u_net_while_parts_of_it_are_trained(tmp_path):
+    base, _ = draw(tiny_models.load(), None, ["a red square"])
+    settings = recipe({"kind": "none"}, unet="cross_attention", steps=2, learning_rate=0.5, warmup_steps=0)
+    running = trainer(tmp_path / "run", settings)
+    running.run(silent)
+    before = {name: value.clone() for name, value in running.learned.unet_values.items()}
+    kept = {"kept": tmp_path / "kept", "shown": tmp_path / "shown", "unet_base": running.unet_base}
+    ours, adapted = Grids(running.diffusion, ["a red square"], lambda *_: 1.0, **kept).draw(running.learned.eval())
+    assert ours[0].tobytes() == base[0].tobytes() != adapted[0].tobytes()
+    after = running.learned.unet_values
+    assert all(torch.equal(value, after[name]) for name, value in before.items())

@@ -36,6 +36,7 @@ def write_sample(folder: Path, colour_of: Callable[[str, int], str]) -> None:
             for arm in arms:
                 content = png(colour_of(arm, index))
                 row = {"sample_id": f"{prompt.id}/{index:02d}/{arm}", "arm": arm, "prompt_id": prompt.id}
+                row |= {"model": "tiny", "method": "none"}
                 row |= {"index": index, "seed": index, "image": {"bytes": content, "path": None}, "type": prompt.type}
                 row |= {
                     "text": prompt.text,

@@ -61,6 +61,8 @@ def manifest(pictures: int, prompts: Sequence[Prompt] = PROMPTS) -> pa.Table:
             "prompt_id": one.id,
             "index": index,
             "seed": index,
+            "model": "tiny",
+            "method": "none",
             "type": one.type,
             "text": f"the words of {arm}",
             "part": "part-00000.parquet",

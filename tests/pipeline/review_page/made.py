@@ -84,6 +84,7 @@ def manifest_row(prompt, index, arm, *, method=None, sha256=None, part="part-000
     text = "many words" if arm == "complex" else f"sentence {prompt}"
     return {
         **{KEY: sample_id, "arm": arm, "prompt_id": f"p{prompt}", "index": index, "seed": 1, "part": part},
+        **{"model": "tiny", "method": method or "none"},
         **{"type": "action", "text": text, "sha256": sha256 or sample_id.encode().hex().ljust(64, "0")[:64]},
     }
 
