@@ -2,16 +2,19 @@
 
 import os
 from collections import Counter
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import accumulate
 from pathlib import Path
 
 from pipeline import answers
-from pipeline.answers import SHAPES, PreferenceAnswer, SemanticVerdict, Task
+from pipeline.answers import SHAPES, PreferenceAnswer, SemanticVerdict, Task, TripletVerdict
 from pipeline.jsonl import read_folder
 from pipeline.review.reading import AnyLine
 
 Place = tuple[object, str, bool]
+BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass
@@ -32,8 +35,9 @@ def take_in(
     """Append what is new to the reviewers' files; all lines are read before the first is written.
 
     A line is known where the reviewer's standing answer says the same, or where the same line with the same time was
-    appended before: so a file that comes in again changes nothing, whatever was said since. A line that is older than
-    the standing one is passed over. Of several in one file on the same thing the latest counts.
+    appended before: so a file that comes in again changes nothing, whatever was said since. What is older than the
+    standing answer is passed over. Of several in one file on the same thing the latest counts. Each question about a
+    pair is a thing of its own; what takes an answer back stays before what was said after it.
 
     Args:
         lines: of the file.
@@ -45,60 +49,106 @@ def take_in(
     Raises:
         InputError: a line is wrong.
     """
-    wanted = _latest(lines, outcome)
+    wanted = {place: _holding(said, outcome) for place, said in _by_place(lines).items()}
     history = list(read_folder(folder, SHAPES[task]))
-    seen = {answers.encode(line) for line in history}
-    standing: dict[Place, list[AnyLine]] = {}
-    for held in answers.standing(history):  # type: ignore[type-var]  # one task's shape, which the type cannot say
-        standing.setdefault(_place(held), []).append(held)
+    seen = {mark for line in history if line.at is not None for mark in _marks(line)}
+    standing = _by_place(_standing(history))
     files: dict[Path, list[bytes]] = {}
-    for line in wanted:
-        if reason := _known(line, standing.get(_place(line), []), seen):
-            outcome.passed_over[reason] += 1
-            continue
-        files.setdefault(folder / answers.file_name(line.reviewer), []).append(answers.encode(line))
-        outcome.stale += today is not None and line.item not in today
+    for place, said in wanted.items():
+        for line in _new(said, standing.get(place, []), seen, outcome):
+            files.setdefault(folder / answers.file_name(line.reviewer), []).append(answers.encode(line))
+            outcome.stale += today is not None and line.item not in today
     for path, content in files.items():
         append(path, content)
         outcome.taken[path] = len(content)
 
 
-def _latest(lines: Iterable[AnyLine], outcome: Outcome) -> list[AnyLine]:
-    found: dict[Place, AnyLine] = {}
+def _by_place(lines: Iterable[AnyLine]) -> dict[Place, list[AnyLine]]:
+    found: dict[Place, list[AnyLine]] = {}
     for line in lines:
-        other = found.get(_place(line))
-        if other is not None:
-            outcome.passed_over["said again in the file"] += 1
-            if other.at is not None and line.at is not None and line.at < other.at:
-                continue
-        found[_place(line)] = line
-    return list(found.values())
+        found.setdefault((line.item, line.reviewer, line.adjudicated), []).append(line)
+    return found
 
 
-def _place(line: AnyLine) -> Place:
-    return line.item, line.reviewer, line.adjudicated
+def _standing(lines: Iterable[AnyLine]) -> list[AnyLine]:
+    return answers.standing(lines)  # type: ignore[type-var]  # one task's shape, which the type cannot say
 
 
-def _known(line: AnyLine, held: list[AnyLine], seen: Container[bytes]) -> str | None:
-    """Why the line is not new, or None."""
-    said = {part for other in held for part in _said(other)}
-    if not held if line.retracted else _said(line) <= said:
-        return "already known"
-    if line.at is not None and answers.encode(line) in seen:
-        return "already known"
-    if line.at is not None and any(other.at is not None and other.at > line.at for other in held):
-        return "older than what is there"
-    return None
+def _holding(lines: Sequence[AnyLine], outcome: Outcome) -> list[AnyLine]:
+    """Of a file's lines on one item those that hold, by their time, where they have one, and else in their order."""
+    found: list[AnyLine] = []
+    for line in _by_time(lines):
+        rests = (_rest(other, line) for other in found)
+        found = [*(rest for rest in rests if rest is not None), line]
+    if said_again := len(lines) - len(found):
+        outcome.passed_over["said again in the file"] += said_again
+    return found
 
 
-def _said(line: AnyLine) -> set[object]:
-    """What the answer comes to, whatever time it took."""
-    match line:
-        case PreferenceAnswer():
-            return {*line.choices().items(), line.note}
-        case SemanticVerdict():
-            return {(line.verdict, tuple(sorted(line.answers.items())), line.note)}
-    return {(line.verdict, line.reasons, line.note)}
+def _by_time(lines: Sequence[AnyLine]) -> list[AnyLine]:
+    """A line without a time stays behind the one that it follows."""
+    times = list(accumulate((line.at for line in lines), lambda before, at: at or before, initial=BEFORE_ALL))[1:]
+    order = sorted(range(len(lines)), key=lambda place: times[place] or BEFORE_ALL)
+    return [lines[place] for place in order]
+
+
+def _rest(line: AnyLine, later: AnyLine) -> AnyLine | None:
+    """What still holds of a line once the later one was said."""
+    if later.retracted or not isinstance(line, PreferenceAnswer) or not isinstance(later, PreferenceAnswer):
+        return None
+    return line if line.retracted else _without(line, later.choices().keys())
+
+
+def _without(line: PreferenceAnswer, questions: Set[str]) -> PreferenceAnswer | None:
+    if not questions & line.choices().keys():
+        return line
+    left = {question: side for question, side in line.answers.items() if question not in questions}
+    return line.model_copy(update={"answers": left}) if left else None
+
+
+def _new(lines: Sequence[AnyLine], held: list[AnyLine], seen: Set[object], outcome: Outcome) -> Iterator[AnyLine]:
+    """Of a file's lines on one item what changes the standing answers, in their order."""
+    if _said(_standing([*held, *lines])) == _said(held):
+        outcome.passed_over["already known"] += len(lines)
+        return
+    for line in lines:
+        part = _not_older(line, held)
+        if line.at is not None and _marks(line) <= seen:
+            outcome.passed_over["already known"] += 1
+        elif part is None:
+            outcome.passed_over["older than what is there"] += 1
+        elif _said(_standing([*held, part])) == _said(held):
+            outcome.passed_over["already known"] += 1
+        else:
+            held = _standing([*held, part])
+            yield part
+
+
+def _not_older(line: AnyLine, held: Iterable[AnyLine]) -> AnyLine | None:
+    """The line without the questions that have a newer answer; None where nothing is left of it."""
+    newer = [other for other in held if line.at is not None and other.at is not None and other.at > line.at]
+    if not newer or not isinstance(line, PreferenceAnswer) or line.retracted:
+        return None if newer else line
+    return _without(line, {other.question for other in newer if isinstance(other, PreferenceAnswer)})
+
+
+def _marks(line: AnyLine) -> set[object]:
+    """By what a line with a time is known again, of each question its own."""
+    return {(line.item, line.reviewer, line.adjudicated, line.at, said) for said in _said([line]) or {None}}
+
+
+def _said(lines: Iterable[AnyLine]) -> set[object]:
+    """What standing answers on one item come to, whatever time they took."""
+    found: set[object] = set()
+    for line in lines:
+        match line:
+            case PreferenceAnswer():
+                found |= {(question, choice, line.note) for question, choice in line.choices().items()}
+            case SemanticVerdict():
+                found.add((line.verdict, tuple(sorted(line.answers.items())), line.note))
+            case TripletVerdict():
+                found.add((line.verdict, line.reasons, line.note))
+    return found
 
 
 def append(path: Path, lines: Iterable[bytes]) -> None:

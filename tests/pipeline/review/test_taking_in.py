@@ -2,11 +2,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import answers
-from pipeline.answers import TripletVerdict
+from pipeline.answers import PreferenceAnswer, TripletVerdict
 from pipeline.review import taking_in
 from pipeline.review.taking_in import Outcome
 
@@ -80,4 +80,78 @@ def test_a_file_that_comes_in_again_changes_nothing(tmp_path_factory: Any, first
     before = {path: path.read_bytes() for path in folder.iterdir()}
     assert not _take(folder, *second).taken
     assert not _take(folder, *first).taken
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def _pair(second: int | None, note: str = "", retracted: bool = False, **sides: str) -> PreferenceAnswer:
+    pair = {"prompt_id": "a", "index": 0, "sha256_base": KEY, "sha256_adapted": "b" * 64, "reviewer": "Ann"}
+    said = {**pair, "left": "base", "answers": sides, "note": note, "retracted": retracted}
+    at = {} if second is None else {"at": f"2026-11-21T10:00:{second:02d}Z"}
+    return PreferenceAnswer.model_validate_json(json.dumps({**said, **at}))
+
+
+def _prefer(folder: Path, *lines: PreferenceAnswer) -> Outcome:
+    outcome = Outcome()
+    taking_in.take_in(lines, folder, "preference", outcome, None)
+    return outcome
+
+
+def _preferred(folder: Path) -> dict[str, str | None]:
+    return {line.question: line.choice for line in answers.read(folder, PreferenceAnswer)}
+
+
+OWN = [_pair(1, overall="left"), _pair(2, text="right"), _pair(2, flaws="tie"), _pair(3, overall="right")]
+
+
+def test_our_own_lines_of_a_pair_all_come_in_one_for_each_question(tmp_path: Path) -> None:
+    for lines, times in (OWN, "timed"), ([line.model_copy(update={"at": None}) for line in OWN], "untimed"):
+        folder = tmp_path / times
+        outcome = _prefer(folder, *lines)
+        assert _preferred(folder) == {"overall": "adapted", "text": "adapted", "flaws": "tie"}
+        assert (sum(outcome.taken.values()), dict(outcome.passed_over)) == (3, {"said again in the file": 1})
+        assert not _prefer(folder, *lines).taken
+
+
+def test_what_was_taken_back_stays_so_and_the_rest_that_was_said_again_comes_in(tmp_path: Path) -> None:
+    _prefer(tmp_path, *OWN)
+    lines = [_pair(9, retracted=True), _pair(9, overall="right", flaws="tie")]  # as the page takes one answer back
+    assert _prefer(tmp_path, *OWN, *lines).taken
+    assert _preferred(tmp_path) == {"overall": "adapted", "flaws": "tie"}
+    assert not _prefer(tmp_path, *OWN, *lines).taken
+    assert _prefer(tmp_path, *OWN).taken == {}
+    untimed = [line.model_copy(update={"at": None}) for line in (*OWN, *lines)]
+    assert not _prefer(tmp_path, *untimed).taken
+
+
+def test_a_newer_answer_to_one_question_does_not_hold_off_the_others(tmp_path: Path) -> None:
+    _prefer(tmp_path, _pair(9, overall="left"))
+    assert _prefer(tmp_path, _pair(4, overall="right", text="right"), _pair(5, flaws="left")).taken
+    assert _preferred(tmp_path) == {"overall": "base", "text": "adapted", "flaws": "base"}
+    assert _prefer(tmp_path, _pair(6, overall="right")).passed_over == {"older than what is there": 1}
+    assert _prefer(tmp_path, _pair(6, retracted=True)).passed_over == {"older than what is there": 1}
+
+
+def test_of_several_answers_in_one_file_the_latest_counts_in_whatever_order_they_stand(tmp_path: Path) -> None:
+    late, early, no_time = (_line(verdict=verdict) for verdict in ("keep", "reject", "unsure"))
+    late, early = (
+        line.model_copy(update={"at": _pair(second, overall="tie").at}) for line, second in ((late, 5), (early, 3))
+    )
+    for name, lines, holds in (("a", [late, early], "keep"), ("b", [late, no_time, early], "unsure")):
+        _take(tmp_path / name, *lines)
+        assert [line.verdict for line in answers.read(tmp_path / name, TripletVerdict)] == [holds]
+
+
+SIDES = st.dictionaries(st.sampled_from(["overall", "text"]), st.sampled_from(["left", "right", "tie"]), min_size=1)
+ANSWER = st.builds(lambda second, sides: _pair(second, **sides), st.integers(0, 3), SIDES)
+
+
+@settings(max_examples=50)
+@given(st.lists(ANSWER, max_size=5), st.lists(ANSWER, max_size=5))
+def test_preferences_that_come_in_again_change_nothing(tmp_path_factory: Any, first: Any, second: Any) -> None:
+    folder = tmp_path_factory.mktemp("reviews")
+    _prefer(folder, *first)
+    _prefer(folder, *second)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    assert not _prefer(folder, *second).taken
+    assert not _prefer(folder, *first).taken
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
