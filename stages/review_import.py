@@ -23,7 +23,7 @@ from pipeline.errors import EmptyResultError, InputError
 from pipeline.files import write_json
 from pipeline.review import agreement
 from pipeline.review.tasks import row_key
-from pipeline.review.verdicts import Ballots, ReviewParams, Reviews, drop_reason, join, on, read_reviews
+from pipeline.review.verdicts import Ballots, ReviewParams, Reviews, drop_reason, join, on, read_reviews, that_count
 
 SCORED = Path("data/clip_filter/scores.parquet")
 REVIEWS = Path("reviews/triplets")
@@ -88,7 +88,7 @@ def _judge(scored: Path, reviews: Reviews, config: ReviewParams, outcome: _Outco
 
 def _join(key: str, reviews: Reviews, config: ReviewParams, outcome: _Outcome) -> dict[str, Any]:
     said, rulings = on(reviews.said, key), on(reviews.rulings, key)
-    verdict = join(said.values(), config.policy, rulings.values())
+    verdict = join(that_count(said), config.policy, that_count(rulings))
     reason = drop_reason(verdict, config.unsure)
     outcome.verdicts[verdict] += 1
     if said:

@@ -15,6 +15,9 @@ from pipeline.params import Names, Section, Share
 
 Policy = Literal["majority", "any_reject", "adjudicated"]
 Opinions = dict[str, dict[str, Answer]]
+NOT_A_PERSON = "(not a person)"
+"""How the name of a reviewer ends who is a program: its verdicts leave an item in the page's queues, and count only
+where no person has said anything."""
 
 
 class ReviewParams(Section):
@@ -95,6 +98,15 @@ class Ballots(Collection[Ballot]):
 def on(opinions: Opinions, key: str) -> dict[str, Answer]:
     """Who said what of one pair."""
     return {who: answers[key] for who, answers in opinions.items() if key in answers}
+
+
+def that_count(said: dict[str, Answer]) -> list[Answer]:
+    """The answers to a pair that decide: those of people, where there are any, else those of programs.
+
+    Args:
+        said: reviewer -> answer.
+    """
+    return [answer for who, answer in said.items() if not who.endswith(NOT_A_PERSON)] or list(said.values())
 
 
 def read_reviews(folder: Path) -> Reviews:

@@ -16,14 +16,14 @@ from typing import Any
 
 from pipeline import answers, cli, params, work
 from pipeline.errors import InputError
-from pipeline.review.verdicts import ReviewParams
+from pipeline.review.verdicts import NOT_A_PERSON, ReviewParams
 from pipeline.review_page import guard, pairs, semantic, triplets
 from pipeline.review_page.desk import Desk
 from pipeline.review_page.journal import Journal
 from pipeline.review_page.queue import Queue
 from pipeline.review_page.shards import Shards
 from pipeline.review_page.standing import Standing
-from pipeline.review_page.task import NOT_A_PERSON, Task
+from pipeline.review_page.task import Task
 
 QUEUE = Path("data/review_export/queue.parquet")
 CLEANED = Path("data/clean/samples.parquet")

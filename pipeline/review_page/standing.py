@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from pipeline.answers import Line
 from pipeline.errors import InputError
+from pipeline.review.verdicts import NOT_A_PERSON
 from pipeline.review_page.journal import LINE_END
-from pipeline.review_page.task import NOT_A_PERSON, Said, Task, said
+from pipeline.review_page.task import Said, Task, said
 
 
 class Standing:

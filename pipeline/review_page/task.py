@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from pipeline import answers
 from pipeline.answers import Line
 
-NOT_A_PERSON = "(not a person)"
-"""How the name of a reviewer ends who is a program: its verdicts are no reason to leave an item out of a queue."""
 Rows = NDArray[np.intp]
 
 

@@ -92,6 +92,18 @@ def test_an_adjudicator_decides_a_conflict_and_counts_in_no_agreement(
     assert list(json.loads((tmp_path / "out" / "agreement.json").read_text())["reviewers"]) == ["Ann", "Bob"]
 
 
+def test_a_persons_word_counts_and_a_programs_only_where_nobody_has_spoken(
+    tmp_path: Path, scores: Path, keys: list[str]
+) -> None:
+    _say(tmp_path / "reviews", "an oracle (not a person)", dict.fromkeys(keys, "reject"))
+    _say(tmp_path / "reviews", "another rule (not a person)", dict.fromkeys(keys[:2], "reject"))
+    _say(tmp_path / "reviews", "Ann", {keys[0]: "keep"})
+    for policy in ("majority", "any_reject", "adjudicated"):
+        rows, _ = _run(scores, tmp_path, _params(require=False, policy=policy, unsure="drop"))
+        assert [rows[name]["verdict"] for name in ("a:0", "a:1", "a:2")] == ["keep", "reject", "reject"]
+        assert [rows[name]["reviewers"] for name in ("a:0", "a:1", "a:2")] == [3, 2, 1]
+
+
 def test_required_verdicts_that_are_missing_stop_with_what_to_do(tmp_path: Path, scores: Path, keys: list[str]) -> None:
     _say(tmp_path / "reviews", "Ann", {keys[0]: "keep"})
     with pytest.raises(InputError, match=r"2 of 3 pairs have no verdict: look at .* review\.require: false") as caught:
