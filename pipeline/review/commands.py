@@ -137,8 +137,10 @@ def take_in(path: Path, task: Task, reviewers: Sequence[str], *, adjudicated: bo
         adjudicated: the answers decide conflicts.
 
     Raises:
-        InputError: the file, an answer in it or a name is wrong; nothing is written then.
+        InputError: the file, an answer in it or a name is wrong, or preferences are to decide; nothing is written then.
     """
+    if adjudicated and task == studies.PREFERENCE:
+        raise InputError(f"{reading.NO_CONFLICTS}: --adjudicated goes with triplets and semantic")
     outcome = Outcome()
     source = Source(path, task, _names(reviewers), adjudicated, studies.KEYS)
     lines = reading.read(source, outcome.passed_over)

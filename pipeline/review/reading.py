@@ -17,6 +17,7 @@ from pipeline.review.forms import TIE
 from pipeline.review.studies import Key, Pair, Picture
 
 AnyLine = TripletVerdict | SemanticVerdict | PreferenceAnswer
+NO_CONFLICTS = "preferences have no conflicts to decide"
 Named = Callable[[Row], str]
 
 
@@ -177,6 +178,13 @@ def _name(source: Source, row: Row, found: str | None) -> str:
 
 
 def _line(source: Source, row: Row, fields: Mapping[str, Any]) -> AnyLine:
+    line = _checked(source, row, fields)
+    if line.adjudicated and isinstance(line, PreferenceAnswer):  # it would count beside what the same person said
+        raise _wrong(source, row, f"column adjudicated: {NO_CONFLICTS}")
+    return line
+
+
+def _checked(source: Source, row: Row, fields: Mapping[str, Any]) -> AnyLine:
     try:
         given = {name: value for name, value in fields.items() if value is not None}
         return SHAPES[source.task].model_validate_json(json.dumps(given))

@@ -127,6 +127,16 @@ def test_options_that_do_not_go_together_are_refused(capsys: pytest.CaptureFixtu
     assert not Path("out").exists()
 
 
+def test_preferences_are_not_taken_in_as_decisions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pairs.csv").write_text("item,overall\n0-1,left\n")
+    assert _sur("review-import", "pairs.csv", "--task", "preference", "--reviewer", "Ann", "--adjudicated") == 1
+    told = "error: preferences have no conflicts to decide: --adjudicated goes with triplets and semantic"
+    assert capsys.readouterr().err.splitlines() == [told]
+
+
 def _study(path: Path) -> Any:
     found = re.search(r'<script type="application/json" id="study">(.*?)</script>', path.read_text(), re.DOTALL)
     assert found

@@ -162,6 +162,13 @@ def test_items_of_no_study_or_of_another_task_are_told(tmp_path: Path, study: st
     assert _lines(_write(tmp_path, f"item,overall\n{pair},\n"), "preference") == [("without an answer", 1)]
 
 
+def test_a_preference_that_is_to_decide_is_told_since_one_person_would_count_twice(tmp_path: Path) -> None:
+    pair = {"prompt_id": "a", "index": 0, "sha256_base": KEY, "sha256_adapted": "b" * 64, "choice": "base"}
+    path = _write(tmp_path, json.dumps({**pair, "reviewer": "Ann", "adjudicated": True}))
+    with pytest.raises(InputError, match="line 1, column adjudicated: preferences have no conflicts to decide"):
+        _lines(path, "preference")
+
+
 def test_a_damaged_key_is_told(tmp_path: Path, study: studies.Key) -> None:
     (tmp_path / "keys" / f"{study.study}.json").write_text('{"study": 3}')
     with pytest.raises(InputError, match="is not the key of a study: restore it"):
