@@ -18,6 +18,7 @@ from pipeline.review.reading import Source
 from pipeline.review.studies import Key, Scope
 from pipeline.review.taking_in import Outcome
 from pipeline.review.tasks import QUEUE
+from pipeline.review.verdicts import ReviewParams
 from pipeline.tables import KEY
 
 SAMPLED = Path("data/sample")
@@ -42,9 +43,9 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     made.add_argument(
         "--pictures", type=_count, help="the first so many pictures of each prompt and arm (default: all)"
     )
-    made.add_argument("--seed", type=int, default=0, help="of order and sides (default %(default)s)")
+    made.add_argument("--seed", type=int, help="of order and sides (default: review.seed)")
     made.add_argument("--megabytes", type=_count, help="largest page; more pairs make more pages (default 20)")
-    made.add_argument("--no-ties", action="store_true", help="pages where one must decide")
+    made.add_argument("--no-ties", action="store_true", help="of a pair: one must decide (default: as review.tie says)")
 
 
 def _add_import(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -85,7 +86,7 @@ def run(asked: argparse.Namespace) -> None:
 
 
 def export(asked: argparse.Namespace) -> None:
-    """Write a study for people, and its key into ``reviews/keys``.
+    """Write a study for people, and its key into ``reviews/keys``; seed and ties are those of ``review`` unless told.
 
     Raises:
         InputError: no pictures were sampled, or an option does not go with what is written.
@@ -95,14 +96,17 @@ def export(asked: argparse.Namespace) -> None:
     manifest = tables.read(SAMPLED / "manifest.parquet", MANIFEST)
     prompts = read_prompts(load(PromptFiles, "sample").prompts)
     plan = studies.semantic if asked.task == studies.SEMANTIC else studies.preference
-    key = plan(manifest.to_pylist(), prompts, Scope(asked.prompts, asked.pictures), asked.seed)
+    config = load(ReviewParams, "review")
+    seed = config.seed if asked.seed is None else asked.seed
+    key = plan(manifest.to_pylist(), prompts, Scope(asked.prompts, asked.pictures), seed)
+    ties = config.tie and not asked.no_ties
     kept = studies.save(key, studies.KEYS)
     if asked.html:
-        _export_pages(key, prompts, manifest, asked)
+        _export_pages(key, prompts, manifest, asked, ties=ties)
     else:
         shown = studies.shown(key, prompts)
         pictures = exporting.read_pictures(SAMPLED / "parts", manifest, _wanted(shown))
-        exporting.write(key, shown, pictures, asked.out, kept)
+        exporting.write(key, shown, pictures, asked.out, kept, ties=ties)
         cli.say(f"{asked.out}: {len(shown):,} items for Label Studio or a spreadsheet, see README.md there")
     cli.say(f"{kept}: which picture is which; keep it (git add), answers cannot be taken in without it")
 
@@ -110,20 +114,24 @@ def export(asked: argparse.Namespace) -> None:
 def _refuse_options(asked: argparse.Namespace) -> None:
     if asked.html and asked.task != studies.PREFERENCE:
         raise InputError("--html goes with preference: pages without a server are made of pairs alone")
-    if not asked.html and (asked.no_ties or asked.megabytes is not None):
-        raise InputError("--no-ties and --megabytes go with --html")
+    if asked.no_ties and asked.task != studies.PREFERENCE:
+        raise InputError("--no-ties goes with preference: only of pairs can one say that neither is better")
+    if not asked.html and asked.megabytes is not None:
+        raise InputError("--megabytes goes with --html")
 
 
 def _wanted(shown: Sequence[studies.Shown]) -> set[str]:
     return {sample_id for one in shown for sample_id in one.sample_ids}
 
 
-def _export_pages(key: Key, prompts: Sequence[Prompt], manifest: pa.Table, asked: argparse.Namespace) -> None:
+def _export_pages(
+    key: Key, prompts: Sequence[Prompt], manifest: pa.Table, asked: argparse.Namespace, *, ties: bool
+) -> None:
     shown = studies.shown(key, prompts)
     found = exporting.read_pictures(SAMPLED / "parts", manifest, _wanted(shown))
     pictures = {sample_id: pages.data_uri(content) for sample_id, content in found}
     most = (asked.megabytes or pages.MEGABYTES) * MEGABYTE
-    for path, pairs in pages.write(key, shown, pictures, asked.out, most_bytes=most, ties=not asked.no_ties):
+    for path, pairs in pages.write(key, shown, pictures, asked.out, most_bytes=most, ties=ties):
         cli.say(f"{path}: {pairs:,} pairs, {path.stat().st_size / MEGABYTE:.1f} MB")
 
 

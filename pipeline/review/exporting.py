@@ -38,9 +38,18 @@ COLUMNS = {
     "semantic": "write yes, no or unsure into the columns that `asked` names.",
     "preference": "write left, right or tie into the last columns.",
 }
+NO_TIES = "write left or right into the last columns."
 
 
-def write(key: Key, shown: Sequence[Shown], pictures: Iterable[tuple[str, bytes]], target: Path, kept: Path) -> None:
+def write(
+    key: Key,
+    shown: Sequence[Shown],
+    pictures: Iterable[tuple[str, bytes]],
+    target: Path,
+    kept: Path,
+    *,
+    ties: bool,
+) -> None:
     """Write the folder; pictures that are there are replaced.
 
     Args:
@@ -49,6 +58,7 @@ def write(key: Key, shown: Sequence[Shown], pictures: Iterable[tuple[str, bytes]
         pictures: sample_id and encoded picture, of all items, in any order.
         target: the folder.
         kept: where the key was written.
+        ties: whether one may say of a pair that neither is better.
     """
     files = _file_names(shown)
     for sample_id, content in pictures:
@@ -56,11 +66,10 @@ def write(key: Key, shown: Sequence[Shown], pictures: Iterable[tuple[str, bytes]
             write_bytes(target / PICTURES / name, _png(content))
     tasks = [forms.task(one, _names(one), PICTURES) for one in shown]
     write_json(target / "tasks.json", tasks)
-    write_text(target / "config.xml", forms.config(key))
+    write_text(target / "config.xml", forms.config(key, ties=ties))
     _write_csv(target / "tasks.csv", key, shown)
-    text = GUIDE.format(
-        task=key.task, count=f"{len(shown):,}", key=kept, root=target.absolute(), columns=COLUMNS[key.task]
-    )
+    columns = COLUMNS[key.task] if ties or key.task == "semantic" else NO_TIES
+    text = GUIDE.format(task=key.task, count=f"{len(shown):,}", key=kept, root=target.absolute(), columns=columns)
     write_text(target / "README.md", text)
 
 

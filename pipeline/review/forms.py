@@ -16,9 +16,14 @@ SAID = ("yes", "no", "unsure")
 SIDES = ("left", "right", "tie")
 
 
-def config(key: Key) -> str:
-    """The labelling configuration of a study; the first question of a preference study is a Pairwise tag."""
-    return _semantic() if key.task == "semantic" else _preference(key.questions)
+def config(key: Key, *, ties: bool = True) -> str:
+    """The labelling configuration of a study; the first question of a preference study is a Pairwise tag.
+
+    Args:
+        key: of the study.
+        ties: whether one may say of a pair that neither is better.
+    """
+    return _semantic() if key.task == "semantic" else _preference(key.questions, ties)
 
 
 def _semantic() -> str:
@@ -36,8 +41,10 @@ def _semantic() -> str:
     )
 
 
-def _preference(questions: Sequence[str]) -> str:
+def _preference(questions: Sequence[str], ties: bool) -> str:
     first, *others = questions
+    sides = SIDES if ties else SIDES[:2]
+    neither = [_choices(first + TIE, "imgA", ("tie",), "Neither: a tie")] if ties else []
     return "\n".join(
         [
             "<View>",
@@ -47,8 +54,8 @@ def _preference(questions: Sequence[str]) -> str:
             '  <View style="display:grid;grid-template-columns:1fr 1fr">',
             '    <Image name="imgA" value="$image_a"/><Image name="imgB" value="$image_b"/>',
             "  </View>",
-            _choices(first + TIE, "imgA", ("tie",), "Neither: a tie"),
-            *[_choices(question, "imgA", SIDES, QUESTIONS[question]) for question in others],
+            *neither,
+            *[_choices(question, "imgA", sides, QUESTIONS[question]) for question in others],
             _note("imgA"),
             "</View>\n",
         ]

@@ -66,8 +66,14 @@ def sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for prompt in data.PROMPTS
     ]
     Path("prompts.json").write_text(json.dumps(entries))
-    Path("params.yaml").write_text("sample:\n  prompts: [prompts.json]\n")
+    _settings(tie=True, seed=0)
     return tmp_path
+
+
+def _settings(*, tie: bool, seed: int) -> None:
+    review = {"require": False, "policy": "majority", "unsure": "drop", "overlap": 0.1, "reviewers": []}
+    settings = {"sample": {"prompts": ["prompts.json"]}, "review": {**review, "tie": tie, "seed": seed}}
+    Path("params.yaml").write_text(json.dumps(settings))
 
 
 def _sur(*arguments: str) -> int:
@@ -118,7 +124,7 @@ def test_a_preference_study_goes_out_for_label_studio_with_its_pictures() -> Non
 @pytest.mark.usefixtures("sampled")
 def test_options_that_do_not_go_together_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert _sur("review-export", "semantic", "out", "--html") == 1
-    assert _sur("review-export", "preference", "out", "--no-ties") == 1
+    assert _sur("review-export", "semantic", "out", "--no-ties") == 1
     assert _sur("review-export", "preference", "out", "--megabytes", "3") == 1
     assert _sur("review-import", "out", "--task", "semantic", "--reviewer", "1=") == 1
     assert _sur("review-import", "out", "--task", "semantic", "--reviewer", "A", "--reviewer", "B") == 1
@@ -135,6 +141,32 @@ def test_preferences_are_not_taken_in_as_decisions(
     assert _sur("review-import", "pairs.csv", "--task", "preference", "--reviewer", "Ann", "--adjudicated") == 1
     told = "error: preferences have no conflicts to decide: --adjudicated goes with triplets and semantic"
     assert capsys.readouterr().err.splitlines() == [told]
+
+
+@pytest.mark.usefixtures("sampled")
+@pytest.mark.parametrize(("tie", "options"), [(False, ()), (True, ("--no-ties",)), (True, ())])
+def test_whether_a_tie_may_be_said_holds_for_all_ways(tie: bool, options: tuple[str, ...]) -> None:
+    _settings(tie=tie, seed=0)
+    assert _sur("review-export", "preference", "out", *options) == 0
+    assert _sur("review-export", "preference", "pages", "--html", *options) == 0
+    (page,) = Path("pages").iterdir()
+    offered = tie and not options
+    assert ('value="tie"' in Path("out/config.xml").read_text()) == offered
+    assert ("left, right or tie" in Path("out/README.md").read_text()) == offered
+    assert _study(page)["ties"] == offered
+
+
+@pytest.mark.usefixtures("sampled")
+def test_the_seed_is_the_reviews_unless_another_is_told() -> None:
+    _settings(tie=True, seed=7)
+    assert _sur("review-export", "preference", "out") == 0
+    assert _sur("review-export", "semantic", "out", "--seed", "0") == 0
+    assert {
+        (key.task, key.seed) for key in (studies.load(path.stem, studies.KEYS) for path in studies.KEYS.iterdir())
+    } == {
+        ("preference", 7),
+        ("semantic", 0),
+    }
 
 
 def _study(path: Path) -> Any:
