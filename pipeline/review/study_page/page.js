@@ -2,22 +2,39 @@
 
 const study = JSON.parse(document.getElementById("study").textContent);
 const at = (id) => document.getElementById(id);
-const key = `sur-preference ${study.study} ${study.part}`;
+const LAST = `sur-preference-reviewer ${study.study} ${study.part}`; // who answered last in this browser
+const keyOf = (reviewer) => `sur-preference ${study.study} ${study.part} ${reviewer}`;
 const SIDES = study.ties ? ["left", "tie", "right"] : ["left", "right"]; // as they stand beside each other
 const KEYS = { ArrowLeft: "left", ArrowRight: "right", ArrowDown: "tie", t: "tie", T: "tie" };
 const SECONDS_AT_MOST = 600; // longer than this the person was away
 const QUESTIONS = Object.keys(study.questions);
 
-let state = { reviewer: "", answers: {}, place: 0 };
+let state = fresh("");
 let shownAt = 0;
 let kept = true;
 let byPointer = false;
 
+function fresh(reviewer) {
+  return { reviewer, answers: {}, place: 0 };
+}
+
+function stored(reviewer) {
+  let found = null;
+  try {
+    found = JSON.parse(localStorage.getItem(keyOf(reviewer)));
+  } catch {
+    // no storage, which load() tells, or nothing that can be read
+  }
+  if (!found?.answers || typeof found.answers !== "object") return fresh(reviewer);
+  const place = Number.isInteger(found.place) ? found.place : 0; // of a part that may have had more pairs
+  return { reviewer, answers: found.answers, place: Math.min(Math.max(place, 0), study.pairs.length - 1) };
+}
+
 function load() {
   try {
-    const found = JSON.parse(localStorage.getItem(key));
-    if (found && typeof found.reviewer === "string") state = found;
-    localStorage.setItem(key, JSON.stringify(state));
+    const last = localStorage.getItem(LAST) || "";
+    localStorage.setItem(LAST, last);
+    if (last) state = stored(last);
   } catch {
     kept = false;
   }
@@ -25,7 +42,8 @@ function load() {
 
 function keep() {
   try {
-    localStorage.setItem(key, JSON.stringify(state));
+    localStorage.setItem(LAST, state.reviewer);
+    localStorage.setItem(keyOf(state.reviewer), JSON.stringify(state));
   } catch {
     kept = false;
   }
@@ -171,7 +189,7 @@ at("who").addEventListener("submit", (event) => {
   event.preventDefault();
   const name = at("name").value.trim();
   if (!name) return;
-  state.reviewer = name;
+  if (name !== state.reviewer) state = stored(name); // another person's answers stay theirs
   keep();
   draw();
 });

@@ -306,6 +306,39 @@ def test_answers_given_by_keys_and_clicks_come_back_as_a_file(page: Any, tmp_pat
     }
 
 
+def _start(page: Any, name: str) -> str:
+    page.reload()
+    page.fill("#name", name)
+    page.keyboard.press("Enter")
+    return str(page.text_content("#state"))
+
+
+def test_people_who_share_a_browser_keep_their_own_answers(page: Any, tmp_path: Path) -> None:
+    _start(page, "Zoë")
+    for key in ("1", "1", "1", "Enter"):
+        page.keyboard.press(key)
+    assert _start(page, "Ann").startswith("0 of 6 pairs answered")
+    assert not page.is_checked('#question-overall input[value="left"]')
+    page.keyboard.press("3")
+    saved = tmp_path / "ann.json"
+    page.click("#stop")
+    _saved(page, saved)
+    assert [answer["overall"] for answer in json.loads(saved.read_text())["answers"]] == ["right"]
+    assert _start(page, "Zoë").startswith("1 of 6 pairs answered")
+
+
+def test_a_place_past_the_end_is_the_last_pair(page: Any) -> None:
+    _start(page, "Zoë")
+    page.evaluate(
+        "for (const key of Object.keys(localStorage)) if (localStorage[key].startsWith('{')) "
+        'localStorage[key] = localStorage[key].replace(/"place":[0-9]+/, \'"place":99\')'
+    )
+    assert _start(page, "Zoë").startswith("0 of 6 pairs answered")
+    for key in ("1", "1", "1", "Enter"):
+        page.keyboard.press(key)
+    assert page.text_content("#left-over") == "5 pairs have no full answer yet."
+
+
 def test_a_question_can_be_reached_by_the_tab_key_alone(page: Any) -> None:
     page.fill("#name", "Zoë")
     page.keyboard.press("Enter")
