@@ -91,6 +91,13 @@ def share(text: str) -> float:
     return number
 
 
+def port(text: str) -> int:
+    """An argument that is a port to listen on, 0 for a free one."""
+    if not (text.isascii() and text.isdigit() and int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"must be 0 to 65535, got {text}")
+    return int(text)
+
+
 def count(text: str) -> int:
     """An argument of 1 or more."""
     number = int(text)

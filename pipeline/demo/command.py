@@ -29,7 +29,7 @@ def add_options(parser: argparse.ArgumentParser, adapter: Path) -> None:
         adapter: the folder that is taken where none is named.
     """
     parser.add_argument("--adapter", type=Path, default=adapter, help="adapter folder (default %(default)s)")
-    parser.add_argument("--port", type=int, default=PORT, help="default %(default)s; 0 takes a free one")
+    parser.add_argument("--port", type=cli.port, default=PORT, help="default %(default)s; 0 takes a free one")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
 
 

@@ -39,12 +39,12 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     made.add_argument("task", choices=[studies.SEMANTIC, studies.PREFERENCE], help="what is asked of them")
     made.add_argument("out", type=Path, help="the folder to write")
     made.add_argument("--html", action="store_true", help="pages that need no server, of a preference study")
-    made.add_argument("--prompts", type=_count, help="the first so many prompts of each type (default: all)")
+    made.add_argument("--prompts", type=cli.count, help="the first so many prompts of each type (default: all)")
     made.add_argument(
-        "--pictures", type=_count, help="the first so many pictures of each prompt and arm (default: all)"
+        "--pictures", type=cli.count, help="the first so many pictures of each prompt and arm (default: all)"
     )
     made.add_argument("--seed", type=int, help="of order and sides (default: review.seed)")
-    made.add_argument("--megabytes", type=_count, help="largest page; more pairs make more pages (default 20)")
+    made.add_argument("--megabytes", type=cli.count, help="largest page; more pairs make more pages (default 20)")
     made.add_argument("--no-ties", action="store_true", help="of a pair: one must decide (default: as review.tie says)")
 
 
@@ -62,13 +62,6 @@ def _add_import(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         help="who answered; with ID: that annotator or reviewer of the file (may come several times)",
     )
     taken.add_argument("--adjudicated", action="store_true", help="the answers decide conflicts of the reviewers")
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, got {number}")
-    return number
 
 
 def run(asked: argparse.Namespace) -> None:

@@ -38,8 +38,19 @@ def read(path: Path) -> Iterator[Row]:
     """The answers of a file, in its order.
 
     Raises:
-        InputError: it is missing, empty, no UTF-8, or of no form that is known; says what is known.
+        InputError: it is missing, a folder, empty, no UTF-8, or of no form that is known; says what is known.
     """
+    try:
+        yield from _rows(path)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is missing") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path} is a folder: name the file with the answers") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text: {error}; save it as CSV UTF-8 or JSON") from error
+
+
+def _rows(path: Path) -> Iterator[Row]:
     match _first_sign(path):
         case "[":
             yield from _tasks(path)
@@ -50,13 +61,8 @@ def read(path: Path) -> Iterator[Row]:
 
 
 def _first_sign(path: Path) -> str:
-    try:
-        with path.open(encoding="utf-8-sig") as stream:
-            text = stream.read(4096).lstrip()
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is missing") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text: {error}; save it as CSV UTF-8 or JSON") from error
+    with path.open(encoding="utf-8-sig") as stream:
+        text = stream.read(4096).lstrip()
     if not text:
         raise InputError(f"{path} is empty")
     return text[0]
@@ -69,7 +75,7 @@ def _tasks(path: Path) -> Iterator[Row]:
                 for annotation in annotations:
                     yield _annotation(path, task.get("id", number), data, annotation)
             case {"annotation_id": _, "annotator": _}:
-                yield from _flat(f"task {task.get('id', number)}, annotation {task['annotation_id']}", task)
+                yield from _flat(path, f"task {task.get('id', number)}, annotation {task['annotation_id']}", task)
             case _:
                 raise InputError(
                     f"{path}, task {number}: has neither annotations nor annotation_id: export the project from Label "
@@ -108,7 +114,7 @@ def _annotation(path: Path, task: Any, data: Mapping[str, Any], annotation: Any)
     place = f"task {task}, annotation {annotation.get('id') if isinstance(annotation, dict) else '?'}"
     match annotation:
         case {"result": list(regions), "completed_by": who}:
-            said = {region["from_name"]: _values(region["value"]) for region in regions if "from_name" in region}
+            said = dict(part for region in regions for part in _region(path, place, region))
         case _:
             raise InputError(f"{path}, {place}: has no result or completed_by: export the project again")
     if isinstance(who, dict):
@@ -123,6 +129,18 @@ def _annotation(path: Path, task: Any, data: Mapping[str, Any], annotation: Any)
     )
 
 
+def _region(path: Path, place: str, region: Any) -> Iterator[tuple[str, list[str]]]:
+    """The tag's name and what it says; nothing of a region that belongs to no tag, as relations do not."""
+    match region:
+        case {"from_name": str(name), "value": dict(value)}:
+            yield name, _values(value)
+        case dict() if "from_name" not in region:
+            return
+        case _:
+            told = json.dumps(region, ensure_ascii=False)[:80]
+            raise InputError(f"{path}, {place}: a region of result has no value: {told}: export the project again")
+
+
 def _values(value: Mapping[str, Any]) -> list[str]:
     """What one region says: Choices, TextArea or Pairwise."""
     for name in ("choices", "text", "selected"):
@@ -132,18 +150,25 @@ def _values(value: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def _flat(place: str, record: Mapping[str, Any]) -> Iterator[Row]:
+def _flat(path: Path, place: str, record: Mapping[str, Any]) -> Iterator[Row]:
     """A row of JSON-MIN or CSV; tasks without an annotation have empty columns."""
     if record["annotation_id"] in (None, ""):
         return
-    seconds = record.get("lead_time")
     yield Row(
         place,
         {name: _unpacked(value) for name, value in record.items()},
         str(record["annotator"]),
-        float(seconds) if seconds not in (None, "") else None,
+        _number(path, place, record, "lead_time"),
         record.get("updated_at") or None,
     )
+
+
+def _number(path: Path, place: str, record: Mapping[str, Any], column: str) -> float | None:
+    given = record.get(column)
+    try:
+        return None if given in (None, "") else float(given)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}, {place}, column {column}: {error}") from error
 
 
 def _unpacked(value: Any) -> Any:
@@ -175,7 +200,7 @@ def _lines(path: Path) -> Iterator[Row]:
     content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     try:
         whole = json.loads(content)
-    except json.JSONDecodeError:
+    except ValueError:
         whole = None
     if isinstance(whole, dict) and "format" in whole:
         yield from _page(path, whole)
@@ -207,7 +232,7 @@ def _csv(path: Path) -> Iterator[Row]:
             for cells in rows:
                 if any(cells):
                     yield from _csv_row(path, rows.line_num, names, cells)
-        except (csv.Error, UnicodeDecodeError) as error:
+        except csv.Error as error:
             raise InputError(f"{path}, line {rows.line_num + 1}: no CSV: {error}") from error
 
 
@@ -224,15 +249,8 @@ def _csv_row(path: Path, line: int, names: list[str], cells: list[str]) -> Itera
         raise InputError(f"{path}, line {line}: has {len(cells)} cells where the header has {len(names)}")
     record = dict(zip(names, cells, strict=True))
     if "annotation_id" in record and "annotator" in record:
-        try:
-            yield from _flat(f"line {line}", record)
-        except ValueError as error:
-            raise InputError(f"{path}, line {line}, column lead_time: {error}") from error
+        yield from _flat(path, f"line {line}", record)
         return
-    seconds = record.get("seconds")
-    try:
-        taken = float(seconds) if seconds else None
-    except ValueError as error:
-        raise InputError(f"{path}, line {line}, column seconds: {error}") from error
+    taken = _number(path, f"line {line}", record, "seconds")
     fields = {name: _unpacked(cell.strip()) for name, cell in record.items()}
     yield Row(f"line {line}", fields, record.get("reviewer", "").strip() or None, taken, record.get("at") or None)

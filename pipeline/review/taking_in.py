@@ -2,7 +2,8 @@
 
 import os
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Sequence, Set
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import accumulate
@@ -11,6 +12,7 @@ from pathlib import Path
 from pipeline import answers
 from pipeline.answers import SHAPES, PreferenceAnswer, SemanticVerdict, Task, TripletVerdict
 from pipeline.jsonl import read_folder
+from pipeline.review import locking
 from pipeline.review.reading import AnyLine
 
 Place = tuple[object, str, bool]
@@ -47,9 +49,19 @@ def take_in(
         today: the items that can be judged today; None where that is not known.
 
     Raises:
-        InputError: a line is wrong.
+        InputError: a line is wrong, or a page or another import has one of the files.
     """
     wanted = {place: _holding(said, outcome) for place, said in _by_place(lines).items()}
+    paths = {folder / answers.file_name(reviewer) for _, reviewer, _ in wanted}
+    with ExitStack() as held:
+        for path in sorted(paths):
+            held.callback(locking.taken(path, locking.folder()).release)
+        _take(wanted, folder, task, outcome, today)
+
+
+def _take(
+    wanted: Mapping[Place, list[AnyLine]], folder: Path, task: Task, outcome: Outcome, today: Container[object] | None
+) -> None:
     history = list(read_folder(folder, SHAPES[task]))
     seen = {mark for line in history if line.at is not None for mark in _marks(line)}
     standing = _by_place(_standing(history))

@@ -16,6 +16,7 @@ from typing import Any
 
 from pipeline import answers, cli, params, work
 from pipeline.errors import InputError
+from pipeline.review import locking
 from pipeline.review.verdicts import NOT_A_PERSON, ReviewParams
 from pipeline.review_page import guard, pairs, semantic, triplets
 from pipeline.review_page.desk import Desk
@@ -45,7 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", nargs="?", choices=list(PARTS), default="triplets", help="default: %(default)s")
     parser.add_argument("--reviewer", metavar="NAME", help="who judges; asked for where it is left out")
     parser.add_argument("--adjudicate", action="store_true", help="decide the items on which reviewers differ")
-    parser.add_argument("--port", type=_port, default=PORT, help="default %(default)s; 0 takes a free one")
+    parser.add_argument("--port", type=cli.port, default=PORT, help="default %(default)s; 0 takes a free one")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
     parser.add_argument("--host", default=LOOPBACK, help="where to listen, default %(default)s: this machine alone")
 
@@ -60,7 +61,7 @@ def run(asked: argparse.Namespace) -> None:
     if asked.adjudicate and asked.task == "preference":
         raise InputError("preferences have no conflicts to decide: --adjudicate goes with triplets and semantic")
     store = work.root() / "review"
-    journal = Journal(REVIEWS / asked.task / answers.file_name(name), store / "locks")
+    journal = Journal(REVIEWS / asked.task / answers.file_name(name), locking.folder())
     with closing(journal):
         if torn := journal.repair():
             cli.say(f"{journal.path}: {torn} bytes of a line that was never saved are taken away")
@@ -157,13 +158,6 @@ def _ask_name() -> str:
     if not sys.stdin.isatty():
         raise InputError("who reviews? Say it with --reviewer NAME")
     return input("Your name, as it shall stand in the verdicts: ")
-
-
-def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number < 65536:
-        raise argparse.ArgumentTypeError(f"must be 0 to 65535, got {number}")
-    return number
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

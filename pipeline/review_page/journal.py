@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from pipeline import answers
 from pipeline.answers import Line
-from pipeline.errors import InputError, StorageError
-from pipeline.files import digest
+from pipeline.errors import StorageError
+from pipeline.review import locking
 
 LINE_END = b"\n"
 
@@ -24,18 +22,13 @@ class Journal:
         locks: folder of lock files, outside ``reviews``, where DVC would see them.
 
     Raises:
-        InputError: another page has this file.
+        InputError: another page, or an import, has this file.
     """
 
     def __init__(self, path: Path, locks: Path) -> None:
         self.path = path
-        locks.mkdir(parents=True, exist_ok=True)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(locks / f"{digest(str(path.resolve()))}.lock")
-        try:
-            self._lock.acquire(blocking=False)
-        except Timeout as error:
-            raise InputError(f"{path} is in use by another review page: close that one first") from error
+        self._lock = locking.taken(path, locks)
 
     def close(self) -> None:
         """Let others have the file."""

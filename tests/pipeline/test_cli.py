@@ -1,3 +1,4 @@
+import argparse
 import errno
 import sys
 
@@ -18,6 +19,13 @@ def failing(error):
 def test_a_users_mistake_is_one_line_each_and_exit_code_1(capsys):
     assert cli.guarded(failing(SettingError("a is wrong\nb is wrong"))) == 1
     assert capsys.readouterr().err == "error: a is wrong\nerror: b is wrong\n"
+
+
+@pytest.mark.parametrize("text", ["x", "-1", "65536", "1.5", ""])
+def test_a_port_is_told_what_it_must_be(text):
+    assert [cli.port("0"), cli.port("65535")] == [0, 65535]
+    with pytest.raises(argparse.ArgumentTypeError, match=f"must be 0 to 65535, got {text}"):
+        cli.port(text)
 
 
 def test_a_full_disk_is_one_line(capsys):

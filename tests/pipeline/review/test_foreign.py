@@ -68,6 +68,19 @@ def test_lines_of_our_own_are_taken_as_they_are(tmp_path: Path) -> None:
         (json.dumps(TRIPLET) + "\n3\n", r"line 2, no JSON object"),
         (json.dumps({**TRIPLET, "verdict": "maybe"}) + "\n", r"line 1, column verdict: .*got 'maybe'"),
         (json.dumps({"review_key": KEY, "reviewer": "Ann"}) + "\n", r"line 1, verdict is missing"),
+        (
+            '[{"id": 7, "annotation_id": 1, "annotator": 1, "lead_time": "x"}]',
+            "task 7, annotation 1, column lead_time: could not convert",
+        ),
+        ('[{"annotation_id": 1, "annotator": 1, "lead_time": [1]}]', "task 1, annotation 1, column lead_time"),
+        (
+            '[{"data": {}, "annotations": [{"id": 2, "completed_by": 1, "result": [{"from_name": "verdict"}]}]}]',
+            'task 1, annotation 2: a region of result has no value: {"from_name": "verdict"}',
+        ),
+        (
+            '[{"data": {}, "annotations": [{"id": 2, "completed_by": 1, "result": [3]}]}]',
+            "annotation 2: a region of result has no value: 3",
+        ),
         ('[{"id": 1}]', r"task 1: has neither annotations nor annotation_id"),
         ('[{"data": {}, "annotations": [{"id": 2}], "id": 1}]', r"task 1, annotation 2: has no result"),
         ('[{"data": {}, "annotations": [3]}]', r"task 1, annotation \?: has no result"),
@@ -86,9 +99,14 @@ def test_a_wrong_file_is_told_in_one_line_with_row_and_column(tmp_path: Path, co
 def test_missing_and_foreign_bytes_are_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing is missing"):
         _lines(tmp_path / "nothing")
-    (tmp_path / "latin").write_bytes("review_key,verdict\nü".encode("latin-1"))
-    with pytest.raises(InputError, match="is not UTF-8 text"):
-        _lines(tmp_path / "latin")
+    with pytest.raises(InputError, match="is a folder: name the file"):
+        _lines(tmp_path)
+    late = "review_key,verdict\n" + f"{KEY},keep\n" * 99  # past what tells the form
+    lines, tasks = (json.dumps(TRIPLET) + "\n") * 99, "[" + " " * 9999
+    for start in ("review_key,verdict\n", late, lines, tasks):
+        (tmp_path / "latin").write_bytes(f'{start}"ü"'.encode("latin-1"))
+        with pytest.raises(InputError, match=r"is not UTF-8 text|no JSON"):
+            _lines(tmp_path / "latin", names={"": "Ann"})
 
 
 def test_a_choice_of_which_there_can_be_one_is_not_two(tmp_path: Path) -> None:

@@ -2,15 +2,22 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline import answers
+from pipeline import answers, work
 from pipeline.answers import PreferenceAnswer, TripletVerdict
-from pipeline.review import taking_in
+from pipeline.errors import InputError
+from pipeline.review import locking, taking_in
 from pipeline.review.taking_in import Outcome
 
 KEY = "a" * 64
+
+
+@pytest.fixture(autouse=True)
+def in_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "root", lambda: tmp_path.parent / f"{tmp_path.name}-work")
 
 
 def _line(**said: Any) -> TripletVerdict:
@@ -26,6 +33,18 @@ def _take(folder: Path, *lines: TripletVerdict, today: set[str] | None = None) -
 def test_new_lines_are_appended_to_each_reviewers_file(tmp_path: Path) -> None:
     taken = _take(tmp_path, _line(verdict="keep"), _line(verdict="reject", reviewer="Bob Q")).taken
     assert taken == {tmp_path / "ann.jsonl": 1, tmp_path / "bob-q.jsonl": 1}
+
+
+def test_a_file_that_a_page_has_open_is_left_alone_and_nothing_is_taken_in(tmp_path: Path) -> None:
+    lines = [_line(verdict="keep", reviewer="Ann"), _line(verdict="keep", reviewer="Bob")]
+    lock = locking.taken(tmp_path / "bob.jsonl", locking.folder())
+    with pytest.raises(InputError, match=r"bob\.jsonl is in use by another review page or import"):
+        _take(tmp_path, *lines)
+    assert list(tmp_path.iterdir()) == []
+    lock.release()
+    assert len(_take(tmp_path, *lines).taken) == 2
+    for reviewer in ("ann", "bob"):  # afterwards a page may have them
+        locking.taken(tmp_path / f"{reviewer}.jsonl", locking.folder()).release()
 
 
 def test_the_standing_answer_decides_what_is_new(tmp_path: Path) -> None:
@@ -72,6 +91,7 @@ LINE = st.builds(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(LINE), st.lists(LINE))
 def test_a_file_that_comes_in_again_changes_nothing(tmp_path_factory: Any, first: Any, second: Any) -> None:
     folder = tmp_path_factory.mktemp("reviews")
@@ -145,7 +165,7 @@ SIDES = st.dictionaries(st.sampled_from(["overall", "text"]), st.sampled_from(["
 ANSWER = st.builds(lambda second, sides: _pair(second, **sides), st.integers(0, 3), SIDES)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(ANSWER, max_size=5), st.lists(ANSWER, max_size=5))
 def test_preferences_that_come_in_again_change_nothing(tmp_path_factory: Any, first: Any, second: Any) -> None:
     folder = tmp_path_factory.mktemp("reviews")
