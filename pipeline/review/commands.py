@@ -175,6 +175,8 @@ def _told(outcome: Outcome, task: Task) -> list[str]:
     lines = [f"{path}: {count:,} answers taken in" for path, count in outcome.taken.items()]
     lines = lines or [f"reviews/{task}: nothing new"]
     lines += [f"{count:,} {reason}" for reason, count in sorted(outcome.passed_over.items())]
+    if outcome.replaced:
+        lines.append(f"{outcome.replaced:,} of those taken in have no time and replaced another answer, newer or older")
     if outcome.stale:
         lines.append(f"{outcome.stale:,} of those taken in are stale: their picture or prompts are not there today")
     return lines

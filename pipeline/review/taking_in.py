@@ -27,6 +27,8 @@ class Outcome:
     """File -> lines that were appended."""
     passed_over: Counter[str] = field(default_factory=Counter)
     """Reason -> answers."""
+    replaced: int = 0
+    """Of those taken: without a time and over another answer, of which nobody can say whether it was newer."""
     stale: int = 0
     """Of those taken: about a picture or prompts that are not there today; kept, and not applied by any stage."""
 
@@ -37,9 +39,10 @@ def take_in(
     """Append what is new to the reviewers' files; all lines are read before the first is written.
 
     A line is known where the reviewer's standing answer says the same, or where the same line with the same time was
-    appended before: so a file that comes in again changes nothing, whatever was said since. What is older than the
-    standing answer is passed over. Of several in one file on the same thing the latest counts. Each question about a
-    pair is a thing of its own; what takes an answer back stays before what was said after it.
+    appended before: so a file with times that comes in again changes nothing, whatever was said since. What is older
+    than the standing answer is passed over; a line without a time holds over what stands, which is counted. Of several
+    in one file on the same thing the latest counts. Each question about a pair is a thing of its own; what takes an
+    answer back stays before what was said after it.
 
     Args:
         lines: of the file.
@@ -132,7 +135,8 @@ def _new(lines: Sequence[AnyLine], held: list[AnyLine], seen: Set[object], outco
         elif _said(_standing([*held, part])) == _said(held):
             outcome.passed_over["already known"] += 1
         else:
-            held = _standing([*held, part])
+            before, held = held, _standing([*held, part])
+            outcome.replaced += part.at is None and not _said(before) <= _said(held)
             yield part
 
 

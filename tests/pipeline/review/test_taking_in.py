@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pipeline import answers, work
 from pipeline.answers import PreferenceAnswer, TripletVerdict
 from pipeline.errors import InputError
-from pipeline.review import locking, taking_in
+from pipeline.review import commands, locking, taking_in
 from pipeline.review.taking_in import Outcome
 
 KEY = "a" * 64
@@ -54,6 +54,17 @@ def test_the_standing_answer_decides_what_is_new(tmp_path: Path) -> None:
     assert _take(tmp_path, _line(verdict="reject")).taken
     assert _take(tmp_path, _line(verdict="keep", adjudicated=True)).taken
     assert [line.verdict for line in answers.read(tmp_path, TripletVerdict)] == ["reject", "keep"]
+
+
+def test_answers_without_a_time_that_replace_others_are_counted(tmp_path: Path) -> None:
+    assert _take(tmp_path, _line(verdict="keep")).replaced == 0
+    timed = _line(verdict="reject").model_copy(update={"at": _pair(5, overall="tie").at})
+    assert _take(tmp_path, timed).replaced == 0
+    outcome = _take(tmp_path, _line(verdict="keep"))  # an old spreadsheet
+    assert (sum(outcome.taken.values()), outcome.replaced) == (1, 1)
+    told = commands._told(outcome, "triplets")
+    assert "1 of those taken in have no time and replaced another answer, newer or older" in told
+    assert _take(tmp_path, _line(retracted=True)).replaced == 1
 
 
 def test_taking_back_is_new_only_where_something_stands(tmp_path: Path) -> None:
