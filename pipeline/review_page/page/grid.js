@@ -105,7 +105,7 @@ export class Grid {
   save() {
     const shown = this.shown;
     const chosen = shown.map((item) => this.#answer(item));
-    const done = this.page.act(shown, () => {
+    const done = this.page.act(shown, [shown[0].questions[0].name], () => {
       shown.forEach((item, at) => {
         item.mine.answers = { [item.questions[0].name]: chosen[at] };
         item.mine.reasons = chosen[at] === "keep" ? [] : [...item.mark.reasons];

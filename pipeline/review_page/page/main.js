@@ -136,16 +136,16 @@ class Page {
     this.show();
   }
 
-  /** Change what is said of items, remember how it was, and save it; false where nobody can have seen them yet. */
-  act(items, change) {
+  /** Change what is said of questions, remember how it was, and save it; false where nobody can have seen the items. */
+  act(items, questions, change) {
     const loading = [...document.querySelectorAll("#work figure img")].some((picture) => !picture.complete);
     if (this.busy || loading || talk.unsaved() > MOST_UNSAVED) return false;
     const before = items.map((item) => ({ item, mine: structuredClone(item.mine) }));
     const seconds = Math.min(MOST_SECONDS, (performance.now() - this.since) / 1000 / items.length);
     change();
     this.since = performance.now();
-    this.done.push({ place: this.items.place, items: this.items, before });
-    talk.save(items.map((item) => spoken(item, seconds)));
+    this.done.push({ place: this.items.place, items: this.items, questions, before });
+    talk.save(items.map((item) => spoken(item, questions, seconds)));
     return true;
   }
 
@@ -157,7 +157,7 @@ class Page {
       item.mine = structuredClone(mine);
       item.draft = item.mark = undefined;
     }
-    talk.save(last.before.map(({ item }) => spoken(item, null)));
+    talk.save(last.before.map(({ item }) => spoken(item, last.questions, null)));
     if (last.items === this.items) this.items.place = last.place;
     else this.#bring(last.before.map(({ item }) => item));
     await this.show();
@@ -170,7 +170,7 @@ class Page {
     if (!found.items.length) return undefined;
     const item = found.items[0];
     item.before = structuredClone(item.mine);
-    return { before: [{ item, mine: { answers: {}, reasons: [], note: "" } }] };
+    return { questions: item.questions.map(({ name }) => name), before: [{ item, mine: { answers: {}, reasons: [], note: "" } }] };
   }
 
   #bring(items) {
@@ -211,9 +211,12 @@ class Page {
   }
 }
 
-function spoken(item, seconds) {
+/** What is said of these questions now; of the others another tab may know more. */
+function spoken(item, questions, seconds) {
   const { answers, reasons, note } = item.mine;
-  return { id: item.id, answers, reasons, note, seconds };
+  const answered = questions.filter((name) => name in answers);
+  const taken = questions.filter((name) => !(name in answers));
+  return { id: item.id, answers: Object.fromEntries(answered.map((name) => [name, answers[name]])), taken_back: taken, reasons, note, seconds };
 }
 
 function span(seconds) {

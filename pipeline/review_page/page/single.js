@@ -124,7 +124,7 @@ export class Single {
 
   answer(question, choice) {
     const item = this.item;
-    const done = this.page.act([item], () => {
+    const done = this.page.act([item], [question.name], () => {
       item.mine.answers = { ...item.mine.answers, [question.name]: choice };
       item.mine.reasons = choice === "keep" ? [] : [...item.draft.reasons];
       item.mine.note = item.draft.note.trim();

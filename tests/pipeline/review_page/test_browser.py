@@ -450,6 +450,26 @@ def test_three_questions_are_asked_of_a_pair_and_the_arm_is_in_the_file_alone(ch
     assert found[3].get("retracted")
 
 
+def test_two_tabs_of_one_person_lose_no_answer(chromium, tmp_path):
+    workspace(tmp_path, 1)
+    with served(tmp_path, "preference", "--reviewer", "Ann") as running, opened(chromium, running.address) as first:
+        second = first.context.new_page()
+        second.goto(running.address)
+        second.wait_for_selector(".single")
+        first.get_by_role("button", name="Left").first.click()
+        wait_saved(first)
+        second.get_by_role("button", name="Right").last.click()  # knows nothing of the first tab's answer
+        wait_saved(second)
+        second.keyboard.press("z")
+        wait_saved(second)
+    found = lines(tmp_path, "preference/ann.jsonl")
+    assert [line["answers"] for line in found if not line.get("retracted")] == [
+        {"overall": "left"},
+        {"flaws": "right"},
+        {"overall": "left"},  # said again, after what was undone
+    ]
+
+
 def test_without_ties_there_is_no_third_button(chromium, tmp_path):
     workspace(tmp_path, 1, tie=False)
     with served(tmp_path, "preference", "--reviewer", "Ann") as running, opened(chromium, running.address) as page:

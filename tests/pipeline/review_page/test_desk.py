@@ -28,10 +28,17 @@ def items(desk, count=100):
 
 def test_addresses_are_stable_and_tell_nothing(folder):
     first = [item["id"] for item in items(desk_of("semantic", "Ann"))]
-    second = [item["id"] for item in items(desk_of("semantic", "Bob"))]
-    assert sorted(first) == sorted(second)  # a restarted server knows an open page's addresses
+    again = [item["id"] for item in items(desk_of("semantic", "Ann"))]
+    assert first == again  # a restarted server knows an open page's addresses
     assert len(set(first)) == 18
     assert all(set(address) <= set("0123456789abcdef") and len(address) == 16 for address in first)
+
+
+@pytest.mark.parametrize("task", ["triplets", "semantic", "preference"])
+def test_two_people_share_no_address_so_that_a_browser_shows_nobody_the_others_sides(folder, task):
+    ann, bob = ({item["id"] for item in items(desk_of(task, name))} for name in ("Ann", "Bob"))
+    assert len(ann) == len(bob) > 0
+    assert ann.isdisjoint(bob)
 
 
 def test_a_question_of_a_pair_is_changed_alone(folder):
@@ -49,10 +56,10 @@ def test_taking_back_one_question_keeps_the_others(folder):
     desk = desk_of("preference")
     address = items(desk)[0]["id"]
     desk.take([Answer(id=address, answers={"overall": "left", "text": "right"})])
-    desk.take([Answer(id=address, answers={"overall": "left"})])
+    desk.take([Answer(id=address, answers={}, taken_back=["text"])])
     held = read(command.REVIEWS / "preference", PreferenceAnswer)
     assert [line.question for line in held] == ["overall"]
-    desk.take([Answer(id=address, answers={})])
+    desk.take([Answer(id=address, answers={}, taken_back=["overall", "text", "flaws"])])
     assert read(command.REVIEWS / "preference", PreferenceAnswer) == []
 
 
@@ -90,8 +97,26 @@ def test_a_line_says_when_it_was_said(folder):
 
 def test_taking_back_what_was_never_said_writes_nothing(folder):
     desk = desk_of("triplets")
-    desk.take([Answer(id=items(desk)[0]["id"], answers={})])
+    desk.take([Answer(id=items(desk)[0]["id"], answers={}, taken_back=["verdict"])])
     assert lines(folder) == []
+
+
+def test_an_answer_of_a_page_that_does_not_know_the_others_takes_none_of_them_back(folder):
+    """Two tabs of one person: the second had fetched the pair before the first answered."""
+    desk = desk_of("preference")
+    address = items(desk)[0]["id"]
+    desk.take([Answer(id=address, answers={"overall": "left"})])
+    desk.take([Answer(id=address, answers={"text": "right"})])
+    held = {line.question: line.choice for line in read(command.REVIEWS / "preference", PreferenceAnswer)}
+    assert held.keys() == {"overall", "text"}
+    assert items(desk)[0]["mine"]["answers"] == {"overall": "left", "text": "right"}
+    assert not any(line.get("retracted") for line in lines(folder, "preference/ann.jsonl"))
+
+
+def test_a_question_that_was_never_asked_cannot_be_taken_back(folder):
+    desk = desk_of("triplets")
+    with pytest.raises(InputError, match="no such question"):
+        desk.take([Answer(id=items(desk)[0]["id"], answers={}, taken_back=["overall"])])
 
 
 def test_an_answer_of_another_page_of_the_same_person_is_seen(folder):
@@ -112,7 +137,7 @@ def test_an_answer_of_another_page_of_the_same_person_is_seen(folder):
 def test_who_decides_sees_what_the_others_said(folder):
     for name, verdict in (("Ann", "keep"), ("Bob", "reject")):
         desk = desk_of("triplets", name, overlap=1.0)
-        address = sorted(item["id"] for item in items(desk))[0]
+        address = next(item["id"] for item in items(desk) if item["texts"][0]["text"] == "caption 3")
         reasons = ["wrong_count"] if verdict == "reject" else []
         desk.take([Answer(id=address, answers={"verdict": verdict}, reasons=reasons, note="hm")])
     desk = desk_of("triplets", "Cem", adjudicating=True, overlap=1.0)
@@ -121,7 +146,7 @@ def test_who_decides_sees_what_the_others_said(folder):
         ("Ann", "keep", []),
         ("Bob", "reject", ["wrong_count"]),
     ]
-    desk.take([Answer(id=address, answers={"verdict": "reject"})])
+    desk.take([Answer(id=item["id"], answers={"verdict": "reject"})])
     assert lines(folder, "triplets/cem.jsonl")[0]["adjudicated"] is True
     assert items(desk) == []
 

@@ -189,6 +189,7 @@ def test_no_path_reaches_the_disk(folder, path):
         {"answers": [{"id": "0" * 16, "answers": {"verdict": "keep"}}]},
         {"answers": [{"id": "ITEM", "answers": {"verdict": "burn"}}]},
         {"answers": [{"id": "ITEM", "answers": {"other": "keep"}}]},
+        {"answers": [{"id": "ITEM", "answers": {}, "taken_back": ["other"]}]},
         {"answers": [{"id": "ITEM", "answers": {"verdict": "reject"}, "reasons": ["no such"]}]},
         {"answers": [{"id": "ITEM", "answers": {"verdict": "keep"}, "note": "n" * 2001}]},
         {"answers": [{"id": "ITEM", "answers": {"verdict": "keep"}, "seconds": -1}]},
