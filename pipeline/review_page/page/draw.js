@@ -48,6 +48,12 @@ export function figure(item, side, { caption, reveal } = {}) {
   return frame;
 }
 
+/** Whether a picture is on the page and could be shown. */
+export function there(address) {
+  const found = [...document.querySelectorAll("#work figure img")].find((picture) => picture.getAttribute("src") === address);
+  return Boolean(found?.complete && found.naturalWidth);
+}
+
 export function key(name) {
   return draw("kbd", { "aria-hidden": "true" }, name);
 }

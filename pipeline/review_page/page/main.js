@@ -1,6 +1,6 @@
 // The page: what is shown, what was done and can be undone, how far one is.
 
-import { draw } from "/page/draw.js";
+import { draw, there } from "/page/draw.js";
 import { Grid } from "/page/grid.js";
 import { Items } from "/page/items.js";
 import * as keys from "/page/keys.js";
@@ -139,7 +139,12 @@ class Page {
   /** Change what is said of questions, remember how it was, and save it; false where nobody can have seen the items. */
   act(items, questions, change) {
     const loading = [...document.querySelectorAll("#work figure img")].some((picture) => !picture.complete);
-    if (this.busy || loading || talk.unsaved() > MOST_UNSAVED) return false;
+    if (this.busy || loading || !items.length || talk.unsaved() > MOST_UNSAVED) return false;
+    const broken = items.flatMap((item) => item.pictures).find((address) => !there(address));
+    if (broken) {
+      this.#why(broken);
+      return false;
+    }
     const before = items.map((item) => ({ item, mine: structuredClone(item.mine) }));
     const seconds = Math.min(MOST_SECONDS, (performance.now() - this.since) / 1000 / items.length);
     change();
@@ -147,6 +152,11 @@ class Page {
     this.done.push({ place: this.items.place, items: this.items, questions, before });
     talk.save(items.map((item) => spoken(item, questions, seconds)));
     return true;
+  }
+
+  /** Say what the server says of a picture that is not there. */
+  #why(address) {
+    talk.get(address).catch((error) => this.#alarm(`A picture is not there: ${error.message}`));
   }
 
   async undo() {

@@ -340,6 +340,47 @@ def test_in_the_grid_a_click_rejects_and_the_page_is_saved_at_once(chromium, tmp
     assert len(found) == 24 + 24 + 24 + 6
 
 
+def test_the_grid_saves_nothing_of_pictures_that_nobody_saw(chromium, tmp_path):
+    workspace(tmp_path, 6, levels={1: 8, 3: 8, 4: 8})
+    with served(tmp_path, "--reviewer", "Ann") as running, chromium.new_context() as context:
+        page, fails = context.new_page(), []
+        page.route("**/picture/**", lambda route: route.abort() if route.request.url in fails else route.continue_())
+        cells = page.locator(".cell")
+
+        def grid():
+            page.goto(running.address)
+            page.locator("#order").select_option("margin")
+            expects(page, ".text:first-child p", "caption 0")
+            page.keyboard.press("g")
+            page.wait_for_selector(".grid")
+
+        grid()
+        fails.append(running.address.split("/?")[0] + cells.nth(1).locator("img").get_attribute("src"))
+        grid()
+        assert "caption 4" in cells.nth(2).inner_text()
+        page.get_by_role("button", name="Show the flagged picture 4").click()
+        cells.nth(2).click()  # who marks a blurred picture has judged it
+        page.get_by_role("button", name=re.compile("1 blurred stay open")).click()
+        wait_done(page, 4)
+        assert cells.count() == 2  # they come again
+    said = {line["review_key"]: line["verdict"] for line in lines(tmp_path)}
+    assert sorted(said.values()) == ["keep", "keep", "keep", "reject"]
+
+
+def test_a_picture_that_is_not_there_is_not_judged_and_the_page_says_why(chromium, tmp_path):
+    """As after dvc repro under an open page."""
+    workspace(tmp_path, 2)
+    with served(tmp_path, "--reviewer", "Ann") as running:
+        workspace(tmp_path, 0)
+        parts = tmp_path / "data/download/parts"
+        for path in parts.iterdir():
+            path.unlink()
+        with opened(chromium, running.address) as page:
+            page.keyboard.press("k")
+            expects(page, "#alarm", re.compile("A picture is not there: .* run dvc repro"))
+    assert lines(tmp_path) == []
+
+
 def test_pairs_that_are_passed_over_come_again(chromium, tmp_path):
     workspace(tmp_path, 3)
     with served(tmp_path, "--reviewer", "Ann") as running, opened(chromium, running.address) as page:
