@@ -19,6 +19,8 @@ from pipeline.review_page.standing import Standing
 from pipeline.review_page.task import Said, Task, said
 
 LAST_TIMES = 50  # of which the median tells how long the rest takes
+ENOUGH_TIMES = 10  # before which nothing is told
+LEAST_SECONDS = 0.2  # in less nobody has looked at a picture: such times tell nothing of the rest
 Address = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 
 
@@ -96,7 +98,6 @@ class Desk:
             "orders": self._queue.orders,
             "filters": self._queue.filters,
             "reasons": REASONS if self._task.name == "triplets" else {},
-            "twice": int(self._queue.overlap.sum()),
         }
 
     def items(self, filter_name: str, order: str, start: int, count: int) -> dict[str, Any]:
@@ -115,10 +116,15 @@ class Desk:
             return {"items": items, "after": after, "here": here, **self.progress()}
 
     def progress(self) -> dict[str, Any]:
-        """Items answered and left, and the seconds that one answer takes, null until there are times."""
-        times = self._standing.seconds[-LAST_TIMES:]
+        """Items answered, begun and left, and the seconds that one answer takes, null until there are enough times."""
+        times = [seconds for seconds in self._standing.seconds[-LAST_TIMES:] if seconds >= LEAST_SECONDS]
         answered = int(self._standing.answered.sum())
-        return {"mine": answered, "left": self._queue.left(ALL), "seconds_each": median(times) if times else None}
+        return {
+            "mine": answered,
+            "begun": len(self._standing.mine) - answered,
+            "left": self._queue.left(ALL),
+            "seconds_each": median(times) if len(times) >= ENOUGH_TIMES else None,
+        }
 
     def take(self, said_now: Sequence[Answer]) -> dict[str, Any]:
         """Write what changed; when this returns, it is on the disk.

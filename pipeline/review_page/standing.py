@@ -37,7 +37,7 @@ class Standing:
         count = len(self._task.rows)
         self._read: dict[Path, tuple[int, bytes]] = {}  # where a file ended, and its last bytes
         self.mine: dict[int, Said] = {}
-        """Row -> what the reviewer says, in the order in which it was said first."""
+        """Row -> what the reviewer says, in the order in which it was said last."""
         self.others: dict[int, dict[str, Said]] = {}
         """Row -> reviewer -> what they say; when adjudicating, all reviewers, and else all but this one."""
         self.people: NDArray[np.uint8] = np.zeros(count, dtype=np.uint8)

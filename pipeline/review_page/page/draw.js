@@ -58,6 +58,12 @@ export function key(name) {
   return draw("kbd", { "aria-hidden": "true" }, name);
 }
 
+/** What another reviewer said, in one line. */
+export function opinion({ reviewer, answers, reasons, note }) {
+  const why = [...reasons, note].filter(Boolean).join(", ");
+  return `${reviewer}: ${Object.values(answers).join(", ")}${why ? ` (${why})` : ""}`;
+}
+
 /** A text of unknown script and length, in a box of its own. */
 export function text({ label, text: content }) {
   const long = content.length > 400;

@@ -1,6 +1,6 @@
 // Many items at a time: all get one answer, a click gives the other one to those that need it.
 
-import { CHOICES, draw, figure, key, there } from "/page/draw.js";
+import { CHOICES, draw, figure, key, opinion, there } from "/page/draw.js";
 
 export class Grid {
   constructor(page) {
@@ -68,6 +68,7 @@ export class Grid {
       line.textContent = text;
       return line;
     });
+    const opinions = (item.others ?? []).map((one) => draw("span", { dir: "auto", title: opinion(one), class: "opinion" }, opinion(one)));
     const marked = answer !== this.answers[0];
     const stamp = marked ? draw("span", { class: "stamp" }, CHOICES[answer].label, why ? `: ${why}` : "") : null;
     const cell = draw(
@@ -81,7 +82,7 @@ export class Grid {
         onclick: () => this.mark(at, this.answers[1]),
       },
       figure(item, 0),
-      draw("span", { class: "words" }, ...words),
+      draw("span", { class: "words" }, ...words, ...opinions),
     );
     if (stamp) cell.append(stamp);
     return draw("div", { class: "slot" }, cell, item.flagged ? this.#revealing(item, at) : null);

@@ -92,7 +92,7 @@ class Page {
     main.replaceChildren();
     at("mode").textContent = this.view === this.grid ? "Single " : "Grid ";
     at("mode").append(draw("kbd", { "aria-hidden": "true" }, "g"));
-    at("undo").disabled = !this.done.length && !this.items.progress.mine;
+    at("undo").disabled = !this.done.length && !(this.items.progress.mine + this.items.progress.begun);
     if (this.items.current()) this.view.draw(main);
     else main.append(this.#empty());
     if (held) this.focus(held);
@@ -148,6 +148,7 @@ class Page {
     const before = items.map((item) => ({ item, mine: structuredClone(item.mine) }));
     const seconds = Math.min(MOST_SECONDS, (performance.now() - this.since) / 1000 / items.length);
     change();
+    this.lost = undefined; // was told, and is not of what is said from now on
     this.since = performance.now();
     this.done.push({ place: this.items.place, items: this.items, questions, before });
     talk.save(items.map((item) => spoken(item, questions, seconds)));
@@ -179,7 +180,6 @@ class Page {
     const found = await talk.items("mine", "seeded", 0, 1);
     if (!found.items.length) return undefined;
     const item = found.items[0];
-    item.before = structuredClone(item.mine);
     return { questions: item.questions.map(({ name }) => name), before: [{ item, mine: { answers: {}, reasons: [], note: "" } }] };
   }
 
@@ -207,17 +207,18 @@ class Page {
     if (at("alarm").textContent !== words) at("alarm").textContent = words;
   }
 
-  #count({ mine, left, seconds_each: each, here }) {
+  #count({ mine, begun, left, seconds_each: each, here }) {
     if (mine === undefined) return;
-    this.items.progress = { ...this.items.progress, mine, left, seconds_each: each };
+    this.items.progress = { ...this.items.progress, mine, begun, left, seconds_each: each };
     at("bar").max = Math.max(1, mine + left);
     at("bar").value = mine;
     const number = new Intl.NumberFormat("en");
+    const part = begun ? `, ${number.format(begun)} begun` : "";
     const view = this.items.filter !== "all" && here !== undefined ? `, ${number.format(here)} in this view` : "";
-    at("counts").textContent = `${number.format(mine)} done, ${number.format(left)} to go${view}`;
+    at("counts").textContent = `${number.format(mine)} done${part}, ${number.format(left)} to go${view}`;
     const questions = this.items.current()?.questions.length ?? 1;
     at("time").textContent = each && left ? `· about ${span(each * left * questions)}` : "";
-    at("undo").disabled = !this.done.length && !mine;
+    at("undo").disabled = !this.done.length && !(mine + begun);
   }
 }
 

@@ -278,6 +278,19 @@ def test_an_answer_that_is_refused_does_not_hold_up_the_others(chromium, tmp_pat
     assert len(lines(tmp_path)) == judged.count("caption 2")  # the one that is still the same
 
 
+def test_that_an_answer_was_refused_is_told_until_the_next_one_is_taken(chromium, tmp_path):
+    workspace(tmp_path, 3)
+    with served(tmp_path, "--reviewer", "Ann") as running, opened(chromium, running.address) as page:
+        page.route("**/api/answers", lambda route: route.fulfill(status=400, json={"error": "no such item"}))
+        page.keyboard.press("k")
+        expects(page, "#alarm", "An answer was not taken: no such item")
+        page.unroute("**/api/answers")
+        page.evaluate("document.querySelector('figure img').decode()")
+        page.keyboard.press("k")
+        wait_done(page, 1)
+        expects(page, "#alarm", "")
+
+
 def test_letter_keys_can_be_turned_off(chromium, tmp_path):
     workspace(tmp_path, 3)
     with served(tmp_path, "--reviewer", "Ann") as running, opened(chromium, running.address) as page:
@@ -511,6 +524,20 @@ def test_two_tabs_of_one_person_lose_no_answer(chromium, tmp_path):
     ]
 
 
+def test_a_pair_that_is_half_answered_counts_as_begun_and_comes_again(chromium, tmp_path):
+    workspace(tmp_path, 1)
+    with served(tmp_path, "preference", "--reviewer", "Ann") as running, opened(chromium, running.address) as page:
+        page.keyboard.press("1")
+        expects(page, "#counts", "0 done, 1 begun, 6 to go")
+        begun = page.locator("figure img").first.get_attribute("src")
+        for _ in range(6):
+            page.keyboard.press("ArrowRight")
+            wait_saved(page)
+            page.evaluate("document.querySelector('figure img').decode()")
+        assert page.locator("figure img").first.get_attribute("src") == begun
+        assert page.get_by_role("button", name="Left").first.get_attribute("aria-pressed") == "true"
+
+
 def test_without_ties_there_is_no_third_button(chromium, tmp_path):
     workspace(tmp_path, 1, tie=False)
     with served(tmp_path, "preference", "--reviewer", "Ann") as running, opened(chromium, running.address) as page:
@@ -534,6 +561,9 @@ def test_conflicts_are_decided(chromium, tmp_path):
     with served(tmp_path, "--reviewer", "Cem", "--adjudicate") as running, opened(chromium, running.address) as page:
         if conflicts:
             assert "Ann: keep" in page.locator(".others").inner_text()
+            page.keyboard.press("g")
+            assert page.locator(".opinion").all_inner_texts()[:2] == ["Ann: keep", "Bob: reject"]
+            page.keyboard.press("g")
         for number in range(len(conflicts)):
             page.keyboard.press("r")
             wait_done(page, number + 1)

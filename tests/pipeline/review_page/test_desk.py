@@ -74,7 +74,10 @@ def test_a_changed_note_is_a_line_too(folder):
 def test_a_pair_is_done_when_every_question_is_answered(folder):
     desk = desk_of("preference")
     address = items(desk)[0]["id"]
-    assert desk.take([Answer(id=address, answers={"overall": "left"})])["mine"] == 0
+    assert desk.take([Answer(id=address, answers={"overall": "left"})]) == {
+        **{"mine": 0, "begun": 1, "left": 6},
+        "seconds_each": None,
+    }
     whole = {"overall": "left", "text": "left", "flaws": "tie"}
     assert desk.take([Answer(id=address, answers=whole)])["mine"] == 1
 
@@ -84,7 +87,15 @@ def test_everybody_is_asked_for_every_preference(folder):
         desk = desk_of("preference", name)
         for item in items(desk):
             desk.take([Answer(id=item["id"], answers=dict.fromkeys(("overall", "text", "flaws"), "left"))])
-        assert desk.progress() == {"mine": 6, "left": 0, "seconds_each": None}
+        assert desk.progress() == {"mine": 6, "begun": 0, "left": 0, "seconds_each": None}
+
+
+def test_how_long_the_rest_takes_is_told_from_ten_times_of_somebody_who_looked(folder):
+    desk = desk_of("semantic")
+    for at, item in enumerate(items(desk)[:12]):
+        seconds = 0.05 if at < 2 else float(at)
+        told = desk.take([Answer(id=item["id"], answers={"verdict": "yes"}, seconds=seconds)])
+        assert told["seconds_each"] == (6.5 if at == 11 else None)
 
 
 def test_a_line_says_when_it_was_said(folder):
