@@ -8,6 +8,7 @@ pictures anywhere in the queue, each asked for once. ``start_cpu_s`` is the serv
     python -m bench.review [pairs]
 """
 
+import hashlib
 import http.client
 import io
 import json
@@ -66,20 +67,27 @@ def picture(number: int, full: bool) -> bytes:
     return stream.getvalue()
 
 
+@cache
+def sha256(number: int, full: bool) -> str:
+    """Of its bytes."""
+    return hashlib.sha256(picture(number, full)).hexdigest()
+
+
 def row(number: int) -> dict[str, Any]:
     """What the queue and ``clean`` hold of a pair."""
     from pipeline.review.tasks import review_key
 
+    image_sha256 = sha256(number % PICTURES, large(number))
     simple, complex_prompt = words(number, SIMPLE_WORDS), words(number, COMPLEX_WORDS)
     return {
         "sample_id": f"civitai:{number:09d}",
-        "review_key": review_key(f"{number:064x}", simple, complex_prompt),
+        "review_key": review_key(image_sha256, simple, complex_prompt),
         "rank": number * 7919 % PAIRS,
         "margin": number * 7919 % PAIRS / 1000,
         "source": "civitai",
         "page_url": f"https://civitai.com/images/{number}",
         "part": f"part-{number // SHARD_ROWS:05d}.parquet",
-        "image_sha256": f"{number:064x}",
+        "image_sha256": image_sha256,
         "simple_prompt": simple,
         "complex_prompt": complex_prompt,
         "group": f"civitai:{number - number % 7 if number % 5 == 0 else number:09d}",

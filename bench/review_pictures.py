@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "images"
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 PORT = ("--port", "0")
-JUDGED = 37  # before the picture is taken, so that progress and time left have something to say
+JUDGED = 12  # before the picture is taken, so that progress and time left have something to say
+PACE_MS = 2000  # between two answers, about a person's
 
 
 def main(target: Path) -> None:
@@ -35,6 +36,7 @@ def main(target: Path) -> None:
         browser = driver.chromium.launch(executable_path=path, args=[*FLAGS])
         with served("triplets") as address, page_of(browser, address, WIDE) as page:
             for number in range(JUDGED):
+                page.wait_for_timeout(PACE_MS)
                 page.keyboard.press("r" if number % 8 == 3 else "k")
                 shown(page)
             take(page, target / "review-single.png")

@@ -161,7 +161,7 @@ def write_json_list(path: Path, values: Iterable[Any]) -> None:
 
 
 def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """The queue for a spreadsheet, with empty columns for what a reviewer says."""
+    """The queue for a spreadsheet; what a reviewer says goes into columns of their own."""
     columns = ["rank", KEY, "review_key", "margin", "simple_prompt", "complex_prompt", "page_url"]
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")

@@ -19,6 +19,8 @@ from pipeline.review_page.standing import Standing
 from pipeline.review_page.task import Said, Task, said
 
 LAST_TIMES = 50  # of which the median tells how long the rest takes
+ENOUGH_TIMES = 10  # before which nothing is told
+LEAST_SECONDS = 0.2  # in less nobody has looked at a picture: such times tell nothing of the rest
 Address = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 
 
@@ -27,13 +29,18 @@ class WrongAnswerError(InputError):
 
 
 class Answer(BaseModel):
-    """What the page says of one item: all that stands then, so that the same may be said twice."""
+    """What the page says of some questions of one item; the same may be said twice.
+
+    Questions that it does not name stay as they are: another page of the same person may have answered them.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     id: Address
     answers: dict[str, str] = Field(max_length=8)
-    """Question -> choice; none takes back what was said."""
+    """Question -> choice."""
+    taken_back: list[str] = Field(default=[], max_length=8)
+    """Questions whose answers no longer hold; an answer in ``answers`` comes after that."""
     reasons: list[str] = Field(default=[], max_length=len(REASONS))
     note: str = Field(default="", max_length=2000)
     seconds: float | None = Field(default=None, ge=0, le=3600, allow_inf_nan=False)
@@ -58,7 +65,8 @@ class Desk:
         journal: where answers go.
         shards: where pictures are.
         reviewer: the name in the lines.
-        seed: of the addresses.
+        seed: of the addresses, which follow from the reviewer too: a browser keeps pictures by address, and which
+            arm is on the left differs from person to person.
         adjudicating: whether lines are rulings on conflicts.
     """
 
@@ -76,7 +84,7 @@ class Desk:
     ) -> None:
         self._task, self._standing, self._queue, self._journal = task, standing, queue, journal
         self._shards, self._reviewer, self._adjudicating = shards, reviewer, adjudicating
-        numbers = drawing.draw(drawing.item_draws(task.keys), seed, "address")
+        numbers = drawing.draw(drawing.item_draws(task.keys), seed, "address", reviewer)
         self._addresses = np.char.mod("%016x", numbers).astype("S16") if len(numbers) else np.zeros(0, "S16")
         self._rows = {address: row for row, address in enumerate(self._addresses.tolist())}
         self._turn = threading.RLock()
@@ -90,7 +98,6 @@ class Desk:
             "orders": self._queue.orders,
             "filters": self._queue.filters,
             "reasons": REASONS if self._task.name == "triplets" else {},
-            "twice": int(self._queue.overlap.sum()),
         }
 
     def items(self, filter_name: str, order: str, start: int, count: int) -> dict[str, Any]:
@@ -109,10 +116,15 @@ class Desk:
             return {"items": items, "after": after, "here": here, **self.progress()}
 
     def progress(self) -> dict[str, Any]:
-        """Items answered and left, and the seconds that one answer takes, null until there are times."""
-        times = self._standing.seconds[-LAST_TIMES:]
+        """Items answered, begun and left, and the seconds that one answer takes, null until there are enough times."""
+        times = [seconds for seconds in self._standing.seconds[-LAST_TIMES:] if seconds >= LEAST_SECONDS]
         answered = int(self._standing.answered.sum())
-        return {"mine": answered, "left": self._queue.left(ALL), "seconds_each": median(times) if times else None}
+        return {
+            "mine": answered,
+            "begun": len(self._standing.mine) - answered,
+            "left": self._queue.left(ALL),
+            "seconds_each": median(times) if len(times) >= ENOUGH_TIMES else None,
+        }
 
     def take(self, said_now: Sequence[Answer]) -> dict[str, Any]:
         """Write what changed; when this returns, it is on the disk.
@@ -167,16 +179,18 @@ class Desk:
     def _lines(self, answer: Answer) -> list[Line]:
         row = self._row(answer.id)
         self._check(row, answer)
-        chosen = tuple(sorted(answer.answers.items()))
-        before, now = self._standing.mine.get(row, said(())), said(chosen, tuple(answer.reasons), answer.note)
+        before = self._standing.mine.get(row, said(()))
+        kept = {name: choice for name, choice in before.answers if name not in answer.taken_back}
+        chosen = tuple(sorted({**kept, **answer.answers}.items()))
+        now = said(chosen, tuple(answer.reasons), answer.note)
+        if before == now or not (answer.answers or len(kept) < len(before.answers)):
+            return []
         now_s = datetime.now(UTC).replace(microsecond=0)
         own: dict[str, Any] = {"reviewer": self._reviewer, "adjudicated": self._adjudicating, "at": now_s}
-        if before == now or not (before.answers or now.answers):
-            return []
-        if not now.answers:
+        if not chosen:
             return [self._task.taken_back(row, **own)]
         own["seconds"] = None if answer.seconds is None else round(answer.seconds, 2)
-        if dict(before.answers).keys() - dict(now.answers).keys():
+        if dict(before.answers).keys() - dict(chosen).keys():
             return [self._task.taken_back(row, **{**own, "seconds": None}), self._task.line(row, now, **own)]
         return [self._task.line(row, self._changed(before, now), **own)]
 
@@ -190,6 +204,8 @@ class Desk:
         for name, choice in answer.answers.items():
             if choice not in asked.get(name, ()):
                 raise WrongAnswerError(f"no such answer: {name!r}: {choice!r}")
+        if not {*answer.taken_back} <= asked.keys():
+            raise WrongAnswerError(f"no such question among {answer.taken_back}")
         known = REASONS if self._task.name == "triplets" else {}
         if not {*answer.reasons} <= known.keys():
             raise WrongAnswerError(f"no such reason among {answer.reasons}")

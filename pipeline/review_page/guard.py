@@ -71,7 +71,7 @@ def host_allowed(host: str, listening: str) -> bool:
     Beyond loopback any bare address is allowed too: rebinding needs a name.
     """
     name = host_name(host).lower()
-    if name in LOCAL_NAMES or name == listening:
+    if name in LOCAL_NAMES or name == listening.lower():
         return True
     if is_local(listening):
         return False

@@ -60,7 +60,7 @@ class Pairs:
     def places(self, row: int) -> Sequence[Place]:
         """The left and the right picture."""
         pair = self._pairs[row]
-        return tuple(Place(pair[arm]["part"], pair[arm][KEY]) for arm in self._arms(row))
+        return tuple(Place(pair[arm]["part"], pair[arm][KEY], pair[arm]["sha256"]) for arm in self._arms(row))
 
     def heard(self, row: int, line: Any) -> Said:
         """See :class:`pipeline.review_page.task.Task`; a choice is told by the side on which its arm is shown here."""

@@ -39,8 +39,6 @@ class Queue:
         self._needed = np.where(twice, 2, 1).astype(np.uint8)
         self._share = self._assigned(draws, reviewer, config)
         self._orders = {SEEDED: drawing.order(draws, config.seed, "order", reviewer), **task.columns.orders}
-        self.overlap = twice
-        """Which items are to be judged by two, shape (n,)."""
 
     def _assigned(self, draws: drawing.Draws, reviewer: str, config: ReviewParams) -> NDArray[np.bool_]:
         everything = np.ones(len(draws), dtype=bool)
@@ -85,7 +83,9 @@ class Queue:
             rows = self._orders.get(filter_name, self._orders[order])
             fits = self.open()[rows] & self._passing(filter_name)[rows]
         places = start + np.flatnonzero(fits[start:])[:count]
-        return rows[places], int(places[-1]) + 1 if len(places) == count else None
+        if len(places) < count:
+            return rows[places], None
+        return rows[places], int(places[-1]) + 1 if count else start
 
     def left(self, filter_name: str) -> int:
         """How many items are still asked with a filter."""

@@ -60,7 +60,8 @@ class Semantic:
 
     def places(self, row: int) -> Sequence[Place]:
         """The one picture."""
-        return (Place(self._rows[row]["part"], self._rows[row][KEY]),)
+        found = self._rows[row]
+        return (Place(found["part"], found[KEY], found["sha256"]),)
 
     def heard(self, row: int, line: Any) -> Said:
         """See :class:`pipeline.review_page.task.Task`; answers by skill are joined."""

@@ -13,12 +13,15 @@ from pipeline.review.verdicts import NOT_A_PERSON
 from pipeline.review_page.journal import LINE_END
 from pipeline.review_page.task import Said, Task, said
 
+TAIL_BYTES = 200  # about a line, which names item, verdict and time
+
 
 class Standing:
     """The lines of ``reviews/<task>`` that hold, for the items at hand.
 
     The rules are those of :func:`pipeline.answers.standing`, with lines in the order in which they are met. A file that
-    grew is read from where it ended; one that became shorter or another makes all files be read again.
+    grew is read from where it ended; one that became shorter or another makes all files be read again. Another is one
+    whose bytes before that end changed: git writes a file anew under the inode that it had.
 
     Args:
         folder: ``reviews/<task>``.
@@ -33,9 +36,9 @@ class Standing:
 
     def _forget(self) -> None:
         count = len(self._task.rows)
-        self._read: dict[Path, tuple[int, int]] = {}
+        self._read: dict[Path, tuple[int, bytes]] = {}  # where a file ended, and its last bytes
         self.mine: dict[int, Said] = {}
-        """Row -> what the reviewer says, in the order in which it was said first."""
+        """Row -> what the reviewer says, in the order in which it was said last."""
         self.others: dict[int, dict[str, Said]] = {}
         """Row -> reviewer -> what they say; when adjudicating, all reviewers, and else all but this one."""
         self.people: NDArray[np.uint8] = np.zeros(count, dtype=np.uint8)
@@ -63,7 +66,7 @@ class Standing:
             self._follow(path)
 
     def _follow(self, path: Path) -> None:
-        _, start = self._read.get(path, (0, 0))
+        start, tail = self._read.get(path, (0, b""))
         with path.open("rb") as file:
             found = file.seek(0, 2)
             if found == start:
@@ -74,7 +77,7 @@ class Standing:
         for number, line in enumerate(whole.split(LINE_END), start=1):
             if line.strip():
                 self._take(self._parse(line, path, start, number))
-        self._read[path] = (path.stat().st_ino, start + len(whole))
+        self._read[path] = (start + len(whole), (tail + whole)[-TAIL_BYTES:])
 
     def _parse(self, line: bytes, path: Path, start: int, number: int) -> Line:
         try:
@@ -128,12 +131,14 @@ def _mark(names: set[str], line: Line) -> None:
         names.add(line.reviewer)
 
 
-def _grew(path: Path, known: tuple[int, int]) -> bool:
+def _grew(path: Path, known: tuple[int, bytes]) -> bool:
+    end, tail = known
     try:
-        found = path.stat()
+        with path.open("rb") as file:
+            file.seek(end - len(tail))
+            return file.read(len(tail)) == tail
     except FileNotFoundError:
         return False
-    return found.st_ino == known[0] and found.st_size >= known[1]
 
 
 def _place(path: Path, start: int, number: int) -> str:

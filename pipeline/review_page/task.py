@@ -32,10 +32,12 @@ def said(chosen: tuple[tuple[str, str], ...], reasons: tuple[str, ...] = (), not
 
 @dataclass(frozen=True)
 class Place:
-    """Where a picture is: the shard's file name and the picture's key in it."""
+    """Where a picture is: the shard's file name and the picture's key in it; and what its bytes must be."""
 
     part: str
     sample_id: str
+    sha256: str
+    """Which a line about the picture names or follows from."""
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,8 @@ class Triplets:
 
     def places(self, row: int) -> Sequence[Place]:
         """The one picture."""
-        return (Place(self._queue.column("part")[row].as_py(), self._queue.column(KEY)[row].as_py()),)
+        part, key, sha256 = (self._queue.column(name)[row].as_py() for name in ("part", KEY, "image_sha256"))
+        return (Place(part, key, sha256),)
 
     def heard(self, row: int, line: Any) -> Said:
         """See :class:`pipeline.review_page.task.Task`."""

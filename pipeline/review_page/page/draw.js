@@ -48,8 +48,20 @@ export function figure(item, side, { caption, reveal } = {}) {
   return frame;
 }
 
+/** Whether a picture is on the page and could be shown. */
+export function there(address) {
+  const found = [...document.querySelectorAll("#work figure img")].find((picture) => picture.getAttribute("src") === address);
+  return Boolean(found?.complete && found.naturalWidth);
+}
+
 export function key(name) {
   return draw("kbd", { "aria-hidden": "true" }, name);
+}
+
+/** What another reviewer said, in one line. */
+export function opinion({ reviewer, answers, reasons, note }) {
+  const why = [...reasons, note].filter(Boolean).join(", ");
+  return `${reviewer}: ${Object.values(answers).join(", ")}${why ? ` (${why})` : ""}`;
 }
 
 /** A text of unknown script and length, in a box of its own. */

@@ -1,6 +1,6 @@
 // Many items at a time: all get one answer, a click gives the other one to those that need it.
 
-import { CHOICES, draw, figure, key } from "/page/draw.js";
+import { CHOICES, draw, figure, key, opinion, there } from "/page/draw.js";
 
 export class Grid {
   constructor(page) {
@@ -37,14 +37,22 @@ export class Grid {
     return item.mark.answer ?? this.answers[0];
   }
 
+  /** Whether nobody can have judged it: blurred still, and not marked either. Saving the page leaves it open. */
+  #unseen(item) {
+    return item.flagged && !item.revealed && item.mark.answer === null;
+  }
+
   #bar() {
     const [rest, click] = this.answers;
-    const marked = this.shown.filter((item) => this.#answer(item) !== rest).length;
+    const judged = this.shown.filter((item) => !this.#unseen(item));
+    const marked = judged.filter((item) => this.#answer(item) !== rest).length;
+    const blurred = this.shown.length - judged.length;
+    const open = blurred ? `, ${blurred} blurred stay open` : "";
     return draw(
       "div",
       { class: "grid-bar" },
       draw("button", { type: "button", class: "save", "data-focus": "save", "aria-keyshortcuts": "Shift+Enter", onclick: () => this.save() },
-        `Save page: ${this.shown.length - marked} ${CHOICES[rest].label.toLowerCase()}, ${marked} other `, key("shift ⏎")),
+        `Save page: ${judged.length - marked} ${CHOICES[rest].label.toLowerCase()}, ${marked} other${open} `, key("shift ⏎")),
       draw("button", { type: "button", "data-focus": "swap", "aria-keyshortcuts": "x", onclick: () => this.swap() }, `A click means ${CHOICES[click].label.toLowerCase()} `, key("x")),
       draw("button", { type: "button", "data-focus": "back", disabled: this.page.items.place === 0, onclick: () => this.page.back() }, "Page back"),
       draw("span", {}, this.shown[0].questions[0].text),
@@ -60,6 +68,7 @@ export class Grid {
       line.textContent = text;
       return line;
     });
+    const opinions = (item.others ?? []).map((one) => draw("span", { dir: "auto", title: opinion(one), class: "opinion" }, opinion(one)));
     const marked = answer !== this.answers[0];
     const stamp = marked ? draw("span", { class: "stamp" }, CHOICES[answer].label, why ? `: ${why}` : "") : null;
     const cell = draw(
@@ -73,17 +82,23 @@ export class Grid {
         onclick: () => this.mark(at, this.answers[1]),
       },
       figure(item, 0),
-      draw("span", { class: "words" }, ...words),
+      draw("span", { class: "words" }, ...words, ...opinions),
     );
     if (stamp) cell.append(stamp);
-    return cell;
+    return draw("div", { class: "slot" }, cell, item.flagged ? this.#revealing(item, at) : null);
+  }
+
+  #revealing(item, at) {
+    const name = item.revealed ? "Blur" : "Show";
+    const set = { type: "button", class: "reveal", "data-focus": `reveal ${at}`, "aria-label": `${name} the flagged picture ${at + 1}` };
+    return draw("button", { ...set, onclick: () => this.reveal(at, `reveal ${at}`) }, name);
   }
 
   mark(at, answer) {
     const item = this.shown[at];
     this.at = at;
     const now = this.#answer(item);
-    item.mark = { answer: now === answer ? this.answers[0] : answer, reasons: now === answer ? [] : item.mark.reasons };
+    item.mark = { answer: now === answer ? null : answer, reasons: now === answer ? [] : item.mark.reasons };
     this.page.redraw(`cell ${at}`);
   }
 
@@ -103,11 +118,12 @@ export class Grid {
   }
 
   save() {
-    const shown = this.shown;
-    const chosen = shown.map((item) => this.#answer(item));
-    const done = this.page.act(shown, () => {
-      shown.forEach((item, at) => {
-        item.mine.answers = { [item.questions[0].name]: chosen[at] };
+    const name = this.shown[0].questions[0].name;
+    const judged = this.shown.filter((item) => !this.#unseen(item) && there(item.pictures[0]));
+    const chosen = judged.map((item) => this.#answer(item));
+    const done = this.page.act(judged, [name], () => {
+      judged.forEach((item, at) => {
+        item.mine.answers = { [name]: chosen[at] };
         item.mine.reasons = chosen[at] === "keep" ? [] : [...item.mark.reasons];
         item.mark = undefined;
         item.draft = undefined;
@@ -118,15 +134,16 @@ export class Grid {
     this.page.forward();
   }
 
-  reveal() {
-    const item = this.shown[this.at];
+  reveal(at, focus) {
+    const item = this.shown[at];
     item.revealed = !item.revealed;
-    this.page.redraw(`cell ${this.at}`);
+    this.page.redraw(focus);
   }
 
   #columns() {
     const cells = [...document.querySelectorAll(".cell")];
-    return Math.max(1, cells.filter((cell) => cell.offsetTop === cells[0].offsetTop).length);
+    const top = (cell) => cell.getBoundingClientRect().top;
+    return Math.max(1, cells.filter((cell) => Math.abs(top(cell) - top(cells[0])) < 1).length);
   }
 
   key(pressed, shift) {
@@ -137,7 +154,7 @@ export class Grid {
     else if (pressed === "Enter" && shift) this.save();
     else if (choice) this.mark(this.at, choice);
     else if (/^[1-9]$/.test(pressed)) this.reason(this.at, Number(pressed) - 1);
-    else if (pressed === "b") this.reveal();
+    else if (pressed === "b") this.reveal(this.at, `cell ${this.at}`);
     else if (pressed === "x") this.swap();
     else return false;
     return true;

@@ -52,17 +52,14 @@ export class Items {
     this.next = found.after;
     this.progress = found;
     const fresh = found.items.filter((item) => !this.known.has(item.id));
-    for (const item of fresh) {
-      this.known.add(item.id);
-      item.before = structuredClone(item.mine);
-    }
+    for (const item of fresh) this.known.add(item.id);
     this.list.push(...fresh);
     return true;
   }
 
-  /** Passed over and not answered: asked again at the end of the list. */
+  /** Passed over and not answered in whole: asked again at the end of the list. */
   passed(item) {
-    if (!Object.keys(item.mine.answers).length) {
+    if (item.questions.some(({ name }) => !(name in item.mine.answers))) {
       this.known.delete(item.id);
       if (this.next === null) this.round = 0;
     }

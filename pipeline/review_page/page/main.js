@@ -1,6 +1,6 @@
 // The page: what is shown, what was done and can be undone, how far one is.
 
-import { draw } from "/page/draw.js";
+import { draw, there } from "/page/draw.js";
 import { Grid } from "/page/grid.js";
 import { Items } from "/page/items.js";
 import * as keys from "/page/keys.js";
@@ -92,7 +92,7 @@ class Page {
     main.replaceChildren();
     at("mode").textContent = this.view === this.grid ? "Single " : "Grid ";
     at("mode").append(draw("kbd", { "aria-hidden": "true" }, "g"));
-    at("undo").disabled = !this.done.length && !this.items.progress.mine;
+    at("undo").disabled = !this.done.length && !(this.items.progress.mine + this.items.progress.begun);
     if (this.items.current()) this.view.draw(main);
     else main.append(this.#empty());
     if (held) this.focus(held);
@@ -136,17 +136,28 @@ class Page {
     this.show();
   }
 
-  /** Change what is said of items, remember how it was, and save it; false where nobody can have seen them yet. */
-  act(items, change) {
+  /** Change what is said of questions, remember how it was, and save it; false where nobody can have seen the items. */
+  act(items, questions, change) {
     const loading = [...document.querySelectorAll("#work figure img")].some((picture) => !picture.complete);
-    if (this.busy || loading || talk.unsaved() > MOST_UNSAVED) return false;
+    if (this.busy || loading || !items.length || talk.unsaved() > MOST_UNSAVED) return false;
+    const broken = items.flatMap((item) => item.pictures).find((address) => !there(address));
+    if (broken) {
+      this.#why(broken);
+      return false;
+    }
     const before = items.map((item) => ({ item, mine: structuredClone(item.mine) }));
     const seconds = Math.min(MOST_SECONDS, (performance.now() - this.since) / 1000 / items.length);
     change();
+    this.lost = undefined; // was told, and is not of what is said from now on
     this.since = performance.now();
-    this.done.push({ place: this.items.place, items: this.items, before });
-    talk.save(items.map((item) => spoken(item, seconds)));
+    this.done.push({ place: this.items.place, items: this.items, questions, before });
+    talk.save(items.map((item) => spoken(item, questions, seconds)));
     return true;
+  }
+
+  /** Say what the server says of a picture that is not there. */
+  #why(address) {
+    talk.get(address).catch((error) => this.#alarm(`A picture is not there: ${error.message}`));
   }
 
   async undo() {
@@ -157,7 +168,7 @@ class Page {
       item.mine = structuredClone(mine);
       item.draft = item.mark = undefined;
     }
-    talk.save(last.before.map(({ item }) => spoken(item, null)));
+    talk.save(last.before.map(({ item }) => spoken(item, last.questions, null)));
     if (last.items === this.items) this.items.place = last.place;
     else this.#bring(last.before.map(({ item }) => item));
     await this.show();
@@ -169,8 +180,7 @@ class Page {
     const found = await talk.items("mine", "seeded", 0, 1);
     if (!found.items.length) return undefined;
     const item = found.items[0];
-    item.before = structuredClone(item.mine);
-    return { before: [{ item, mine: { answers: {}, reasons: [], note: "" } }] };
+    return { questions: item.questions.map(({ name }) => name), before: [{ item, mine: { answers: {}, reasons: [], note: "" } }] };
   }
 
   #bring(items) {
@@ -197,23 +207,27 @@ class Page {
     if (at("alarm").textContent !== words) at("alarm").textContent = words;
   }
 
-  #count({ mine, left, seconds_each: each, here }) {
+  #count({ mine, begun, left, seconds_each: each, here }) {
     if (mine === undefined) return;
-    this.items.progress = { ...this.items.progress, mine, left, seconds_each: each };
+    this.items.progress = { ...this.items.progress, mine, begun, left, seconds_each: each };
     at("bar").max = Math.max(1, mine + left);
     at("bar").value = mine;
     const number = new Intl.NumberFormat("en");
+    const part = begun ? `, ${number.format(begun)} begun` : "";
     const view = this.items.filter !== "all" && here !== undefined ? `, ${number.format(here)} in this view` : "";
-    at("counts").textContent = `${number.format(mine)} done, ${number.format(left)} to go${view}`;
+    at("counts").textContent = `${number.format(mine)} done${part}, ${number.format(left)} to go${view}`;
     const questions = this.items.current()?.questions.length ?? 1;
     at("time").textContent = each && left ? `· about ${span(each * left * questions)}` : "";
-    at("undo").disabled = !this.done.length && !mine;
+    at("undo").disabled = !this.done.length && !(mine + begun);
   }
 }
 
-function spoken(item, seconds) {
+/** What is said of these questions now; of the others another tab may know more. */
+function spoken(item, questions, seconds) {
   const { answers, reasons, note } = item.mine;
-  return { id: item.id, answers, reasons, note, seconds };
+  const answered = questions.filter((name) => name in answers);
+  const taken = questions.filter((name) => !(name in answers));
+  return { id: item.id, answers: Object.fromEntries(answered.map((name) => [name, answers[name]])), taken_back: taken, reasons, note, seconds };
 }
 
 function span(seconds) {

@@ -1,6 +1,6 @@
 // One item at a time.
 
-import { CHOICES, draw, figure, key, text } from "/page/draw.js";
+import { CHOICES, draw, figure, key, opinion, text } from "/page/draw.js";
 
 export class Single {
   constructor(page) {
@@ -26,11 +26,11 @@ export class Single {
 
   #panel(item) {
     const panel = draw("section", { class: "panel", "aria-label": "Judgement" }, ...item.texts.map(text));
-    if (item.details) panel.append(this.#details(item));
     if (item.others) panel.append(this.#others(item));
     for (const question of item.questions) panel.append(this.#question(item, question));
     if (Object.keys(this.page.session.reasons).length) panel.append(this.#reasons(item));
     panel.append(this.#note(item), this.#moves());
+    if (item.details) panel.append(this.#details(item));
     return panel;
   }
 
@@ -42,10 +42,7 @@ export class Single {
   }
 
   #others(item) {
-    const lines = item.others.map((one) => {
-      const why = [...one.reasons, one.note].filter(Boolean).join(", ");
-      return draw("li", { dir: "auto" }, `${one.reviewer}: ${Object.values(one.answers).join(", ")}${why ? ` (${why})` : ""}`);
-    });
+    const lines = item.others.map((one) => draw("li", { dir: "auto" }, opinion(one)));
     return draw("div", {}, draw("h2", {}, "Reviewers differ"), draw("ul", { class: "others" }, ...lines));
   }
 
@@ -124,7 +121,7 @@ export class Single {
 
   answer(question, choice) {
     const item = this.item;
-    const done = this.page.act([item], () => {
+    const done = this.page.act([item], [question.name], () => {
       item.mine.answers = { ...item.mine.answers, [question.name]: choice };
       item.mine.reasons = choice === "keep" ? [] : [...item.draft.reasons];
       item.mine.note = item.draft.note.trim();

@@ -9,7 +9,8 @@ const waiting = [];
 let sending = false;
 let tell = () => {};
 
-async function get(address) {
+/** What the server says at an address; throws what it has against it. */
+export async function get(address) {
   const answer = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
   const found = answer.headers.get("Content-Type")?.startsWith("application/json") ? await answer.json() : {};
   if (answer.ok) return found;

@@ -1,6 +1,7 @@
 """A small workspace with pairs to review and generated pictures, for tests of the review page."""
 
 import colorsys
+import hashlib
 import io
 import os
 import random
@@ -50,18 +51,22 @@ def png(number):
     return stream.getvalue()
 
 
+def sha256(number):
+    return hashlib.sha256(png(number)).hexdigest()
+
+
 def row(number, simple=None, complex_prompt=None):
     simple = f"caption {number}" if simple is None else simple
     complex_prompt = complex_prompt or f"prompt {number}, 8k"
     return {
         KEY: f"a:{number:04d}",
-        "review_key": review_key(f"{number:064x}", simple, complex_prompt),
+        "review_key": review_key(sha256(number), simple, complex_prompt),
         "rank": number * 7919 % 1000,
         "margin": float(number * 7919 % 1000),
         "source": "lexica",
         "page_url": f"https://example.org/{number}",
         "part": f"part-{number // ROWS_PER_PART:05d}.parquet",
-        "image_sha256": f"{number:064x}",
+        "image_sha256": sha256(number),
         "simple_prompt": simple,
         "complex_prompt": complex_prompt,
     }
@@ -103,9 +108,9 @@ def workspace(folder, pairs=20, *, overlap=0.0, reviewers="", tie=True, changed=
     tables.write(cleaned(known), folder / command.CLEANED, FACTS)
     pictures = [{KEY: one[KEY], "image": {"bytes": png(at), "path": None}} for at, one in enumerate(rows)]
     tables.write_shards([tables.from_rows(pictures, PICTURES)], data / "download/parts", PICTURES, rows=ROWS_PER_PART)
-    made = manifest()
-    tables.write(made, folder / command.MANIFEST, MANIFEST)
-    drawn = [{**one, "image": {"bytes": png(at), "path": None}} for at, one in enumerate(made.to_pylist())]
+    made = [{**one, "sha256": sha256(at)} for at, one in enumerate(manifest().to_pylist())]
+    tables.write(tables.from_rows(made, MANIFEST), folder / command.MANIFEST, MANIFEST)
+    drawn = [{**one, "image": {"bytes": png(at), "path": None}} for at, one in enumerate(made)]
     drawn = [{name: one[name] for name in GENERATED.names} for one in drawn]
     tables.write_shards([tables.from_rows(drawn, GENERATED)], data / "sample/parts", GENERATED, rows=100)
     text = PARAMS.format(overlap=overlap, reviewers=reviewers, tie=str(tie).lower())

@@ -278,6 +278,19 @@ def test_an_answer_that_is_refused_does_not_hold_up_the_others(chromium, tmp_pat
     assert len(lines(tmp_path)) == judged.count("caption 2")  # the one that is still the same
 
 
+def test_that_an_answer_was_refused_is_told_until_the_next_one_is_taken(chromium, tmp_path):
+    workspace(tmp_path, 3)
+    with served(tmp_path, "--reviewer", "Ann") as running, opened(chromium, running.address) as page:
+        page.route("**/api/answers", lambda route: route.fulfill(status=400, json={"error": "no such item"}))
+        page.keyboard.press("k")
+        expects(page, "#alarm", "An answer was not taken: no such item")
+        page.unroute("**/api/answers")
+        page.evaluate("document.querySelector('figure img').decode()")
+        page.keyboard.press("k")
+        wait_done(page, 1)
+        expects(page, "#alarm", "")
+
+
 def test_letter_keys_can_be_turned_off(chromium, tmp_path):
     workspace(tmp_path, 3)
     with served(tmp_path, "--reviewer", "Ann") as running, opened(chromium, running.address) as page:
@@ -338,6 +351,47 @@ def test_in_the_grid_a_click_rejects_and_the_page_is_saved_at_once(chromium, tmp
     assert found[3]["reasons"] == ["wrong_count"]
     assert all(line.get("retracted") for line in found[24:48])
     assert len(found) == 24 + 24 + 24 + 6
+
+
+def test_the_grid_saves_nothing_of_pictures_that_nobody_saw(chromium, tmp_path):
+    workspace(tmp_path, 6, levels={1: 8, 3: 8, 4: 8})
+    with served(tmp_path, "--reviewer", "Ann") as running, chromium.new_context() as context:
+        page, fails = context.new_page(), []
+        page.route("**/picture/**", lambda route: route.abort() if route.request.url in fails else route.continue_())
+        cells = page.locator(".cell")
+
+        def grid():
+            page.goto(running.address)
+            page.locator("#order").select_option("margin")
+            expects(page, ".text:first-child p", "caption 0")
+            page.keyboard.press("g")
+            page.wait_for_selector(".grid")
+
+        grid()
+        fails.append(running.address.split("/?")[0] + cells.nth(1).locator("img").get_attribute("src"))
+        grid()
+        assert "caption 4" in cells.nth(2).inner_text()
+        page.get_by_role("button", name="Show the flagged picture 4").click()
+        cells.nth(2).click()  # who marks a blurred picture has judged it
+        page.get_by_role("button", name=re.compile("1 blurred stay open")).click()
+        wait_done(page, 4)
+        assert cells.count() == 2  # they come again
+    said = {line["review_key"]: line["verdict"] for line in lines(tmp_path)}
+    assert sorted(said.values()) == ["keep", "keep", "keep", "reject"]
+
+
+def test_a_picture_that_is_not_there_is_not_judged_and_the_page_says_why(chromium, tmp_path):
+    """As after dvc repro under an open page."""
+    workspace(tmp_path, 2)
+    with served(tmp_path, "--reviewer", "Ann") as running:
+        workspace(tmp_path, 0)
+        parts = tmp_path / "data/download/parts"
+        for path in parts.iterdir():
+            path.unlink()
+        with opened(chromium, running.address) as page:
+            page.keyboard.press("k")
+            expects(page, "#alarm", re.compile("A picture is not there: .* run dvc repro"))
+    assert lines(tmp_path) == []
 
 
 def test_pairs_that_are_passed_over_come_again(chromium, tmp_path):
@@ -450,6 +504,40 @@ def test_three_questions_are_asked_of_a_pair_and_the_arm_is_in_the_file_alone(ch
     assert found[3].get("retracted")
 
 
+def test_two_tabs_of_one_person_lose_no_answer(chromium, tmp_path):
+    workspace(tmp_path, 1)
+    with served(tmp_path, "preference", "--reviewer", "Ann") as running, opened(chromium, running.address) as first:
+        second = first.context.new_page()
+        second.goto(running.address)
+        second.wait_for_selector(".single")
+        first.get_by_role("button", name="Left").first.click()
+        wait_saved(first)
+        second.get_by_role("button", name="Right").last.click()  # knows nothing of the first tab's answer
+        wait_saved(second)
+        second.keyboard.press("z")
+        wait_saved(second)
+    found = lines(tmp_path, "preference/ann.jsonl")
+    assert [line["answers"] for line in found if not line.get("retracted")] == [
+        {"overall": "left"},
+        {"flaws": "right"},
+        {"overall": "left"},  # said again, after what was undone
+    ]
+
+
+def test_a_pair_that_is_half_answered_counts_as_begun_and_comes_again(chromium, tmp_path):
+    workspace(tmp_path, 1)
+    with served(tmp_path, "preference", "--reviewer", "Ann") as running, opened(chromium, running.address) as page:
+        page.keyboard.press("1")
+        expects(page, "#counts", "0 done, 1 begun, 6 to go")
+        begun = page.locator("figure img").first.get_attribute("src")
+        for _ in range(6):
+            page.keyboard.press("ArrowRight")
+            wait_saved(page)
+            page.evaluate("document.querySelector('figure img').decode()")
+        assert page.locator("figure img").first.get_attribute("src") == begun
+        assert page.get_by_role("button", name="Left").first.get_attribute("aria-pressed") == "true"
+
+
 def test_without_ties_there_is_no_third_button(chromium, tmp_path):
     workspace(tmp_path, 1, tie=False)
     with served(tmp_path, "preference", "--reviewer", "Ann") as running, opened(chromium, running.address) as page:
@@ -473,6 +561,9 @@ def test_conflicts_are_decided(chromium, tmp_path):
     with served(tmp_path, "--reviewer", "Cem", "--adjudicate") as running, opened(chromium, running.address) as page:
         if conflicts:
             assert "Ann: keep" in page.locator(".others").inner_text()
+            page.keyboard.press("g")
+            assert page.locator(".opinion").all_inner_texts()[:2] == ["Ann: keep", "Bob: reject"]
+            page.keyboard.press("g")
         for number in range(len(conflicts)):
             page.keyboard.press("r")
             wait_done(page, number + 1)

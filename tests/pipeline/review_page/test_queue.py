@@ -52,7 +52,7 @@ def test_what_was_judged_is_not_asked_again(tmp_path, task):
 
 def test_the_overlap_is_asked_of_two_and_no_more(tmp_path, task):
     found, _ = opened(tmp_path, task, overlap=0.2)
-    twice = set(np.flatnonzero(found.overlap).tolist())
+    twice = set(np.flatnonzero(found._needed == 2).tolist())
     assert 20 < len(twice) < 60
     say(tmp_path, "Bob", range(COUNT))
     assert set(asked(opened(tmp_path, task, overlap=0.2)[0])) == twice
@@ -75,7 +75,7 @@ def test_named_reviewers_divide_the_work_without_seeing_each_other(tmp_path, tas
     names = ("Ann", "Bob", "Cem")
     queues = {name: opened(tmp_path, task, name, reviewers=names, overlap=0.1)[0] for name in names}
     counts = np.bincount([at for name in names for at in asked(queues[name])], minlength=COUNT)
-    assert (counts == np.where(queues["Ann"].overlap, 2, 1)).all()
+    assert (counts == queues["Ann"]._needed).all()
 
 
 def test_who_is_not_named_is_told(tmp_path, task):
@@ -137,3 +137,8 @@ def test_conflicts_alone_are_asked_of_who_decides_and_once(tmp_path, task):
     standing.refresh()
     assert asked(found) == []
     assert found.left(ALL) == 0
+
+
+def test_asking_for_nothing_gives_nothing_and_stays_where_one_is(tmp_path, task):
+    rows, after = opened(tmp_path, task)[0].ask(ALL, SEEDED, 5, 0)
+    assert (rows.tolist(), after) == ([], 5)

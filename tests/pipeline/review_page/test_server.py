@@ -54,7 +54,7 @@ def test_an_answer_is_on_the_disk_when_the_request_is_answered(folder):
     client = client_of()
     answer = post(client, keep(first(client), seconds=1.25))
     assert answer.status_code == 200
-    assert answer.json == {"left": 9, "mine": 1, "seconds_each": 1.25}
+    assert answer.json == {"left": 9, "mine": 1, "begun": 0, "seconds_each": None}
     assert lines(folder)[0]["verdict"] == "keep"
     assert lines(folder)[0]["seconds"] == 1.25
 
@@ -189,6 +189,7 @@ def test_no_path_reaches_the_disk(folder, path):
         {"answers": [{"id": "0" * 16, "answers": {"verdict": "keep"}}]},
         {"answers": [{"id": "ITEM", "answers": {"verdict": "burn"}}]},
         {"answers": [{"id": "ITEM", "answers": {"other": "keep"}}]},
+        {"answers": [{"id": "ITEM", "answers": {}, "taken_back": ["other"]}]},
         {"answers": [{"id": "ITEM", "answers": {"verdict": "reject"}, "reasons": ["no such"]}]},
         {"answers": [{"id": "ITEM", "answers": {"verdict": "keep"}, "note": "n" * 2001}]},
         {"answers": [{"id": "ITEM", "answers": {"verdict": "keep"}, "seconds": -1}]},
@@ -301,3 +302,8 @@ def test_every_asset_is_listed_and_asks_nothing_of_anybody_else():
         assert "https://" not in text
         for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "style="):
             assert word not in text
+
+
+def test_a_host_is_one_however_it_is_written():
+    assert guard.host_allowed("myhost:8765", "MyHost")
+    assert not guard.host_allowed("other:8765", "MyHost")

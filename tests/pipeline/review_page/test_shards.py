@@ -1,3 +1,5 @@
+import hashlib
+
 import pytest
 
 from pipeline import tables
@@ -20,7 +22,8 @@ def folder(tmp_path):
 
 
 def place(number):
-    return Place(f"part-{number // 210:05d}.parquet", f"a:{number:04d}")
+    sha256 = hashlib.sha256(content(number)).hexdigest()
+    return Place(f"part-{number // 210:05d}.parquet", f"a:{number:04d}", sha256)
 
 
 def test_every_picture_is_found_in_any_order(folder):
@@ -61,12 +64,23 @@ def test_few_rows_of_a_group_are_in_memory_at_a_time(folder, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "wrong", [Place("part-00009.parquet", "a:0001"), Place("part-00000.parquet", "a:9999"), Place("bad.parquet", "a:1")]
+    ("part", "key"), [("part-00009.parquet", "a:0001"), ("part-00000.parquet", "a:9999"), ("bad.parquet", "a:1")]
 )
-def test_what_is_missing_is_told_in_one_line(folder, wrong):
+def test_what_is_missing_is_told_in_one_line(folder, part, key):
     (folder / "bad.parquet").write_bytes(b"no parquet")
     with pytest.raises(InputError, match="run dvc repro"):
-        Shards(folder).picture(wrong)
+        Shards(folder).picture(Place(part, key, "0" * 64))
+
+
+@pytest.mark.parametrize("before", [(), (210,)], ids=["not yet read", "its keys are known"])
+def test_a_shard_that_was_made_anew_shows_nothing_under_the_old_digest(folder, before):
+    found = Shards(folder)
+    for number in before:
+        found.picture(place(number))
+    rows = [{"sample_id": f"a:{at:04d}", "image": {"bytes": content(at - 1), "path": None}} for at in range(210, 250)]
+    tables.write(tables.from_rows(rows, PICTURES), folder / "part-00001.parquet", PICTURES)
+    with pytest.raises(InputError, match="data changed: start sur review again"):
+        found.picture(place(220))
 
 
 def test_a_shard_that_became_shorter_is_told(folder):

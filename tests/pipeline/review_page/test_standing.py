@@ -1,4 +1,6 @@
 import json
+import shutil
+import subprocess
 
 import pytest
 
@@ -7,6 +9,7 @@ from pipeline.answers import TripletVerdict
 from pipeline.errors import InputError
 from pipeline.review_page.standing import Standing
 from pipeline.review_page.triplets import Triplets
+from tests.closure import ROOT
 from tests.pipeline.review_page.made import cleaned, facts, queue, row
 
 ROWS = [row(number) for number in range(4)]
@@ -79,6 +82,18 @@ def test_a_file_that_was_replaced_is_read_anew(tmp_path, task):
     assert not found.people.any()
 
 
+def test_a_file_that_was_written_anew_under_its_inode_is_read_anew(tmp_path, task):
+    """As git pull does where it merges; here with more lines than before."""
+    write(tmp_path, "bob", (0, "keep", {}), (1, "keep", {}))
+    found = followed(tmp_path, task)
+    inode = (tmp_path / "bob.jsonl").stat().st_ino
+    write(tmp_path, "bob", (2, "keep", {}), (3, "keep", {}), (1, "reject", {}), mode="w")
+    assert (tmp_path / "bob.jsonl").stat().st_ino == inode
+    found.refresh()
+    assert found.people.tolist() == [0, 1, 1, 1]
+    assert dict(found.others[1]["bob"].answers) == {"verdict": "reject"}
+
+
 def test_half_a_line_of_another_page_waits_for_the_rest(tmp_path, task):
     write(tmp_path, "bob", (0, "keep", {}))
     whole = (tmp_path / "bob.jsonl").read_bytes()
@@ -136,3 +151,22 @@ def test_times_are_the_reviewers_own(tmp_path, task):
     write(tmp_path, "ann", (0, "keep", {"seconds": 2.0}), (1, "keep", {}), (2, "keep", {"seconds": 4.0}))
     write(tmp_path, "bob", (0, "keep", {"seconds": 9.0}))
     assert followed(tmp_path, task).seconds == [2.0, 4.0]
+
+
+def test_git_merges_what_two_clones_appended_to_one_file(tmp_path, task):
+    def git(*words):
+        named = ("-c", "user.name=Ann", "-c", "user.email=ann@example.org")
+        subprocess.run(["git", *named, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    folder = tmp_path / "reviews/triplets"
+    folder.parent.mkdir()
+    git("init", "-b", "main")
+    shutil.copy(ROOT / ".gitattributes", tmp_path)
+    for branch, number in (("main", 0), ("desk", 1), ("laptop", 2)):
+        if branch != "main":
+            git("checkout", "-b", branch, "main")
+        write(folder, "ann", (number, "keep", {}))
+        git("add", "-A")
+        git("commit", "-m", branch)
+    git("merge", "desk")
+    assert followed(folder, task).answered.tolist() == [True, True, True, False]

@@ -24,7 +24,7 @@ def test_a_pair_is_shown_with_both_prompts_and_its_picture():
     task = triplets_of()
     shown = task.facts(1)
     assert [text["text"] for text in shown["texts"]] == ["caption 1", "prompt 1, 8k"]
-    assert task.places(1) == (Place("part-00000.parquet", "a:0001"),)
+    assert task.places(1) == (Place("part-00000.parquet", "a:0001", row(1)["image_sha256"]),)
     assert (shown["flagged"], shown["copies"]) == (False, 0)
     assert shown["page_url"] == "https://example.org/1"
 
@@ -82,6 +82,7 @@ def test_a_verdict_on_a_picture_names_its_bytes():
     words = said((("verdict", "no"),), (), "three")
     line = task.line(4, words, **OWN)
     assert isinstance(line, SemanticVerdict)
+    assert task.places(4)[0].sha256 == line.sha256
     assert task.rows[line.item] == 4
     assert line.whole == "no"
     assert task.taken_back(4, **OWN).item == line.item
@@ -114,6 +115,7 @@ def test_a_choice_of_a_side_is_one_of_an_arm_whoever_reads_it():
     line = ann.line(at, said((("overall", "left"),)), **OWN)
     assert isinstance(line, PreferenceAnswer)
     assert ann.places(at)[0].sample_id.endswith(line.choices()["overall"])
+    assert {place.sha256 for place in ann.places(at)} == {line.sha256_base, line.sha256_adapted}
     assert dict(ann.heard(at, line).answers) == {"overall": "left"}
     assert dict(bob.heard(at, line).answers) == {"overall": "right"}
     tie = ann.line(at, said((("flaws", "tie"),)), **OWN)
