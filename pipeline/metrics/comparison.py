@@ -1,7 +1,7 @@
 """The adapted arm against the base arm, by prompt type: what statistics.json holds."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -65,11 +65,21 @@ def pair_up(values: Mapping[str, float], pictures: Iterable[Picture]) -> Pairs:
 
 
 def same_quality(
-    values: Mapping[str, float], pictures: Iterable[Picture], config: EvaluateParams
+    values: Mapping[str, float], pictures: Iterable[Picture], config: EvaluateParams, *, higher_is_better: bool = True
 ) -> dict[str, float] | None:
-    """The equivalence test over all prompts; None where it is not defined."""
-    found = equivalence(pair_up(values, pictures), margin_sd=config.equivalence_margin_sd)
-    return asdict(found) if found else None
+    """The equivalence test over all prompts; None where it is not defined.
+
+    Args:
+        values: sample_id -> number.
+        pictures: every image of one cell.
+        config: the margin.
+        higher_is_better: False where less is better (BRISQUE): ``p_not_worse`` then asks that there is not more. The
+            difference is adapted minus base either way.
+    """
+    sign = 1.0 if higher_is_better else -1.0
+    turned = {sample_id: sign * value for sample_id, value in values.items()}
+    found = equivalence(pair_up(turned, pictures), margin_sd=config.equivalence_margin_sd)
+    return asdict(replace(found, difference=sign * found.difference)) if found else None
 
 
 def _line(values: Mapping[str, float], pictures: list[Picture], config: EvaluateParams) -> dict[str, Any]:
