@@ -54,7 +54,7 @@ def interval(line: Mapping[str, Any], *, scale: float = 100, digits: int = 1) ->
 
 
 def is_significant(line: Mapping[str, Any], confidence: float) -> bool:
-    """Whether the corrected p lies below 1 - confidence; where there is no correction (``all`` of one method), the p."""
+    """Whether the corrected p lies below 1 - confidence; where there is no correction (`all` of one method), p."""
     p = line["p"] if line["p_holm"] is None else line["p_holm"]
     return bool(p < 1 - confidence)
 
