@@ -39,8 +39,8 @@ def gaps(findings: Findings, loss_weights: tuple[float, float]) -> list[Gap]:
     ablation = f"-S loss.llm_weight=0.0,{llm} -S loss.alignment_weight=0.0,{alignment}"
     found.append(_experiments("Table 5: LLM loss and complex-prompt loss, each on and off", ablation))
     if not has_table_7(findings):
-        command = 'dvc exp run -S "sample.prompts=[prompts/paper.json]"'
-        found.append(Gap("Table 7: the paper's nine prompts", "they are not among sample.prompts", command))
+        command = "cp profiles/paper.yaml params.yaml && sur study studies/paper-nine-prompts.yaml"
+        found.append(Gap("Tables 1 and 7: the paper's nine prompts", "they are not among sample.prompts", command))
     return found
 
 
