@@ -107,6 +107,9 @@ def _states(settings: Settings, path: Path) -> Iterator[Note]:
     kind, states = settings.adapter.kind, settings.llm.states
     if kind == "llm4gen" and states != "tokens":
         raise wrong("llm.states", f"must be tokens with adapter.kind: llm4gen, got {states}", path)
+    if kind in ("llm4gen", "llmdiff") and settings.llm.final_norm:
+        message = f"must be false with adapter.kind: {kind}: token states are those before the final norm"
+        raise wrong("llm.final_norm", message, path)
     yield from ()
 
 
@@ -124,7 +127,8 @@ def _gpu(settings: Settings, path: Path) -> Iterator[Note]:
 def _dropped_captions(settings: Settings, path: Path) -> Iterator[Note]:
     """A dropped caption teaches the empty text, which sampling must then send through something that was trained."""
     share = settings.train.caption_dropout
-    bypasses = settings.adapter.kind in ("sur", "llmdiff") and settings.train.unet == "frozen"
+    kind, trained = settings.adapter.kind, settings.adapter.official_checkpoint is None
+    bypasses = trained and (kind == "llmdiff" or (kind == "sur" and settings.train.unet == "frozen"))
     if bypasses and share and not settings.sample.adapt_negative:
         message = f"trains the empty text, which sample.adapt_negative: false leaves alone: take 0 or true, got {share}"
         raise wrong("train.caption_dropout", message, path)

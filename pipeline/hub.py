@@ -197,7 +197,8 @@ def _deletions(api: "HfApi", bundle: Bundle, target: Target, kind: str) -> list[
 
 
 def _is_own(name: str, bundle: Bundle) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in bundle.own)
+    """A pattern's ``*`` does not reach into folders: what others keep below is theirs."""
+    return any(name.count("/") == pattern.count("/") and fnmatch.fnmatchcase(name, pattern) for pattern in bundle.own)
 
 
 @contextmanager

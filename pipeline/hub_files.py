@@ -70,7 +70,12 @@ def adapter(folder: Path = ADAPTER) -> Bundle:
         )
     notes = _examine_training(folder)
     names = sorted([adapters.CONFIG, adapters.CARD, *found])
-    return Bundle("adapter", {name: folder / name for name in names}, ("*.safetensors", adapters.CONFIG), notes=notes)
+    return Bundle(
+        "adapter",
+        {name: folder / name for name in names},
+        (adapters.WEIGHTS, adapters.UNET, adapters.CONFIG),
+        notes=notes,
+    )
 
 
 def _expected(folder: Path, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ Prediction = Literal["epsilon", "v_prediction"]
 
 
 class LossParams(Section):
-    """Section ``loss`` of params.yaml."""
+    """Section ``loss`` of params.yaml: read with ``adapter.kind: sur``, but for ``entity_weight``."""
 
     temperature: float = Field(gt=0.0)
     """tau of Eqs. 5 and 9; the paper takes 1."""

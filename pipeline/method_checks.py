@@ -113,6 +113,8 @@ def _kinds(settings: Settings, path: Path) -> Iterator[Note]:
     local = model_folders.is_folder(base.model) and folder.is_dir()
     if asked and local and base_models.kind(base.model, base.revision).two_encoders:
         raise wrong("sample.methods", f"must be [none] with an SDXL base model, got {asked[0]} too", path)
+    if settings.adapter.kind == "llmdiff" and (deaf := [name for name in asked if name in CONTROLNETS]):
+        raise wrong("sample.methods", building.deaf(deaf[0]).removeprefix("sample.methods: "), path)
     plain_kind = settings.adapter.kind in ("sur", "none") and settings.adapter.compat == "none"
     if "weighting" in asked and not plain_kind:
         raise wrong("sample.methods", weighting.REFUSED.removeprefix("sample.methods: "), path)

@@ -29,7 +29,8 @@ class SampleParams(MethodParams):
     """What guidance leads away from; empty is what diffusers takes without one: the empty text, in SDXL zeros."""
     adapt_negative: bool
     """Send the negative prompt through the adapter too, as the authors' pipeline does (ADR 0016). Not read with an
-    official adapter (``adapter.compat``), which always takes both together."""
+    official adapter (``adapter.compat``), which always takes both together, with ``adapter.kind: llm4gen``, whose
+    negative prompt always goes through its module, and with ``none``, which has no adapter."""
     reference_arms: tuple[Literal["complex"], ...] = Field(strict=False)
     """``[complex]`` adds the base model on the prompt's complex wording: what the adapter may hope for. Or ``[]``."""
     seed: int = Field(ge=0)

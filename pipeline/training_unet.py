@@ -27,8 +27,16 @@ def prepared(diffusion: Diffusion, config: ComputeParams) -> Diffusion:
         unet = unet.to(memory_format=torch.channels_last)
     if config.compile:
         _require_compiler(diffusion.device)
+        heed_hooks()
         unet.compile()
     return dataclasses.replace(diffusion, unet=unet)
+
+
+def heed_hooks() -> None:
+    """Let a compiled U-Net notice hooks that come after its first call, as those of the entity term do."""
+    import torch._dynamo.config as compiler
+
+    compiler.skip_nnmodule_hook_guards = False  # torch's default takes such hooks for none, without a word
 
 
 def _require_compiler(device: str) -> None:

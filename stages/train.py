@@ -13,7 +13,7 @@ Writes    data/train/adapter                 weights, config, card
                                              train.sample_every grids in images/ and their CLIP score
           data/train/report.json             last figures, parameter counts
           data/train/samples.png             prompts of split val, base beside adapted
-Params    adapter, loss, train, diffusion, llm.layer, clip
+Params    adapter, loss, train, diffusion, llm, clip
 """
 
 import contextlib

@@ -105,7 +105,7 @@ NOT_READ = {
     "evaluate": {"sample", "clip.margin", "clip.min_simple", "clip.min_complex"},
     "review_import": {"review.overlap", "review.reviewers", "review.tie", "review.seed"},  # who is asked what
     "embed": {"llm.layer"},
-    "train": {"clip.margin", "clip.min_simple", "clip.min_complex"},
+    "train": {"clip.margin", "clip.min_simple", "clip.min_complex", "llm.layers"},
     "report": {"blip", "clip", "llm", "diffusion", "adapter", "loss"},  # names models, layer, eta and weights alone
 }
 

@@ -6,7 +6,7 @@ from pipeline.model_folders import is_folder
 PACKAGE = "sur-workflow"
 SPEAKING = """listening.listen(adapter, folder.read_config(Path(".")), device="cpu")
 adapter.attach(pipe.unet)  # before the processors of its cross-attention
-prompt, negative = (adapter(adapter.read(text), eta=1.0) for text in ("seven vintage glass bottles", ""))
+prompt, negative = (adapter(adapter.read(text), eta={eta}) for text in ("seven vintage glass bottles", ""))
 picture = pipe(prompt_embeds=prompt, negative_prompt_embeds=negative).images[0]  # of the base model's pipeline"""
 SAVED = """
 The frozen projection of the language model's vector (W0) and its statistics are saved with the weights."""
@@ -96,6 +96,8 @@ def _mixing(config: AdapterConfig) -> str:
 
 def _use(config: AdapterConfig) -> str:
     lines = [_loading(config)]
+    if config.unet is not None:
+        lines.append('pipe.unet.load_state_dict(folder.load_unet(Path("."), pipe.unet), strict=False)')
     match config.adapter.kind:
         case "sur":
             lines.append(
@@ -108,9 +110,7 @@ def _use(config: AdapterConfig) -> str:
                 f"condition = adapter(text_states, llm_states)  # (batch, {77 + tokens}, {config.width})",
             ]
         case "llmdiff":
-            lines.append(SPEAKING)
-    if config.unet is not None:
-        lines.append('unet.load_state_dict(folder.load_unet(Path("."), unet), strict=False)  # the base model\'s')
+            lines.append(SPEAKING.format(eta=config.adapter.eta))
     text = "```python\n" + "\n".join(lines) + "\n```\n"
     return text + SAVED if config.adapter.kind == "sur" else text
 

@@ -56,7 +56,7 @@ def build(
             return Method(plain)
         case "canny" | "seg":
             if isinstance(adapter, LlmDiffAdapter):
-                raise SettingError(f"sample.methods: {name} hears text states, adapter.kind: llmdiff has none")
+                raise SettingError(deaf(name))
             return _controlled(name, config, diffusion, plain)
         case "weighting":
             usual = encoder(diffusion, adapter, denoising, eta=eta)
@@ -101,6 +101,11 @@ def _controlled(name: str, config: MethodParams, diffusion: Diffusion, plain: An
     made = _derived("StableDiffusionControlNetPipeline", plain, controlnet=net)
     options = {"controlnet_conditioning_scale": chosen.scale}
     return Method(made, options, prepare=_preparation(chosen, (size, size)))
+
+
+def deaf(name: str) -> str:
+    """What is told where a ControlNet, which hears text states, meets an adapter without them."""
+    return f"sample.methods: {name} hears text states, adapter.kind: llmdiff has none"
 
 
 def lacking(name: str) -> str:

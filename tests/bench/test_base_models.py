@@ -2,9 +2,11 @@ import pytest
 
 from bench import base_models
 from bench.random_diffusion import SHAPES
+from tests.closure import ROOT
 
 
-def test_stable_diffusion_15_costs_what_is_known_of_it():
+def test_stable_diffusion_15_costs_what_is_known_of_it(monkeypatch):
+    monkeypatch.chdir(ROOT)
     told = base_models.counted(SHAPES["sd15"])
     assert told["unet_m"] == pytest.approx(859.521, abs=1e-3)
     assert told["unet_tflop"] == pytest.approx(0.803, abs=1e-3)

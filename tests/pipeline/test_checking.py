@@ -149,6 +149,20 @@ def test_dropped_captions_ask_for_an_adapted_negative_prompt(project):
     assert checking.examine(project) == []
 
 
+def test_captions_of_a_training_that_does_not_take_place_are_not_looked_at(project):
+    edit(project, "caption_dropout: 0.0", "caption_dropout: 0.1")
+    choose_official(project, TEXT_WIDTH)
+    assert not any("caption_dropout" in line for line in checking.examine(project))
+
+
+@pytest.mark.parametrize("kind", ["llm4gen", "llmdiff"])
+def test_token_states_have_no_final_norm(project, kind):
+    edit(project, "kind: sur", f"kind: {kind}")
+    edit(project, "final_norm: false", "final_norm: true")
+    edit(project, "states: pooled", "states: tokens" if kind == "llm4gen" else "states: blocks")
+    assert any(line.startswith(f"llm.final_norm must be false with adapter.kind: {kind}") for line in faults(project))
+
+
 @pytest.mark.parametrize("changes", [{"kind: sur": "kind: none"}, {}], ids=["none", "sur"])
 def test_captions_may_be_dropped_where_the_unet_learns_the_empty_text(project, changes):
     edit(project, "caption_dropout: 0.0", "caption_dropout: 0.1")
@@ -390,6 +404,12 @@ def test_llmdiff_without_the_states_of_all_blocks_is_refused(project, states):
     choose_llmdiff(project, **{"states: pooled": f"states: {states}"})
     (line,) = faults(project)
     assert line.startswith(f"llm.states must be blocks with adapter.kind: llmdiff, got {states} (params.yaml, line ")
+
+
+def test_dropped_captions_bypass_llmdiff_even_where_the_unet_learns(project):
+    choose_llmdiff(project, **{"caption_dropout: 0.0": "caption_dropout: 0.1", "unet: frozen": "unet: full"})
+    (line,) = faults(project)
+    assert line.startswith("train.caption_dropout trains the empty text")
 
 
 def test_llmdiff_with_the_start_token_among_the_prompts_own_is_refused(project):

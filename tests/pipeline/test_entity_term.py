@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from pipeline import training_unet
 from pipeline.adapters.llm4gen import CrossAdapter
 from pipeline.entity_term import Agreement, Places, disagreement, located, watched
 from pipeline.training_examples import training_batch
@@ -117,6 +118,25 @@ def test_each_cross_attention_is_looked_at_and_the_u_nets_word_stays_the_same(mo
     assert len(seen) == len(layers)
     for values in seen:
         assert (values.shape[0], values.shape[-1]) == (2, 77)
+
+
+def test_a_compiled_u_net_is_looked_at_too(monkeypatch):
+    monkeypatch.setattr(torch._dynamo.config, "skip_nnmodule_hook_guards", True)
+    model = tiny_models.load()
+    batch = training_batch(examples(), [0, 1], [5, 6], 1000)
+    training_unet.heed_hooks()
+    model.unet.compile(backend="eager")
+    x = tokens_of(model, batch)
+    model.predict(batch.noise, batch.timesteps, x)  # compiled before anything looks
+    seen = []
+
+    class Noted(Agreement):
+        def add(self, scores):
+            seen.append(scores)
+
+    with watched(model.unet, Noted(PAIRS[:1])):
+        model.predict(batch.noise, batch.timesteps, x)
+    assert seen
 
 
 def test_the_maps_are_those_of_diffusers_own_attention(model):

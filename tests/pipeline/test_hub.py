@@ -112,6 +112,21 @@ def test_an_adapter_becomes_a_model_repository_on_a_branch_with_a_message(site, 
     assert "no commit was made" in capsys.readouterr().out
 
 
+def test_weights_in_other_folders_of_the_repository_stay(site, data):
+    write_trained(data)
+    assert run("adapter", "lab/adapter") == 0
+    stored = site.repos["models", "lab/adapter"].branches["main"]
+    stored["unet/diffusion_pytorch_model.safetensors"] = b"of the owner"
+    stored["unet.safetensors"] = b"of an earlier adapter of ours"
+    assert run("adapter", "lab/adapter", "--message", "again") == 0
+    assert set(site.content("lab/adapter")) == {
+        "README.md",
+        "adapter.safetensors",
+        "config.json",
+        "unet/diffusion_pytorch_model.safetensors",
+    }
+
+
 def test_a_dry_run_lists_files_sizes_and_target_and_asks_nobody(site, data, monkeypatch, capsys):
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)

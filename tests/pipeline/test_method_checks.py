@@ -143,3 +143,14 @@ def test_sdxl_has_plain_sampling_alone(project, monkeypatch):
     change(project, sample__methods=["none", "sag"])
     with pytest.raises(SettingError, match=r"sample\.methods must be \[none\] with an SDXL base model, got sag too"):
         checking.examine(project)
+
+
+def test_a_controlnet_does_not_go_with_llmdiff(project):
+    line = fault(
+        project,
+        sample__methods=["none", "canny"],
+        adapter__kind="llmdiff",
+        adapter__eta=1.0,
+        llm__states="blocks",
+    )
+    assert line.startswith("sample.methods canny hears text states, adapter.kind: llmdiff has none")

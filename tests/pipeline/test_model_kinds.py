@@ -180,8 +180,9 @@ def test_every_parameter_of_the_adapter_gets_a_gradient_from_the_denoising_loss_
 
 
 def test_the_adapter_changes_the_states_and_never_what_is_pooled(kind, model):
-    x, x_c = training_objective.text_states(model, batch())
-    made = training_objective.adapted(adapter_of(model))(x, x_c)
+    given = batch()
+    x, x_c = training_objective.text_states(model, given)
+    made = training_objective.adapted(adapter_of(model))(x, x_c, given)
     assert not torch.equal(made.states, x.states)
     assert made.pooled is x.pooled
 

@@ -197,7 +197,7 @@ def test_a_control_with_a_frozen_unet_is_refused():
         recipe({"kind": "none"})
 
 
-@pytest.mark.parametrize("kind", ["none cross_attention", "sur cross_attention"])
+@pytest.mark.parametrize("kind", ["none cross_attention", "sur cross_attention", "sur frozen"])
 def test_a_trained_eta_of_0_is_refused(kind):
     with pytest.raises(SettingError, match=r"^adapter\.eta: 0 is the untouched base model"):
         chosen(kind, adapter={"eta": 0.0})

@@ -88,6 +88,7 @@ def test_compiling_reaches_torch_for_the_unet(monkeypatch):
     monkeypatch.setattr(torch, "compile", compile_)
     model = with_unet(compile=True)
     assert compiled[1].__self__ is model.unet
+    assert not torch._dynamo.config.skip_nnmodule_hook_guards
     assert not any(parameter.requires_grad for parameter in model.unet.parameters())
     assert torch.equal(gradient(model), gradient(with_unet()))
 

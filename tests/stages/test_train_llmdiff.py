@@ -117,6 +117,7 @@ def test_both_stages_run_with_the_settings_in_force(data, tmp_path, config, monk
     stage.main()
     monkeypatch.setattr(sample_stage, "ADAPTER", tmp_path / "train/adapter")
     sections = ((SampleParams, "sample"), (DiffusionParams, "diffusion"), (ComputeParams, "compute"))
-    painter = sample_stage._painter(*(load(section, name) for section, name in sections))
+    chosen = (load(section, name) for section, name in sections)
+    painter = sample_stage._painter(*chosen, states=None, method="none")
     picture = painter.sampler.pictures(["two stars"], [1], [True])[0]
     assert isinstance(picture, Image.Image)
