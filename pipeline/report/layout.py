@@ -11,6 +11,8 @@ from pipeline.report.words import TYPES, equivalence, interval, is_significant, 
 
 NUMBER, GREY, BETTER, WORSE = "number", "grey", "better", "worse"
 PAPER = "Paper: base → adapter"
+ASKED = "preference_"
+"""Begins the figures of other questions than the paper's."""
 Printed = Mapping[str, Mapping[str, paper.Arms]]
 """Method -> metric -> the paper's figures."""
 
@@ -135,6 +137,8 @@ def _qualities(findings: Findings, printed: Mapping[str, paper.Arms], with_paper
     for name in metric_names.QUALITY:
         rows |= _measured(findings, name)
     rows["preference"] = [Cell("User preference for the adapter ↑"), _preference(findings)]
+    for name in sorted(each for each in findings.metrics if each.startswith(ASKED)):
+        rows[name] = [Cell(f"Preference, question {name.removeprefix(ASKED)}"), _preference(findings, name)]
     return [[*row, *([_printed(printed.get(name))] if with_paper else [])] for name, row in rows.items()]
 
 
@@ -162,12 +166,17 @@ def why_missing(findings: Findings, name: str) -> str:
     return findings.not_computed.get(name, f"evaluate.metrics has no entry of kind {name}")
 
 
-def _preference(findings: Findings) -> Cell:
-    found = findings.metrics.get("preference")
+def _preference(findings: Findings, name: str = "preference") -> Cell:
+    """The share with its interval over answers and, where it is defined, the one over people."""
+    found = findings.metrics.get(name)
     if not found:
-        return Cell(f"not computed: {findings.not_computed.get('preference', 'no answers')}", GREY)
+        return Cell(f"not computed: {findings.not_computed.get(name, 'no answers')}", GREY)
     ends = f"{percent(found['low'])} to {percent(found['high'])}"
-    return Cell(f"{percent(found['adapted'])} ({ends}, p {p_value(found['p'])}, {found['answers']} answers)")
+    if "low_by_reviewer" in found:
+        by_people = f"{percent(found['low_by_reviewer'])} to {percent(found['high_by_reviewer'])}"
+        ends += f"; over {found['reviewers']} people {by_people}"
+    p = f"p {p_value(found['p'])}" + (f", Holm {p_value(found['p_holm'])}" if "p_holm" in found else "")
+    return Cell(f"{percent(found['adapted'])} ({ends}, {p}, {found['answers']} answers)")
 
 
 def prompt_table(findings: Findings) -> Table:

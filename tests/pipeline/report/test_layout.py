@@ -209,3 +209,14 @@ def test_every_method_of_the_paper_has_all_its_figures() -> None:
         assert tuple(model) == paper.METHODS
     assert paper.rows(SD15)["panorama"]["clip_score"] == (0.47, 0.516)
     assert paper.rows("nitrosocke/Ghibli-Diffusion")["seg"]["preference"] == (51.69, 48.31)
+
+
+def test_a_preference_has_its_interval_over_people_and_other_questions_their_rows(tmp_path: Path) -> None:
+    found = {"answers": 40, "ties": 0, "reviewers": 4, "adapted": 0.6, "low": 0.45, "high": 0.73, "p": 0.27}
+    over_people = {**found, "low_by_reviewer": 0.4, "high_by_reviewer": 0.8, "p_holm": 0.54}
+    figures = {**metrics(), "preference": over_people, "preference_text": found}
+    table = _texts(layout.quality_table(_findings(tmp_path, figures), {}))
+    assert table["User preference for the adapter ↑"] == [
+        "60.0 % (45.0 % to 73.0 %; over 4 people 40.0 % to 80.0 %, p 0.270, Holm 0.540, 40 answers)"
+    ]
+    assert table["Preference, question text"] == ["60.0 % (45.0 % to 73.0 %, p 0.270, 40 answers)"]
