@@ -50,6 +50,8 @@ class Findings:
     models: Sequence[Model]
     reports: Mapping[str, Mapping[str, Any]]
     margin_sd: float = 0.0
+    agreement: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Task (``semantic``, ``preference, <question>``) -> how well people agree; empty where nobody said anything."""
 
 
 def collect(data: Path, models: Sequence[tuple[str, str, str]]) -> Findings:
@@ -69,6 +71,7 @@ def collect(data: Path, models: Sequence[tuple[str, str, str]]) -> Findings:
         confidence=report["confidence"],
         judge=report["judge"],
         margin_sd=report["equivalence_margin_sd"],
+        agreement=read_json(evaluated / "agreement.json"),
         not_computed={gap["metric"]: gap["reason"] for gap in report["not_computed"]},
         prompts=_rows(evaluated / "prompts.csv"),
         funnel=_funnel(data),

@@ -87,7 +87,18 @@ def details(findings: Findings) -> list[str]:
         )
     if "clip_score" in findings.metrics:
         said.append(_clip_score(findings.metrics["clip_score"]["all"], findings.confidence))
-    return said + [f"{what} {said_of}." for key, what in EQUAL_IN.items() if (said_of := equivalence(findings, key))]
+    said += [f"{what} {said_of}." for key, what in EQUAL_IN.items() if (said_of := equivalence(findings, key))]
+    return said + [_agreement(task, found) for task, found in findings.agreement.items()]
+
+
+def _agreement(task: str, found: Mapping[str, Any]) -> str:
+    """How well people agree on a task, or why that is not known."""
+    alpha, share = found["krippendorff_alpha"], found["raw_share"]
+    if share is None:
+        reasons = {gap["metric"]: gap["reason"] for gap in found["not_computed"]}
+        return f"People's agreement ({task}) was not computed: {reasons['raw_share']}."
+    chance = "Krippendorff's α is not defined" if alpha is None else f"Krippendorff's α {alpha:.2f}"
+    return f"Two people gave the same answer ({task}) in {percent(share)} of cases; {chance}."
 
 
 def _clip_score(line: Mapping[str, Any], confidence: float) -> str:
