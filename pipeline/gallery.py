@@ -18,7 +18,7 @@ class Gallery:
     """Makes pictures and gives those that were made.
 
     Args:
-        adapter_digest: of the adapter's files: part of the adapted pictures' keys.
+        adapter_digest: part of the adapted pictures' keys, see :func:`pipeline.painting.adapter_digest`.
         config: decides the pictures, with the base model and the adapter.
         base: the base model.
         build: makes a method's operator; called only when a picture is missing.

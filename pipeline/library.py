@@ -1,7 +1,7 @@
 """A trained adapter on a diffusers pipeline of one's own: put it on, turn its dial, take it off.
 
+from pipeline.library import load_adapter  # first: it sees to torchvision, which diffusers imports
 from diffusers import StableDiffusionPipeline
-from pipeline.library import load_adapter
 
 pipe = StableDiffusionPipeline.from_pretrained("miniature/models/diffusion")
 load_adapter(pipe, "data/train/adapter")

@@ -45,10 +45,6 @@ class Meaning:
         """``BRISQUE ↓``."""
         return f"{self.label} {self.arrow}"
 
-    def is_gain(self, difference: float) -> bool:
-        """Whether a difference, adapted minus base, is one for the better."""
-        return difference > 0 if self.higher_is_better else difference < 0
-
 
 QUALITY = {
     BRISQUE: Meaning("BRISQUE", higher_is_better=False, low=None, high=None, digits=2, is_quality=True),

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -10,25 +11,35 @@ from PIL import Image
 from pipeline import (
     block_states,
     branched_encoding,
+    decoder,
+    describing,
     diffusion,
     encoding,
     images,
+    layer_encoder,
+    listening,
+    llm_loading,
     padded_states,
+    prompt_states,
+    prompt_tokens,
     sampling,
+    state_packing,
     tables,
     text_encoding,
     token_states,
     unet_parts,
     vae,
 )
-from pipeline.adapters import kinds, llm4gen, llmdiff, official, packing, score_sum, sur, two_branch
+from pipeline.adapters import folder, kinds, llm4gen, llmdiff, official, packing, score_sum, sur, two_branch
+from pipeline.adapters.config import LlmRead, StatesNamed
+from pipeline.files import digest, file_digest
 from pipeline.methods import building, conditions, weighting
 from pipeline.methods.settings import CONTROLNETS, PLAIN, MethodName
 from pipeline.sample_settings import SampleParams
 from pipeline.sampling import Sampler, png
 from pipeline.tables import column
 from pipeline.vae import DiffusionParams
-from pipeline.work import ROW_KEY, ResultStore
+from pipeline.work import ROW_KEY, ResultStore, digests
 
 RESULT = tables.schema(column("image", pa.binary(), "PNG"))
 CONTROLLED = tables.schema(*RESULT, column("condition", pa.binary(), "what the ControlNet was shown, PNG"))
@@ -37,6 +48,10 @@ PLAIN_CODE = (
     *(kinds, sur, llm4gen, official),
     *(llmdiff, score_sum, two_branch, packing, branched_encoding, block_states, token_states),
 )
+STATES_CODE = (prompt_states, *state_packing.CODE)
+"""What beside it decides the pictures of an adapter that takes the LLM's states of one layer (llm4gen)."""
+BLOCKS_CODE = (listening, llm_loading, decoder, layer_encoder, prompt_tokens)
+"""The same of an adapter that reads the LLM's blocks (llmdiff)."""
 
 
 class Painter:
@@ -72,25 +87,41 @@ def _pngs(pictures: Sequence[Image.Image]) -> pa.Array:
     return pa.array([png(picture) for picture in pictures], pa.binary())
 
 
+def adapter_digest(adapter: Path, config: SampleParams) -> str:
+    """What decides adapted pictures alone: the adapter's files, the code that runs the LLM for it, ``adapt_negative``.
+
+    It is part of those pictures' keys and of no store's name, so that base pictures are not made again for it.
+
+    Args:
+        adapter: the adapter's folder.
+        config: section ``sample``.
+
+    Raises:
+        ModelError: the folder is missing or damaged.
+    """
+    named = folder.read_config(adapter).llm
+    code = STATES_CODE if isinstance(named, StatesNamed) else BLOCKS_CODE if isinstance(named, LlmRead) else ()
+    files = file_digest(adapter / folder.CONFIG)
+    if not (code or config.adapt_negative):
+        return files
+    return digest([files, digests(code), config.adapt_negative])
+
+
 def store(method: MethodName, config: SampleParams, base: DiffusionParams) -> ResultStore:
-    """Named by what decides any picture beside its text, seed, adapter and source picture.
+    """Named by what decides any picture beside its text, seed, adapter (:func:`adapter_digest`) and source picture.
 
     Which prompts and how many of them does not. Plain pictures know nothing of the methods, so that an edit there does
     not cost them.
     """
-    settings: dict[str, Any] = {"denoising": dataclasses.asdict(config.denoising), "base": base.model_dump()}
+    denoising = dataclasses.replace(config.denoising, adapt_negative=False)  # in the adapted pictures' keys instead
+    settings: dict[str, Any] = {"denoising": dataclasses.asdict(denoising), "base": base.model_dump()}
     if method == PLAIN:
         return ResultStore("sample", settings, RESULT, code=PLAIN_CODE)
     from pipeline import drop_in  # imports transformers
 
     settings["method"] = {method: _decisive(method, config)}
-    controlled = method in CONTROLNETS
-    return ResultStore(
-        "sample",
-        settings,
-        CONTROLLED if controlled else RESULT,
-        code=(*PLAIN_CODE, building, conditions, weighting, drop_in),
-    )
+    code = (*PLAIN_CODE, building, conditions, weighting, drop_in, *([describing] if method == "weighting" else []))
+    return ResultStore("sample", settings, CONTROLLED if method in CONTROLNETS else RESULT, code=code)
 
 
 def _decisive(method: MethodName, config: SampleParams) -> dict[str, Any]:

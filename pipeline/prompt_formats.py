@@ -51,9 +51,15 @@ def read(chosen: PublicPrompts) -> list[Entry]:
     if found != chosen.revision:
         raise InputError(f"prompts {chosen.path} have revision {found}, not {chosen.revision}: see sample.prompts")
     try:
-        return [{**entry, "source": chosen.format} for entry in READERS[chosen.format](path)]
+        entries = list(READERS[chosen.format](path))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"prompts {chosen.path} cannot be read as {chosen.format}: {error}") from error
+    return [{**entry, "source": chosen.format, "type": _type(chosen.format, entry["type"])} for entry in entries]
+
+
+def _type(benchmark: Format, kind: str) -> str:
+    """``geneval_counting``: a benchmark's tasks are no skills of ours, though some are called as they are."""
+    return benchmark if kind == benchmark else f"{benchmark}_{kind}"
 
 
 def geneval(path: Path) -> Iterator[Entry]:
@@ -122,7 +128,7 @@ def dpg_bench(path: Path) -> Iterator[Entry]:
             text = (path / "prompts" / f"{item}.txt").read_text(encoding="utf-8").strip()
             places = {int(row["proposition_id"]): place for place, row in enumerate(rows)}
             atoms = [_question(row, places) for row in rows]
-        yield {"id": f"dpg-{_plain(item)}", "text": text, "type": "dpg", "atoms": atoms}
+        yield {"id": f"dpg-{_plain(item)}", "text": text, "type": "dpg_bench", "atoms": atoms}
 
 
 def _question(row: Mapping[str, str], places: Mapping[int, int]) -> Entry:

@@ -71,7 +71,7 @@ def work_keys(shots: Sequence[Shot], adapter_digest: str, sources: Sequence[byte
 
     Args:
         shots: of one method.
-        adapter_digest: of the adapter's files.
+        adapter_digest: of all that decides adapted pictures alone.
         sources: the shots' source pictures, where the method takes them.
     """
     parts = [[shot.text, shot.seed, adapter_digest if shot.adapted else None] for shot in shots]

@@ -1,6 +1,6 @@
 """Stage ``report``: one page and one Markdown file that say what came out.
 
-Reads     data/evaluate/{statistics.json,prompts.csv,report.json}
+Reads     data/evaluate/{statistics.json,agreement.json,prompts.csv,report.json}
           data/*/report.json, data/scrape/*/report.json    the funnel of the data
           data/train/log                                   the losses
           data/sample/grids.png and the other pictures named below

@@ -36,14 +36,14 @@ from pipeline import (
 from pipeline.adapters import folder
 from pipeline.engine import ComputeParams
 from pipeline.errors import EmptyResultError
-from pipeline.files import atomic_file, file_digest
+from pipeline.files import atomic_file
 from pipeline.gallery import Gallery
 from pipeline.generated import GENERATED, MANIFEST
 from pipeline.llm import LlmParams
 from pipeline.methods import building
 from pipeline.methods.settings import PLAIN, MethodName
 from pipeline.operating import Operator, Runner
-from pipeline.painting import Painter
+from pipeline.painting import Painter, adapter_digest
 from pipeline.params import load
 from pipeline.prompt_states import PromptStates
 from pipeline.prompts import Prompt
@@ -111,7 +111,7 @@ def sample(
     """Write the pictures of all methods and arms; what an earlier experiment made in the same way is not made again.
 
     Args:
-        adapter: the trained adapter's folder; its files' content is part of the adapted pictures' keys.
+        adapter: the trained adapter's folder.
         target: the stage's folder.
         chosen: the prompts.
         config: decides the pictures, with the base model and the adapter.
@@ -128,7 +128,7 @@ def sample(
     if not chosen:
         raise EmptyResultError("sample: the files of sample.prompts hold no prompt")
     trained = folder.read_config(adapter)
-    gallery = Gallery(file_digest(adapter / folder.CONFIG), config, base, build=build, unit=unit, run=run)
+    gallery = Gallery(adapter_digest(adapter, config), config, base, build=build, unit=unit, run=run)
     planned = shots.plan(chosen, config)
     for method in config.methods:
         gallery.make([shot for shot in planned if shot.method == method])

@@ -1,7 +1,7 @@
 """The adapted arm against the base arm, by prompt type: what statistics.json holds."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from pipeline.metrics.pictures import ADAPTED, BASE, Picture
 from pipeline.metrics.settings import EvaluateParams
 from pipeline.metrics.statistics import Pairs, equivalence, holm, paired_difference
 
-ALL = "all"
+ALL, TYPES, PREFERENCE = "all", "types", "preference"
 
 
 def compare(
@@ -38,19 +38,38 @@ def compare(
 
 
 def correct_family(found: Iterable[dict[str, Any]]) -> None:
-    """Set ``p_holm`` of each metric's types over all cells, which are one family; a single cell keeps its own.
+    """Set ``p_holm`` over all cells, each metric and each judge beside the first a family of its own (ADR 0031).
+
+    The types of a comparison are one family over all cells. With several cells their lines ``all`` are one too, and so
+    are their answers to a question of preference; a single cell keeps its types' own and has no such families.
 
     Args:
-        found: of each cell, metric -> type -> line of :func:`compare`; changed in place. What is no comparison stays.
+        found: of each cell, metric -> type -> line of :func:`compare`, judge -> the same under ``other_judges``, and
+            lines of preference; changed in place. What is no comparison stays.
     """
-    families: dict[str, list[dict[str, Any]]] = {}
-    for metric, lines in ((metric, lines) for cell in found for metric, lines in cell.items()):
-        for name, line in lines.items() if isinstance(lines, dict) else ():
-            if name != ALL and isinstance(line, dict) and "p_holm" in line:
-                families.setdefault(metric, []).append(line)
-    for members in families.values():
+    cells = list(found)
+    families: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for cell in cells:
+        for family, line in _lines(cell, ()):
+            families.setdefault(family, []).append(line)
+    for family, members in families.items():
+        if len(cells) == 1 and family[-1] != TYPES:
+            continue
         for line, corrected in zip(members, holm([line["p"] for line in members]), strict=True):
             line["p_holm"] = corrected
+
+
+def _lines(found: Mapping[str, Any], place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Family and line of all comparisons below a place."""
+    for name, item in found.items():
+        if not isinstance(item, dict):
+            continue
+        if not place and name.startswith(PREFERENCE) and "p" in item:
+            yield (name, ALL), item
+        elif place and "p_holm" in item:
+            yield (*place, ALL if name == ALL else TYPES), item
+        else:
+            yield from _lines(item, (*place, name))
 
 
 def pair_up(values: Mapping[str, float], pictures: Iterable[Picture]) -> Pairs:
@@ -65,11 +84,21 @@ def pair_up(values: Mapping[str, float], pictures: Iterable[Picture]) -> Pairs:
 
 
 def same_quality(
-    values: Mapping[str, float], pictures: Iterable[Picture], config: EvaluateParams
+    values: Mapping[str, float], pictures: Iterable[Picture], config: EvaluateParams, *, higher_is_better: bool = True
 ) -> dict[str, float] | None:
-    """The equivalence test over all prompts; None where it is not defined."""
-    found = equivalence(pair_up(values, pictures), margin_sd=config.equivalence_margin_sd)
-    return asdict(found) if found else None
+    """The equivalence test over all prompts; None where it is not defined.
+
+    Args:
+        values: sample_id -> number.
+        pictures: every image of one cell.
+        config: the margin.
+        higher_is_better: False where less is better (BRISQUE): ``p_not_worse`` then asks that there is not more. The
+            difference is adapted minus base either way.
+    """
+    sign = 1.0 if higher_is_better else -1.0
+    turned = {sample_id: sign * value for sample_id, value in values.items()}
+    found = equivalence(pair_up(turned, pictures), margin_sd=config.equivalence_margin_sd)
+    return asdict(replace(found, difference=sign * found.difference)) if found else None
 
 
 def _line(values: Mapping[str, float], pictures: list[Picture], config: EvaluateParams) -> dict[str, Any]:

@@ -126,7 +126,8 @@ def _of_cell(evidence: Evidence, config: EvaluateParams) -> dict[str, Any]:
     scores = {name: values for name, values in evidence.measured.scores.items() if values}
     found: dict[str, Any] = {name: compare(values, evidence.pictures, config) for name, values in scores.items()}
     for name in (name for name in scores if is_tested_for_equality(name)):
-        found[f"{name}_equivalence"] = same_quality(scores[name], evidence.pictures, config)
+        upwards = metric_names.meaning(name).higher_is_better
+        found[f"{name}_equivalence"] = same_quality(scores[name], evidence.pictures, config, higher_is_better=upwards)
     found["accuracy"] = compare(evidence.right(), evidence.pictures, config)
     found |= preference.figures(evidence.people.choices, config)
     for judge in evidence.deciding()[1:]:

@@ -3,6 +3,7 @@
 import functools
 from types import ModuleType
 
+from pipeline import clip_score, clip_text_tower, clip_texts
 from pipeline.files import digest
 from pipeline.metrics import clip_models, detector, geneval_rules, judging, noun_chunks, vqa
 from pipeline.metrics.judging import ANSWERS, Judge
@@ -40,7 +41,8 @@ def _vqa(setting: VqaJudge, device: str) -> Judge:
 
 def _detector(setting: DetectorJudge, device: str) -> Judge:
     model = functools.cache(lambda: detector.load(setting, device))
-    store, made_by = _store(setting, (detector, geneval_rules, clip_models))
+    colours = (clip_models, clip_score, clip_text_tower, clip_texts) if setting.colours else ()
+    store, made_by = _store(setting, (detector, geneval_rules, *colours))
     return Judge(
         setting.name,
         made_by,
@@ -53,6 +55,8 @@ def _detector(setting: DetectorJudge, device: str) -> Judge:
 
 
 def _store(setting: VqaJudge | DetectorJudge, code: tuple[ModuleType, ...]) -> tuple[ResultStore, str]:
-    """Where its answers are kept, and the digest of what decides them."""
+    """Where its answers are kept, and the digest of what decides them; where the weights of colours lie does not."""
     decisive = setting.model_dump(mode="json")
+    if isinstance(setting, DetectorJudge) and setting.colours is not None:
+        decisive["colours"] = setting.colours.decisive()
     return ResultStore("evaluate", decisive, ANSWERS, code=code), digest([decisive, digests(code)])

@@ -189,6 +189,8 @@ class Equivalence:
 def equivalence(pairs: Pairs, *, margin_sd: float) -> Equivalence | None:
     """Two one-sided paired t-tests (TOST) on prompt means, against "the arms differ by the margin or more".
 
+    The numbers are such that more is better; negate both arms of a metric where less is.
+
     Source: D. Schuirmann, 1987. A large p of a difference test is no evidence of equality; a small p here is.
     The margin is taken as given, though the base's spread is itself estimated from these prompts. Where all prompts
     differ by the same (identical images do), t is infinite and p is its limit: 0 within the margin, else 1. An arm that

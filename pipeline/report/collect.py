@@ -3,7 +3,7 @@
 import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,8 @@ class Findings:
     models: Sequence[Model]
     reports: Mapping[str, Mapping[str, Any]]
     margin_sd: float = 0.0
+    agreement: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Task (``semantic``, ``preference, <question>``) -> how well people agree; empty where nobody said anything."""
 
 
 def collect(data: Path, models: Sequence[tuple[str, str, str]]) -> Findings:
@@ -69,6 +71,7 @@ def collect(data: Path, models: Sequence[tuple[str, str, str]]) -> Findings:
         confidence=report["confidence"],
         judge=report["judge"],
         margin_sd=report["equivalence_margin_sd"],
+        agreement=read_json(evaluated / "agreement.json"),
         not_computed={gap["metric"]: gap["reason"] for gap in report["not_computed"]},
         prompts=_rows(evaluated / "prompts.csv"),
         funnel=_funnel(data),
@@ -76,6 +79,19 @@ def collect(data: Path, models: Sequence[tuple[str, str, str]]) -> Findings:
         models=[_model(*model) for model in models],
         reports=_reports(data),
     )
+
+
+def by_method(findings: Findings) -> dict[str, Findings]:
+    """Method -> the findings of its pictures: of all cells, or of the only one, which the sampler's report names.
+
+    No method comes first, the others by name.
+    """
+    cells = {name.rpartition(" ")[2]: figures for name, figures in findings.metrics.get("cells", {}).items()}
+    if cells:
+        order = sorted(cells, key=lambda method: (method != "none", method))
+        return {method: replace(findings, metrics=cells[method]) for method in order}
+    sampled = findings.reports.get("sample", {}).get("methods", ("none",))  # not told where there is none
+    return {next(iter(sampled)): findings}
 
 
 def _reports(data: Path) -> dict[str, dict[str, Any]]:

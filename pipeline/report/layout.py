@@ -6,10 +6,15 @@ from typing import Any
 
 from pipeline import metric_names
 from pipeline.report import paper
-from pipeline.report.collect import Findings, Model, Step
+from pipeline.report.collect import Findings, Model, Step, by_method
 from pipeline.report.words import TYPES, equivalence, interval, is_significant, level, p_value, percent, points, signed
 
 NUMBER, GREY, BETTER, WORSE = "number", "grey", "better", "worse"
+PAPER = "Paper: base → adapter"
+ASKED = "preference_"
+"""Begins the figures of other questions than the paper's."""
+Printed = Mapping[str, Mapping[str, paper.Arms]]
+"""Method -> metric -> the paper's figures."""
 
 
 @dataclass(frozen=True)
@@ -30,29 +35,50 @@ class Table:
     rows: Sequence[Sequence[Cell]]
 
 
-def accuracy_table(findings: Findings, printed: Mapping[str, paper.Arms]) -> Table:
-    """The paper's Table 2, method none: CLIP Score and the three skills, both arms beside each other.
+def accuracy_table(findings: Findings, printed: Printed) -> Table:
+    """The paper's Table 2: CLIP Score and the skills, both arms beside each other; a block of rows for each method.
 
     Args:
         findings: what was computed.
-        printed: the paper's figures by metric; empty where the diffusion model is not the paper's.
+        printed: the paper's figures by method and metric; empty where the diffusion model is not the paper's.
     """
-    scores, accuracy = findings.metrics.get("clip_score", {}), findings.metrics.get("accuracy", {})
-    rows = [_score_row("clip_score", scores["all"])] if scores else []
-    rows += [_skill_row(name, accuracy[name], findings.confidence) for name in skills(accuracy)]
-    head = ["Method: none", "Base", "Adapter", "Δ", f"{level(findings.confidence)} interval", "p", "p (Holm)"]
+    found = by_method(findings)
+    blocks = {method: _accuracies(part, printed.get(method, {}), bool(printed)) for method, part in found.items()}
+    head = ["Base", "Adapter", "Δ", f"{level(findings.confidence)} interval", "p", "p (Holm)"]
     head += ["Base, complex prompt", "McNemar p", "t-test p (the paper's test)"]
-    if printed:
-        head.append("Paper: base → adapter")
-        names = (["clip_score"] if scores else []) + skills(accuracy)
-        rows = [[*row, _printed(printed.get(name))] for row, name in zip(rows, names, strict=True)]
-    rows += [_score_row(name, line) + [Cell("–")] * bool(printed) for name, line in _other_scores(findings).items()]
+    first, rows = _stacked(blocks, len(head) + bool(printed))
     note = (
         f"Skills: share of images that show all the prompt asks for, judged by {findings.judge}; Δ in percentage "
-        "points. Paired by prompt and seed; p by sign flips over prompts; Holm over the three skills. CLIP Score: of "
+        f"points. Paired by prompt and seed; p by sign flips over prompts; {_family(found)}. CLIP Score: of "
         "each pair, parts sum to 1."
     )
-    return Table("Table 2: understanding", note, head, rows)
+    return Table("Table 2: understanding", note, [first, *head, *([PAPER] if printed else [])], rows)
+
+
+def _accuracies(findings: Findings, printed: Mapping[str, paper.Arms], with_paper: bool) -> list[list[Cell]]:
+    """The rows of one method."""
+    scores, accuracy = findings.metrics.get("clip_score", {}), findings.metrics.get("accuracy", {})
+    rows = {"clip_score": _score_row("clip_score", scores["all"])} if scores else {}
+    rows |= {name: _skill_row(name, accuracy[name], findings.confidence) for name in skills(accuracy)}
+    rows |= {name: _score_row(name, line) for name, line in _other_scores(findings).items()}
+    return [[*row, *([_printed(printed.get(name))] if with_paper else [])] for name, row in rows.items()]
+
+
+def _stacked(blocks: Mapping[str, list[list[Cell]]], columns: int) -> tuple[str, list[list[Cell]]]:
+    """The first column's head and all rows: one method's name stands in the head, of several each above its rows."""
+    if len(blocks) == 1:
+        ((method, rows),) = blocks.items()
+        return f"Method: {method}", rows
+    empty = [Cell("")] * columns
+    return "Method", [row for method, rows in blocks.items() for row in ([Cell(f"Method: {method}"), *empty], *rows)]
+
+
+def _family(found: Mapping[str, Findings]) -> str:
+    """What the correction is over."""
+    count = sum(len(set(skills(part.metrics.get("accuracy", {}))) - {"all"}) for part in found.values())
+    if len(found) > 1:
+        return f"Holm over the {count} skills of all {len(found)} methods"
+    return f"Holm over the {'three' if count == len(TYPES) else count} skills"
 
 
 def _skill_row(name: str, line: Mapping[str, Any], confidence: float) -> list[Cell]:
@@ -91,22 +117,29 @@ def _score_row(name: str, line: Mapping[str, Any]) -> list[Cell]:
     ]
 
 
-def quality_table(findings: Findings, printed: Mapping[str, paper.Arms]) -> Table:
-    """The paper's Table 3, method none: image quality and user preference, with what was not computed and why.
+def quality_table(findings: Findings, printed: Printed) -> Table:
+    """The paper's Table 3: image quality and user preference, with what was not computed and why, by method.
 
     Where the judge rates pictures, its figure stands here as what it is: no metric of the paper.
     """
+    found = by_method(findings)
+    blocks = {method: _qualities(part, printed.get(method, {}), bool(printed)) for method, part in found.items()}
+    first, rows = _stacked(blocks, 1 + bool(printed))
+    note = "Image quality should stay as it is; preference is the share of people's decided answers, by exact binomial."
+    if any(metric_names.JUDGED in part.metrics for part in found.values()):
+        note += f" Quality by the judge: {findings.judge}'s own score, 0 to 1, which the paper does not have."
+    return Table("Table 3: quality and preference", note, [first, "Result", *([PAPER] if printed else [])], rows)
+
+
+def _qualities(findings: Findings, printed: Mapping[str, paper.Arms], with_paper: bool) -> list[list[Cell]]:
+    """The rows of one method."""
     rows: dict[str, list[Cell]] = {}
     for name in metric_names.QUALITY:
         rows |= _measured(findings, name)
     rows["preference"] = [Cell("User preference for the adapter ↑"), _preference(findings)]
-    if printed:
-        rows = {name: [*row, _printed(printed.get(name))] for name, row in rows.items()}
-    head = ["Method: none", "Result", *(["Paper: base → adapter"] if printed else [])]
-    note = "Image quality should stay as it is; preference is the share of people's decided answers, by exact binomial."
-    if metric_names.JUDGED in rows:
-        note += f" Quality by the judge: {findings.judge}'s own score, 0 to 1, which the paper does not have."
-    return Table("Table 3: quality and preference", note, head, list(rows.values()))
+    for name in sorted(each for each in findings.metrics if each.startswith(ASKED)):
+        rows[name] = [Cell(f"Preference, question {name.removeprefix(ASKED)}"), _preference(findings, name)]
+    return [[*row, *([_printed(printed.get(name))] if with_paper else [])] for name, row in rows.items()]
 
 
 def _measured(findings: Findings, name: str) -> dict[str, list[Cell]]:
@@ -133,12 +166,17 @@ def why_missing(findings: Findings, name: str) -> str:
     return findings.not_computed.get(name, f"evaluate.metrics has no entry of kind {name}")
 
 
-def _preference(findings: Findings) -> Cell:
-    found = findings.metrics.get("preference")
+def _preference(findings: Findings, name: str = "preference") -> Cell:
+    """The share with its interval over answers and, where it is defined, the one over people."""
+    found = findings.metrics.get(name)
     if not found:
-        return Cell(f"not computed: {findings.not_computed.get('preference', 'no answers')}", GREY)
+        return Cell(f"not computed: {findings.not_computed.get(name, 'no answers')}", GREY)
     ends = f"{percent(found['low'])} to {percent(found['high'])}"
-    return Cell(f"{percent(found['adapted'])} ({ends}, p {p_value(found['p'])}, {found['answers']} answers)")
+    if "low_by_reviewer" in found:
+        by_people = f"{percent(found['low_by_reviewer'])} to {percent(found['high_by_reviewer'])}"
+        ends += f"; over {found['reviewers']} people {by_people}"
+    p = f"p {p_value(found['p'])}" + (f", Holm {p_value(found['p_holm'])}" if "p_holm" in found else "")
+    return Cell(f"{percent(found['adapted'])} ({ends}, {p}, {found['answers']} answers)")
 
 
 def prompt_table(findings: Findings) -> Table:

@@ -65,7 +65,7 @@ def content(
         diffusion_model: name or folder; the paper's figures stand beside ours only where it is the paper's.
         title: first line of the report.
     """
-    printed = paper.row(diffusion_model)
+    printed = paper.rows(diffusion_model)
     trusted = [table] if (table := trust_table(findings)) else []
     return Content(
         title=title,

@@ -54,7 +54,7 @@ def interval(line: Mapping[str, Any], *, scale: float = 100, digits: int = 1) ->
 
 
 def is_significant(line: Mapping[str, Any], confidence: float) -> bool:
-    """Whether the corrected p lies below 1 - confidence; the line for all types has no correction and uses p."""
+    """Whether the corrected p lies below 1 - confidence; where there is no correction (`all` of one method), p."""
     p = line["p"] if line["p_holm"] is None else line["p_holm"]
     return bool(p < 1 - confidence)
 
@@ -87,7 +87,18 @@ def details(findings: Findings) -> list[str]:
         )
     if "clip_score" in findings.metrics:
         said.append(_clip_score(findings.metrics["clip_score"]["all"], findings.confidence))
-    return said + [f"{what} {said_of}." for key, what in EQUAL_IN.items() if (said_of := equivalence(findings, key))]
+    said += [f"{what} {said_of}." for key, what in EQUAL_IN.items() if (said_of := equivalence(findings, key))]
+    return said + [_agreement(task, found) for task, found in findings.agreement.items()]
+
+
+def _agreement(task: str, found: Mapping[str, Any]) -> str:
+    """How well people agree on a task, or why that is not known."""
+    alpha, share = found["krippendorff_alpha"], found["raw_share"]
+    if share is None:
+        reasons = {gap["metric"]: gap["reason"] for gap in found["not_computed"]}
+        return f"People's agreement ({task}) was not computed: {reasons['raw_share']}."
+    chance = "Krippendorff's α is not defined" if alpha is None else f"Krippendorff's α {alpha:.2f}"
+    return f"Two people gave the same answer ({task}) in {percent(share)} of cases; {chance}."
 
 
 def _clip_score(line: Mapping[str, Any], confidence: float) -> str:

@@ -127,5 +127,10 @@ class Queue:
 
 
 def written(value: Any) -> str:
-    """A value as ``dvc exp run -S`` reads it: JSON is among the forms that it knows."""
+    """A value as ``dvc exp run -S`` reads it: JSON, but for keys of mappings, which it wants without quotes."""
+    match value:
+        case Mapping():
+            return "{" + ", ".join(f"{key}: {written(item)}" for key, item in value.items()) + "}"
+        case list() | tuple():
+            return "[" + ", ".join(map(written, value)) + "]"
     return json.dumps(value)

@@ -1,11 +1,18 @@
+import re
+import subprocess
+import sys
+
 import pytest
 import torch
+from PIL import Image
 
+import pipeline.library
 from pipeline import sampling
 from pipeline.adapters import folder
 from pipeline.errors import ModelError
 from pipeline.library import SurTextModel, load_adapter, unload_adapter
 from pipeline.sampling import Denoising
+from tests.closure import ROOT
 from tests.pipeline import tiny_models
 from tests.pipeline.adapters import official_file
 from tests.stages.test_sample import write_adapter
@@ -126,3 +133,24 @@ def test_what_a_text_encoder_cannot_hold_is_refused(pipe, tmp_path):
 def test_a_pipeline_without_one_text_encoder_is_refused(adapter):
     with pytest.raises(ModelError, match="has not one text encoder"):
         load_adapter(object(), adapter)
+
+
+(EXAMPLE,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+@pytest.mark.slow
+def test_the_readmes_example_runs_as_it_stands_in_a_process_of_its_own(adapter, tmp_path):
+    example = EXAMPLE
+    for shown, tiny in (("miniature/models/diffusion", tiny_models.folder()), ("data/train/adapter", adapter)):
+        assert f'"{shown}"' in example
+        example = example.replace(f'"{shown}"', repr(str(tiny)))
+    example = example.replace('"roundels.png"', repr(str(tmp_path / "roundels.png")))
+    subprocess.run([sys.executable, "-c", example], cwd=ROOT, check=True, capture_output=True)
+    with Image.open(tmp_path / "roundels.png") as picture:
+        assert picture.size == (tiny_models.SIDE, tiny_models.SIDE)
+
+
+@pytest.mark.parametrize("example", [EXAMPLE, str(pipeline.library.__doc__)])
+def test_examples_import_the_library_before_diffusers(example):
+    first, second = re.findall(r"^from ([\w.]+) import", example, re.MULTILINE)
+    assert (first, second) == ("pipeline.library", "diffusers")

@@ -3,7 +3,10 @@ import io
 import pytest
 from PIL import Image
 
-from pipeline import painting, shots
+from pipeline import painting, shots, work
+from pipeline.adapters import folder
+from pipeline.adapters.config import LlmNamed, LlmRead, StatesNamed
+from pipeline.files import file_digest, read_json
 from pipeline.methods.settings import CONTROLNETS
 from pipeline.painting import CONTROLLED, RESULT, Painter
 from pipeline.sampling import Method, png
@@ -11,6 +14,7 @@ from pipeline.tables import check
 from tests.pipeline.methods import tiny_controlnet
 from tests.pipeline.test_shots import config, prompt
 from tests.stages.test_latents import config as base
+from tests.stages.test_sample import write_adapter
 
 
 class Coloured:
@@ -93,3 +97,67 @@ def test_a_controlnets_results_hold_what_it_was_shown():
         expected = CONTROLLED if method in CONTROLNETS else RESULT
         assert [field.name for field in painting.store(method, chosen, base()).schema][1:] == expected.names
     assert check(expected.empty_table(), expected).num_rows == 0
+
+
+def llms():
+    read = {"dtype": "float32", "quantisation": "none", "store_dtype": "float32"}
+    named = {"model": "llm", "revision": "main", "layer": 4}
+    return {
+        "sur": LlmNamed(**named),
+        "llmdiff": LlmRead(**named, **read),
+        "llm4gen": StatesNamed(**named, **read, pool_bos=False),
+    }
+
+
+@pytest.fixture
+def adapter_of(tmp_path, monkeypatch):
+    """A folder whose config.json names another kind of LLM, as it is read."""
+    path = write_adapter(tmp_path / "adapter")
+    about = folder.read_config(path)
+
+    def of(kind):
+        monkeypatch.setattr(folder, "read_config", lambda _: about.model_copy(update={"llm": llms()[kind]}))
+        return path
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("kind", "modules"),
+    [
+        ("llmdiff", ["listening", "llm_loading", "decoder", "layer_encoder", "prompt_tokens"]),
+        ("llm4gen", ["prompt_states", "llm_loading", "decoder", "layer_encoder", "prompt_tokens", "token_states"]),
+    ],
+)
+def test_code_that_runs_the_llm_makes_those_adapters_pictures_anew_and_no_other(kind, modules, adapter_of, monkeypatch):
+    def keys(edited=None):
+        real = work.digests
+        monkeypatch.setattr(
+            painting, "digests", lambda code: {**real(code), **{name: "" for name in real(code) if name == edited}}
+        )
+        planned = shots.plan([prompt()], config(images_per_prompt=1))
+        made = [shots.work_keys(planned, painting.adapter_digest(adapter_of(each), config())) for each in (kind, "sur")]
+        return [{shot.arm: key for shot, key in zip(planned, some, strict=True)} for some in made]
+
+    before = keys()
+    for name in modules:
+        reading, trained = keys(f"pipeline.{name}")
+        assert {arm for arm in reading if reading[arm] != before[0][arm]} == {"adapted"}
+        assert trained == before[1]
+
+
+def test_the_negative_prompts_way_through_the_adapter_is_the_adapted_pictures_matter(adapter_of):
+    path = adapter_of("sur")
+    plain, through = (config(adapt_negative=value) for value in (False, True))
+    assert painting.adapter_digest(path, plain) != painting.adapter_digest(path, through)
+    assert painting.adapter_digest(path, plain) == file_digest(path / folder.CONFIG)
+    for method in ("none", "sag"):
+        assert painting.store(method, plain, base()).folder == painting.store(method, through, base()).folder
+
+
+def test_what_finds_a_prompts_words_decides_weighted_pictures_alone():
+    code = {
+        method: read_json(painting.store(method, config(), base()).folder / work.CODE)
+        for method in ("none", "weighting", "sag")
+    }
+    assert [method for method, modules in code.items() if "pipeline.describing" in modules] == ["weighting"]

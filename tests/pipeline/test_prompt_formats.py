@@ -39,7 +39,7 @@ def test_genevals_clauses_become_atoms_with_questions(tmp_path):
     assert (counted.id, counted.text, counted.type, counted.source) == (
         "geneval-00000",
         "a photo 0",
-        "counting",
+        "geneval_counting",
         "geneval",
     )
     assert counted.atoms[0]["skill"] == "counting"
@@ -48,6 +48,12 @@ def test_genevals_clauses_become_atoms_with_questions(tmp_path):
     assert [atom["skill"] for atom in placed.atoms] == ["object", "position"]
     assert (placed.atoms[1]["position"], placed.atoms[1]["target"]) == ("left of", "cup")
     assert placed.atoms[1]["question"] == "Is there a dog left of a cup?"
+
+
+def test_a_benchmarks_counting_has_a_limit_and_a_figure_of_its_own(tmp_path):
+    found = prompts.read(["prompts/paper.json", _geneval(tmp_path, SHEEP, BUS)])
+    chosen = prompts.first_of_each_type(found, 1)
+    assert [prompt.type for prompt in chosen] == ["counting", "colour", "action", "geneval_counting", "geneval_colors"]
 
 
 def test_a_class_that_ends_in_s_has_its_plural(tmp_path):
@@ -59,8 +65,8 @@ def test_t2i_compbench_is_asked_by_noun_chunks_and_its_file_says_the_type(tmp_pa
     named = _written(tmp_path, "a red cup and a blue plate\n\na green door\n", "color_val_unseen.txt", "t2i_compbench")
     found = prompts.read([named])
     assert [(prompt.id, prompt.type) for prompt in found] == [
-        ("color_val_unseen-00000", "color"),
-        ("color_val_unseen-00001", "color"),
+        ("color_val_unseen-00000", "t2i_compbench_color"),
+        ("color_val_unseen-00001", "t2i_compbench_color"),
     ]
     assert found[0].atoms[0] == {"skill": "noun_chunks", "question": found[0].text, "answer": "yes"}
 
@@ -81,7 +87,7 @@ def test_dpg_bench_keeps_its_first_row_and_its_parents(tmp_path):
     rows = "pier_1,t,k,1,0,entity,whole,pier,Is there a pier?\npier_1,t,k,2,0,entity,whole,gulls,Are there gulls?\n"
     rows += 'pier_1,t,k,4,"1,2",relation,spatial,on,Are the gulls on the pier?\n'
     (found,) = prompts.read([_dpg(tmp_path, rows)])
-    assert (found.id, found.text, found.type) == ("dpg-pier_1", "A pier with two gulls.", "dpg")
+    assert (found.id, found.text, found.type) == ("dpg-pier_1", "A pier with two gulls.", "dpg_bench")
     assert found.atoms[0]["question"] == "Is there a pier?"
     assert [atom["depends_on"] for atom in found.atoms] == [[], [], [0, 1]]
 
@@ -89,7 +95,7 @@ def test_dpg_bench_keeps_its_first_row_and_its_parents(tmp_path):
 def test_parti_prompts_are_asked_as_a_whole(tmp_path):
     text = 'Prompt\tCategory\tChallenge\tNote\na "big" owl\tWorld Knowledge\tBasic\t\n'
     (found,) = prompts.read([_written(tmp_path, text, "PartiPrompts.tsv", "parti_prompts")])
-    assert (found.id, found.type, found.wording) == ("parti-00000", "world_knowledge", "public")
+    assert (found.id, found.type, found.wording) == ("parti-00000", "parti_prompts_world_knowledge", "public")
     assert found.atoms[0]["question"] == 'Does this figure show "a "big" owl"? Please answer yes or no.'
 
 

@@ -1,3 +1,7 @@
+import copy
+import functools
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
@@ -90,4 +94,29 @@ def test_several_cells_are_one_family() -> None:
     ]
     correct_family(cells)
     assert [cell["accuracy"]["colour"]["p_holm"] for cell in cells] == [0.02, 0.04]
-    assert [cell["accuracy"]["all"]["p_holm"] for cell in cells] == [None, None]
+    assert [cell["accuracy"]["all"]["p_holm"] for cell in cells] == [0.02, 0.02]
+
+
+def test_other_judges_and_preference_are_families_over_cells_too() -> None:
+    def cell(p: float) -> dict[str, Any]:
+        lines = {"all": {"p": p, "p_holm": None}, "colour": {"p": p, "p_holm": p}}
+        asked = {name: {"adapted": 0.6, "p": p} for name in ("preference", "preference_text")}
+        tested = {"clip_cosine_equivalence": {"p": p, "p_not_worse": p}, "preference_flaws": None}
+        return {"accuracy": lines, "other_judges": {"second": copy.deepcopy(lines)}, **asked, **tested}
+
+    cells = [cell(0.01), cell(0.04)]
+    correct_family(cells)
+    for place in (("other_judges", "second", "colour"), ("other_judges", "second", "all"), ("preference",)):
+        found = [functools.reduce(dict.__getitem__, place, each) for each in cells]
+        assert [line["p_holm"] for line in found] == [0.02, 0.04]
+    assert cells[0]["preference_text"]["p_holm"] == 0.02
+    assert "p_holm" not in cells[0]["clip_cosine_equivalence"]
+
+
+def test_a_single_cell_has_families_of_types_alone() -> None:
+    found = compare(_values(0.0, 1.0), _pictures(), CONFIG)
+    cells = [{"accuracy": copy.deepcopy(found), "other_judges": {"second": copy.deepcopy(found)}}]
+    cells[0]["preference"] = {"adapted": 0.6, "p": 0.01}
+    correct_family(cells)
+    assert cells[0]["accuracy"] == cells[0]["other_judges"]["second"] == found
+    assert "p_holm" not in cells[0]["preference"]

@@ -65,6 +65,21 @@ def test_the_judges_quality_is_compared_and_tested_for_equivalence():
     assert "clip_cosine_equivalence" not in found
 
 
+@pytest.mark.parametrize(("step", "not_worse"), [(5.0, False), (-5.0, True)])
+def test_a_higher_brisque_is_a_loss_and_a_lower_one_none(step: float, not_worse: bool) -> None:
+    rng = np.random.default_rng(0)
+    values = {}
+    for prompt in range(8):
+        base = 20.0 + rng.normal(0, 3)
+        values |= {f"p{prompt}/00/base": base, f"p{prompt}/00/adapted": base + step + rng.normal(0, 0.5)}
+    evidence = _evidence({})
+    measured = Measured({"brisque": values}, {"brisque": "1"})
+    found = evaluation.figures(dataclasses.replace(evidence, measured=measured), CONFIG)[0]["brisque_equivalence"]
+    assert found["difference"] * step > 0
+    assert (found["p_not_worse"] < 0.05) is not_worse
+    assert found["p"] > 0.9
+
+
 def test_without_a_word_on_quality_there_is_no_figure_and_no_gap():
     found, missing = evaluation.figures(_evidence({}, _rated()), CONFIG)
     assert not [name for name in (*found, *missing) if name.startswith("judge_quality")]

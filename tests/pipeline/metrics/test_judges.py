@@ -1,9 +1,11 @@
 import pytest
 
+from pipeline import work
 from pipeline.errors import ModelError
+from pipeline.files import read_json
 from pipeline.metrics import judges
 from pipeline.metrics.judging import judge_image
-from pipeline.metrics.settings import DetectorJudge, ModuleJudge, VqaJudge
+from pipeline.metrics.settings import ClipModel, DetectorJudge, ModuleJudge, VqaJudge
 from tests.pipeline.frozen_models import noise
 from tests.pipeline.metrics import tiny_scorers
 
@@ -43,3 +45,19 @@ def test_weights_are_missing_only_when_they_are_needed(tmp_path):
     assert judge.load is not None
     with pytest.raises(ModelError, match="is missing"):
         judge.load()
+
+
+def test_what_tells_colours_decides_a_detectors_answers_and_not_where_its_weights_lie():
+    def built(colours):
+        named = {"model": "owl", "revision": "0", "dtype": "float32", "query": "a {}", "colours": colours}
+        judge = judges.build(DetectorJudge(kind="detector", **named, **RULES), "cpu")
+        return judge.digest, judge.store.folder
+
+    tower = ClipModel(library="open_clip", model="ViT-B-32", revision="0" * 16, weights="here", dtype="float32")
+    here, there, without = (built(each) for each in (tower, tower.model_copy(update={"weights": "there"}), None))
+    other = built(tower.model_copy(update={"revision": "1" * 16}))
+    assert here == there
+    assert len({here, other, without}) == 3
+    reading = {"pipeline.clip_score", "pipeline.clip_text_tower", "pipeline.clip_texts"}
+    assert reading <= read_json(here[1] / work.CODE).keys()
+    assert not reading & read_json(without[1] / work.CODE).keys()

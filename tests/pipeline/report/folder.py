@@ -35,6 +35,7 @@ def metrics() -> dict[str, Any]:
 def write_data(data: Path, figures: dict[str, Any] | None = None, *, source: str = "miniature") -> Path:
     """Write the folder and give it back."""
     write_json(data / "evaluate" / "statistics.json", metrics() if figures is None else figures)
+    write_json(data / "evaluate" / "agreement.json", {})
     gaps = [{"metric": "preference", "reason": "reviews/preference has no answer about these images"}]
     if figures == {}:
         gaps.append({"metric": "accuracy", "reason": "there is no judge"})

@@ -50,7 +50,7 @@ def test_models_bring_their_measured_quality_or_the_reason_why_not(tmp_path: Pat
     assert "Hugging Face" in hub.note
 
 
-@pytest.mark.parametrize("name", ["statistics.json", "report.json", "prompts.csv"])
+@pytest.mark.parametrize("name", ["statistics.json", "agreement.json", "report.json", "prompts.csv"])
 def test_a_missing_evaluation_is_told(tmp_path: Path, name: str) -> None:
     (write_data(tmp_path) / "evaluate" / name).unlink()
     with pytest.raises(InputError, match=f"{name} is missing"):

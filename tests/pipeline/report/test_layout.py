@@ -34,12 +34,12 @@ def test_only_significant_differences_are_marked(tmp_path: Path) -> None:
 
 def test_the_papers_figures_stand_in_grey_only_beside_the_papers_model(tmp_path: Path) -> None:
     findings = _findings(tmp_path)
-    ours, theirs = (layout.accuracy_table(findings, paper.row(name)) for name in ("miniature/models/diffusion", SD15))
+    ours, theirs = (layout.accuracy_table(findings, paper.rows(name)) for name in ("miniature/models/diffusion", SD15))
     assert "Paper: base → adapter" not in ours.head
     assert _texts(theirs)["Counting ↑"][-1] == "14.67 → 36.67"
     assert _texts(theirs)["All three"][-1] == "–"
     assert "grey" in theirs.rows[0][-1].kind
-    assert _texts(layout.quality_table(findings, paper.row(SD15)))["BRISQUE ↓"][-1] == "13.85 → 14.78"
+    assert _texts(layout.quality_table(findings, paper.rows(SD15)))["BRISQUE ↓"][-1] == "13.85 → 14.78"
 
 
 def test_what_was_not_computed_says_why_and_never_0(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def _judged(**changed: Any) -> dict[str, Any]:
 
 
 def test_the_judges_quality_stands_with_its_equivalence_and_is_called_the_judges(tmp_path: Path) -> None:
-    table = layout.quality_table(_findings(tmp_path, _judged()), paper.row(SD15))
+    table = layout.quality_table(_findings(tmp_path, _judged()), paper.rows(SD15))
     assert _texts(table)["Quality by the judge ↑"] == [
         "base 0.661, adapter 0.655 (Δ −0.006, 95 % interval −0.020 to +0.008, p 0.410)", "–",
     ]  # fmt: skip
@@ -90,7 +90,7 @@ def test_a_judge_that_does_not_rate_has_no_row(tmp_path: Path) -> None:
 
 
 def test_tables_without_figures_are_empty_but_there(tmp_path: Path) -> None:
-    assert layout.accuracy_table(_findings(tmp_path, {}), paper.row(SD15)).rows == []
+    assert layout.accuracy_table(_findings(tmp_path, {}), paper.rows(SD15)).rows == []
 
 
 def test_without_a_complex_arm_there_is_no_ceiling(tmp_path: Path) -> None:
@@ -123,12 +123,14 @@ def test_experiments_that_were_not_made_come_with_their_command(tmp_path: Path) 
     ablation = gaps["Table 5: LLM loss and complex-prompt loss, each on and off"].command
     assert "loss.llm_weight=0.0,1e-05 -S loss.alignment_weight=0.0,0.25" in ablation
     assert gaps["preference"].why.startswith("not computed: reviews/preference")
-    assert any(what.startswith("Table 7") for what in gaps)
+    command = gaps["Tables 1 and 7: the paper's nine prompts"].command
+    assert command.endswith("sur study studies/paper-nine-prompts.yaml")
+    assert Path("studies/paper-nine-prompts.yaml").is_file()
 
 
 def test_table_7_is_no_gap_where_its_prompts_were_evaluated(tmp_path: Path) -> None:
     gaps = missing.gaps(_findings(tmp_path, source="paper_table7"), (0.0, 0.0))
-    assert not any(gap.what.startswith("Table 7") for gap in gaps)
+    assert not any("Table" in gap.what and "7" in gap.what for gap in gaps)
 
 
 def test_a_metric_that_was_computed_stands_with_its_arrow_its_digits_and_its_equality(tmp_path: Path) -> None:
@@ -151,6 +153,70 @@ def test_missing_weights_are_told_in_the_metrics_own_row(tmp_path: Path) -> None
 
 def test_further_models_of_fit_stand_below_the_skills(tmp_path: Path) -> None:
     figures = {**metrics(), "pickscore_score": {"all": line(0.4, 0.6, 0.2, p_holm=None, mcnemar_p=None)}}
-    table = layout.accuracy_table(_findings(tmp_path, figures), paper.row(SD15))
+    table = layout.accuracy_table(_findings(tmp_path, figures), paper.rows(SD15))
     assert _texts(table)["PickScore Score ↑"][:2] == ["0.400", "0.600"]
     assert all(len(row) == len(table.head) for row in table.rows)
+
+
+def _cells(folder: Path) -> Findings:
+    found = {**metrics(), "brisque": {"all": line(13.85, 14.78, 0.2)}}
+    canny = {**found, "accuracy": {**found["accuracy"], "colour": line(0.1, 0.9, 0.001)}, "brisque": {}}
+    return _findings(folder, {**found, "cells": {f"{SD15} none": found, f"{SD15} canny": canny}})
+
+
+def test_each_method_has_its_block_of_rows_beside_the_papers_figures_for_it(tmp_path: Path) -> None:
+    table = layout.accuracy_table(_cells(tmp_path), paper.rows(SD15))
+    names = [row[0].text for row in table.rows]
+    plain, canny = names.index("Method: none"), names.index("Method: canny")
+    assert (plain, canny, table.head[0]) == (0, 6, "Method")
+    rows = [row for row in table.rows if row[0].text == "Colour ↑"]
+    assert [row[1].text for row in rows] == ["41.1 %", "10.0 %"]
+    assert [row[-1].text for row in rows] == ["81.33 → 87.33", "68.67 → 69.33"]
+    assert "Holm over the 6 skills of all 2 methods" in table.note
+    assert all(len(row) == len(table.head) for row in table.rows)
+
+
+def test_each_methods_quality_is_its_own(tmp_path: Path) -> None:
+    table = layout.quality_table(_cells(tmp_path), paper.rows(SD15))
+    rows = [row for row in table.rows if row[0].text == "BRISQUE ↓"]
+    assert rows[0][1].text.startswith("base 13.85")
+    assert rows[1][1].text.startswith("not computed")
+    assert [row[-1].text for row in rows] == ["13.85 → 14.78", "22.68 → 25.15"]
+    assert all(len(row) == len(table.head) for row in table.rows)
+
+
+def test_a_single_controlled_method_is_called_by_its_name(tmp_path: Path) -> None:
+    findings = replace(_findings(tmp_path), reports={"sample": {"methods": {"sag": 40}}})
+    table = layout.accuracy_table(findings, paper.rows(SD15))
+    assert table.head[0] == "Method: sag"
+    assert _texts(table)["Counting ↑"][-1] == "12.67 → 14"
+    assert "Holm over the three skills" in table.note
+
+
+def test_methods_of_the_paper_that_made_no_picture_come_with_their_command(tmp_path: Path) -> None:
+    gaps = {gap.what: gap for gap in missing.gaps(_findings(tmp_path / "one"), (0.1, 0.1))}
+    gap = gaps["Tables 2 and 3: methods canny, seg, weighting, panorama and sag"]
+    assert gap.why == "not among sample.methods"
+    assert gap.command == "dvc exp run -S 'sample.methods=[none, canny, seg, weighting, panorama, sag]'"
+    gaps = {gap.what: gap for gap in missing.gaps(_cells(tmp_path / "two"), (0.1, 0.1))}
+    assert "Tables 2 and 3: methods seg, weighting, panorama and sag" in gaps
+    every = replace(_cells(tmp_path / "all"), metrics={"cells": {f"{SD15} {name}": {} for name in paper.METHODS}})
+    assert not [gap for gap in missing.gaps(every, (0.1, 0.1)) if "Tables 2 and 3" in gap.what]
+
+
+def test_every_method_of_the_paper_has_all_its_figures() -> None:
+    for model in paper.TABLES_2_AND_3.values():
+        assert tuple(model) == paper.METHODS
+    assert paper.rows(SD15)["panorama"]["clip_score"] == (0.47, 0.516)
+    assert paper.rows("nitrosocke/Ghibli-Diffusion")["seg"]["preference"] == (51.69, 48.31)
+
+
+def test_a_preference_has_its_interval_over_people_and_other_questions_their_rows(tmp_path: Path) -> None:
+    found = {"answers": 40, "ties": 0, "reviewers": 4, "adapted": 0.6, "low": 0.45, "high": 0.73, "p": 0.27}
+    over_people = {**found, "low_by_reviewer": 0.4, "high_by_reviewer": 0.8, "p_holm": 0.54}
+    figures = {**metrics(), "preference": over_people, "preference_text": found}
+    table = _texts(layout.quality_table(_findings(tmp_path, figures), {}))
+    assert table["User preference for the adapter ↑"] == [
+        "60.0 % (45.0 % to 73.0 %; over 4 people 40.0 % to 80.0 %, p 0.270, Holm 0.540, 40 answers)"
+    ]
+    assert table["Preference, question text"] == ["60.0 % (45.0 % to 73.0 %, p 0.270, 40 answers)"]

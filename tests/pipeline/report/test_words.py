@@ -1,9 +1,11 @@
+import dataclasses
 from typing import Any
 
 import pytest
 
 from pipeline.report import words
 from pipeline.report.collect import Findings
+from pipeline.review.agreement import summary
 from tests.pipeline.report.folder import line, metrics
 
 
@@ -102,3 +104,16 @@ def test_the_report_says_which_arm_clip_prefers():
     worse = {"adapted": 0.266, "difference": -0.467, "p": 0.0002}
     figures = {**metrics(), "clip_score": {"all": worse}}
     assert "CLIP prefers the base images, p < 0.001" in "\n".join(words.details(_findings(figures)))
+
+
+def test_how_well_people_agree_is_said_for_each_task() -> None:
+    mixed = [{"Ann": "adapted", "Bob": "adapted"}] * 2 + [{"Ann": "base", "Bob": "base"}, {"Ann": "base", "Bob": "tie"}]
+    alike = [{"Ann": "base", "Bob": "base"}] * 2
+    given = {"preference, overall": mixed, "preference, text": alike, "semantic": [{"Ann": "yes"}]}
+    agreement = {task: summary(ballots, {}) for task, ballots in given.items()}
+    alpha = agreement["preference, overall"]["krippendorff_alpha"]
+    assert words.details(dataclasses.replace(_findings(metrics()), agreement=agreement))[-3:] == [
+        f"Two people gave the same answer (preference, overall) in 75.0 % of cases; Krippendorff's α {alpha:.2f}.",
+        "Two people gave the same answer (preference, text) in 100.0 % of cases; Krippendorff's α is not defined.",
+        "People's agreement (semantic) was not computed: no item was judged by two reviewers.",
+    ]

@@ -2,8 +2,9 @@
 
 import pytest
 
-from pipeline import params
+from pipeline import params, prompts
 from pipeline.errors import SettingError
+from pipeline.report import paper
 from pipeline.settings import Settings
 from pipeline.studies import from_file
 from pipeline.studies.definitions import LIMIT
@@ -77,3 +78,22 @@ def test_the_files_that_come_with_the_project_fit_their_profile(path):
         for model in (changed.llm, changed.diffusion):
             folder = ROOT / model.model
             assert profile == "paper" or (folder / "REVISION").read_text().strip() == model.revision
+
+
+def test_nine_prompts_are_the_papers_where_its_profile_is_in_force() -> None:
+    in_force = params.load_all(Settings, ROOT / "profiles/paper.yaml")
+    (row,) = from_file.read(ROOT / "studies/paper-nine-prompts.yaml", in_force).rows
+    sample = from_file.changed(in_force, row.overrides, "nine").sample
+    chosen = prompts.first_of_each_type(prompts.read(ROOT / each for each in sample.prompts), sample.limit_per_type)
+    assert {prompt.text for prompt in chosen} == set(paper.TABLE_7)
+    assert sample.images_per_prompt == 130
+
+
+def test_each_of_the_papers_models_takes_the_others_noise_levels_in_panoramas() -> None:
+    in_force = params.load_all(Settings, ROOT / "profiles/paper.yaml")
+    rows = from_file.read(ROOT / "studies/paper-models.yaml", in_force).rows
+    made = [from_file.changed(in_force, row.overrides, row.key) for row in rows]
+    assert {each.diffusion.model: each.sample.panorama.scheduler_of.model for each in made} == {
+        "stable-diffusion-v1-5/stable-diffusion-v1-5": "nitrosocke/Ghibli-Diffusion",
+        "nitrosocke/Ghibli-Diffusion": "stable-diffusion-v1-5/stable-diffusion-v1-5",
+    }

@@ -50,6 +50,7 @@ def test_dvc_reads_a_value_back_as_it_was(tmp_path):
     from dvc.utils.hydra import apply_overrides
 
     values = {"a": 1e-05, "b": 0.0, "c": 5, "d": True, "e": None, "f": "student_teacher", "g": [20, 40], "h": "a b, c"}
+    values["i"] = {"model": "stable-diffusion-v1-5/stable-diffusion-v1-5", "revision": "main"}
     path = tmp_path / "params.yaml"
     YAML().dump({"x": dict.fromkeys(values, 7)}, path)
     apply_overrides(path, [f"x.{key}={written(value)}" for key, value in values.items()])
