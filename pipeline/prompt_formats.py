@@ -80,7 +80,7 @@ def geneval(path: Path) -> Iterator[Entry]:
 def _clause(clause: Mapping[str, Any], classes: list[str], exact: Mapping[str, int]) -> Entry:
     """One thing that GenEval asks for."""
     name, count = clause["class"], clause["count"]
-    known = {"class": name, "count": count, "answer": "yes"}
+    known = {"class": name, "count": count}
     if "color" in clause:
         colour = clause["color"]
         return {**known, "skill": "colour", "colour": colour, "question": f"Is there a {colour} {name}?"}
@@ -106,7 +106,7 @@ def t2i_compbench(path: Path) -> Iterator[Entry]:
     kind = re.sub(r"(_(train|val|seen|unseen))+$", "", path.stem)
     lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     for number, text in enumerate(filter(None, lines)):
-        atoms = [{"skill": "noun_chunks", "question": text, "answer": "yes"}]
+        atoms = [{"skill": "noun_chunks", "question": text}]
         yield {"id": f"{_plain(path.stem)}-{number:05d}", "text": text, "type": kind, "atoms": atoms}
 
 
@@ -134,7 +134,7 @@ def dpg_bench(path: Path) -> Iterator[Entry]:
 def _question(row: Mapping[str, str], places: Mapping[int, int]) -> Entry:
     parents = [int(number) for number in row["dependency"].split(",")]
     depends_on = [places[number] for number in parents if number]  # 0 is none
-    return {"skill": row["category_broad"], "question": row[QUESTION], "answer": "yes", "depends_on": depends_on}
+    return {"skill": row["category_broad"], "question": row[QUESTION], "depends_on": depends_on}
 
 
 def parti_prompts(path: Path) -> Iterator[Entry]:
@@ -142,7 +142,7 @@ def parti_prompts(path: Path) -> Iterator[Entry]:
     with path.open(encoding="utf-8", newline="") as stream:
         for number, row in enumerate(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)):
             with _telling(path, number + 2):
-                atoms = [{"skill": "whole", "question": WHOLE.format(row["Prompt"]), "answer": "yes"}]
+                atoms = [{"skill": "whole", "question": WHOLE.format(row["Prompt"])}]
                 kind = _plain(row["Category"].lower().replace(" ", "_"))
                 entry = {"id": f"parti-{number:05d}", "text": row["Prompt"], "type": kind, "atoms": atoms}
             yield entry

@@ -48,7 +48,8 @@ class Prompt:
     type: str
     """The skill that is tested: counting, colour or action, or what a benchmark calls its tasks."""
     atoms: tuple[Mapping[str, Any], ...]
-    """Statements to check: skill, question, answer, class, count, colour, action, depends_on."""
+    """Statements to check: skill, question (yes or no, and yes is right), class, count, colour, action, depends_on;
+    ``answer`` is the value asked for in words, for people who read the file: no judge needs it."""
     source: str
     """Where the prompt is from: ``paper_table7``, ``paper_table8``, ``authored``, or a benchmark's format."""
     wording: str

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from bench.markdown import templates
 from bench.real_run import profile, shapes
 from bench.results import FOLDER
 from bench.scale.words import seconds
@@ -37,14 +36,7 @@ def kept(path: Path = RESULT) -> Kept | None:
 
 def render(last: Kept | None) -> str:
     """The whole page."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # Markdown of our own figures
-    )
+    environment = templates(Path(__file__).parent)
     facts = {
         "last": last,
         "table": table(last.figures) if last else "",

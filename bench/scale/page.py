@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from bench.markdown import templates
 from bench.scale import assumptions, costs, counting, limits, words
 from bench.scale.architectures import LLAMA
 from bench.scale.assumptions import CARDS, MACHINE
@@ -28,14 +27,7 @@ def render(rates: Rates) -> str:
     Raises:
         MissingError: a figure is missing that the arithmetic needs.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # Markdown of our own figures
-    )
+    environment = templates(Path(__file__).parent)
     filters = (words.size, words.flop, words.seconds, words.hours, words.usd, words.count, words.digits, words.against)
     environment.filters.update({f.__name__: f for f in filters})
     return environment.get_template(TEMPLATE).render(**facts(rates))

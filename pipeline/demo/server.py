@@ -1,7 +1,6 @@
 """The demo page's server: one page, one form, on this machine's own address alone."""
 
 import base64
-import io
 import threading
 import time
 from collections.abc import Sequence
@@ -106,7 +105,7 @@ def application(generator: Pairs, methods: Sequence[MethodName], hosts: Sequence
 
 def _picture(sent: Any) -> Image.Image | None:
     content = sent.read() if sent else b""
-    return images.decode(io.BytesIO(content).getvalue()) if content else None
+    return images.decode(content) if content else None
 
 
 def _labelled(pair: Pair, asked: Asked) -> list[tuple[str, str]]:

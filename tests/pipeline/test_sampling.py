@@ -8,9 +8,8 @@ from pipeline.adapters.kinds import NoAdapter
 from pipeline.adapters.llm4gen import CrossAdapter
 from pipeline.adapters.official import OfficialAdapter, OfficialParams
 from pipeline.adapters.settings import AdapterParams
-from pipeline.adapters.sur import SurAdapter
 from pipeline.sampling import Denoising, Sampler
-from tests.pipeline import tiny_models
+from tests.pipeline import tiny_adapter, tiny_models
 from tests.pipeline.adapters import official_file
 from tests.pipeline.adapters.test_llmdiff import made, spoken
 from tests.pipeline.adapters.test_sur import BASE as ADAPTER
@@ -25,8 +24,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def adapter():
-    params = AdapterParams(**{**ADAPTER, "eta": 1.0, "g_init": "normal"})
-    return SurAdapter(params, width=tiny_models.WIDTH, llm_width=4, w0_seed=0).eval().requires_grad_(False)
+    return tiny_adapter.strong(eta=1.0)
 
 
 def pixels(pictures):

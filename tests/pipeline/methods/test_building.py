@@ -7,15 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.adapters.settings import AdapterParams
-from pipeline.adapters.sur import SurAdapter
 from pipeline.drop_in import SurTextModel
 from pipeline.errors import ModelError, SettingError
 from pipeline.methods import building
 from pipeline.methods.settings import CONTROLNETS, MethodName
 from pipeline.sampling import Denoising, Sampler
-from tests.pipeline import tiny_models
-from tests.pipeline.adapters.test_sur import BASE as ADAPTER
+from tests.pipeline import tiny_adapter, tiny_models
 from tests.pipeline.methods import tiny_controlnet
 from tests.pipeline.test_shots import config
 
@@ -31,8 +28,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def adapter():
-    params = AdapterParams(**{**ADAPTER, "eta": 1.0, "g_init": "normal"})
-    return SurAdapter(params, width=tiny_models.WIDTH, llm_width=4, w0_seed=0).eval().requires_grad_(False)
+    return tiny_adapter.strong(eta=1.0)
 
 
 def settings(**changes):

@@ -1,14 +1,11 @@
 import pytest
 import torch
 
-from pipeline.adapters.settings import AdapterParams
-from pipeline.adapters.sur import SurAdapter
 from pipeline.encoding import Encoder
 from pipeline.errors import SettingError
 from pipeline.methods.settings import WeightingParams
 from pipeline.methods.weighting import WeightedEncoder, fragments
-from tests.pipeline import tiny_models
-from tests.pipeline.adapters.test_sur import BASE as ADAPTER
+from tests.pipeline import tiny_adapter, tiny_models
 from tests.pipeline.test_sampling import official  # noqa: F401
 
 
@@ -19,8 +16,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def adapter():
-    params = AdapterParams(**{**ADAPTER, "eta": 1.0, "g_init": "normal"})
-    return SurAdapter(params, width=tiny_models.WIDTH, llm_width=4, w0_seed=0).eval().requires_grad_(False)
+    return tiny_adapter.strong(eta=1.0)
 
 
 def encoder(model, adapter, factor=1.5, order="wrap", **plain):
