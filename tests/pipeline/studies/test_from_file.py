@@ -91,7 +91,7 @@ def test_nine_prompts_are_the_papers_where_its_profile_is_in_force() -> None:
 
 def test_each_of_the_papers_models_takes_the_others_noise_levels_in_panoramas() -> None:
     in_force = params.load_all(Settings, ROOT / "profiles/paper.yaml")
-    rows = from_file.read(ROOT / "studies/paper-models.yaml", in_force).rows
+    rows = from_file.read(ROOT / "studies/paper-methods.yaml", in_force).rows
     made = [from_file.changed(in_force, row.overrides, row.key) for row in rows]
     assert {each.diffusion.model: each.sample.panorama.scheduler_of.model for each in made} == {
         "stable-diffusion-v1-5/stable-diffusion-v1-5": "nitrosocke/Ghibli-Diffusion",
