@@ -117,3 +117,20 @@ def test_how_well_people_agree_is_said_for_each_task() -> None:
         "Two people gave the same answer (preference, text) in 100.0 % of cases; Krippendorff's α is not defined.",
         "People's agreement (semantic) was not computed: no item was judged by two reviewers.",
     ]
+
+
+def test_each_further_method_has_its_sentence() -> None:
+    figures = metrics()
+    cells = {"sd none": figures, "sd canny": figures}
+    said = words.details(_findings({**figures, "cells": cells}))
+    (canny,) = [sentence for sentence in said if sentence.startswith("Method")]
+    assert canny.startswith("Method canny: more right images for colour, fewer right images for counting, no signif")
+
+
+def test_what_equivalence_tests_are_about_and_what_they_show() -> None:
+    assert [words.compared(name) for name in ("clip_cosine", "judge_quality", "brisque")] == [
+        "CLIP cosine",
+        "judged image quality",
+        "BRISQUE",
+    ]
+    assert [words.is_equal({"p": p}, 0.95) for p in (0.01, 0.2)] == [True, False]
