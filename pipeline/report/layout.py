@@ -21,6 +21,13 @@ class Cell:
 
     text: str
     kind: str = ""
+    detail: str = ""
+    """What stands small below it, or in parentheses behind it where there are no lines within a cell."""
+
+    @property
+    def whole(self) -> str:
+        """Both in one line."""
+        return f"{self.text} ({self.detail})" if self.detail else self.text
 
 
 @dataclass(frozen=True)
