@@ -14,8 +14,6 @@ NUMBER, GREY, BETTER, WORSE = "number", "grey", "better", "worse"
 PAPER = "Paper: base → adapter"
 ASKED = "preference_"
 """Begins the figures of other questions than the paper's."""
-Printed = Mapping[str, Mapping[str, paper.Arms]]
-"""Method -> metric -> the paper's figures."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +34,12 @@ class Table:
     rows: Sequence[Sequence[Cell]]
 
 
-def accuracy_table(findings: Findings, printed: Printed) -> Table:
+def accuracy_table(findings: Findings, printed: paper.Figures) -> Table:
     """The paper's Table 2: CLIP Score and the skills, both arms beside each other; a block of rows for each method.
 
     Args:
         findings: what was computed.
-        printed: the paper's figures by method and metric; empty where the diffusion model is not the paper's.
+        printed: the paper's figures; empty where it printed none of such a run.
     """
     found = by_method(findings)
     blocks = {method: _accuracies(part, printed.get(method, {}), bool(printed)) for method, part in found.items()}
@@ -130,7 +128,7 @@ def _score_row(name: str, line: Mapping[str, Any], shown: int) -> list[Cell]:
     ]
 
 
-def quality_table(findings: Findings, printed: Printed) -> Table:
+def quality_table(findings: Findings, printed: paper.Figures) -> Table:
     """The paper's Table 3: image quality and user preference, with what was not computed and why, by method.
 
     Where the judge rates pictures, its figure stands here as what it is: no metric of the paper.
@@ -200,7 +198,7 @@ def prompt_table(findings: Findings) -> Table:
             Cell(row["text"]),
             Cell(row["type"]),
             *_numbers(*(percent(float(row[arm])) if row.get(arm) else "–" for arm in arms)),
-            _printed(paper.TABLE_7.get(row["text"]) if row["source"] == paper.SOURCE_OF_TABLE_7 else None),
+            _printed(paper.table_7().get(row["text"]) if row["source"] == paper.SOURCE_OF_TABLE_7 else None),
         ]
         for row in findings.prompts
     ]
@@ -246,4 +244,4 @@ def _numbers(*texts: str) -> list[Cell]:
 
 
 def _printed(arms: paper.Arms | None) -> Cell:
-    return Cell(f"{arms[0]:g} → {arms[1]:g}" if arms else "–", f"{NUMBER} {GREY}")
+    return Cell(str(arms) if arms else "–", f"{NUMBER} {GREY}")

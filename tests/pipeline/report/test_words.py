@@ -129,3 +129,20 @@ def test_the_adapter_is_compared_with_llm_expanded_prompts() -> None:
         "(no significant difference; +2.0 points, 95 % interval −3.0 to +7.0, p 0.410; 18 prompts, 72 pairs)."
     ]
     assert not any("LLM-expanded" in sentence for sentence in words.details(_findings(metrics())))
+
+
+def test_each_further_method_has_its_sentence() -> None:
+    figures = metrics()
+    cells = {"sd none": figures, "sd canny": figures}
+    said = words.details(_findings({**figures, "cells": cells}))
+    (canny,) = [sentence for sentence in said if sentence.startswith("Method")]
+    assert canny.startswith("Method canny: more right images for colour, fewer right images for counting, no signif")
+
+
+def test_what_equivalence_tests_are_about_and_what_they_show() -> None:
+    assert [words.compared(name) for name in ("clip_cosine", "judge_quality", "brisque")] == [
+        "CLIP cosine",
+        "judged image quality",
+        "BRISQUE",
+    ]
+    assert [words.is_equal({"p": p}, 0.95) for p in (0.01, 0.2)] == [True, False]
