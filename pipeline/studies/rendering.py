@@ -50,7 +50,7 @@ def _row(outcome: Outcome, found: Findings) -> dict[str, Any]:
         "equivalence": dict(outcome.equivalence),
         "validation": dict(outcome.validation),
         **as_curve(outcome),
-        "gained": gained(outcome),
+        "gained": gained(outcome, found.confidence),
         "lost": lost(outcome, found.confidence),
         **({"prompts": [_prompt(line) for line in outcome.prompts]} if alone and outcome.prompts else {}),
     }
