@@ -30,14 +30,12 @@ from pipeline import (
     samples,
     tables,
     training_inputs,
-    training_prompts,
     training_samples,
     training_unet,
     work,
 )
 from pipeline.adapters import folder
 from pipeline.adapters.kinds import Learned
-from pipeline.adapters.llmdiff import LlmDiffAdapter
 from pipeline.adapters.settings import AdapterParams
 from pipeline.clip_rule import ClipParams
 from pipeline.converting import convert
@@ -141,8 +139,6 @@ def train(
         seen += sorted(vectors.states.glob("*.arrow"))
     run = work.root() / "train" / fingerprint(settings, [vectors.layer, *seen])
     trainer = Trainer(recipe, model, examples, validation, accelerator=accelerator, folder=run, micro_batch=micro_batch)
-    if isinstance(trainer.adapter, LlmDiffAdapter) and examples.states is not None:
-        trainer.adapter.read = training_prompts.reader(examples.states, validation.simple, validation.sample_ids)
     shown = list(dict.fromkeys(validation.simple))[: recipe.train.sample_prompts]
     main = accelerator.is_main_process
     through = recipe.train.caption_dropout > 0  # then the empty text has been learned too

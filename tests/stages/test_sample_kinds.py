@@ -1,7 +1,9 @@
 """Stage ``sample`` with each kind of adapter, against pictures that diffusers draws from states read by hand."""
 
+import gc
 import hashlib
 import json
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from pipeline import diffusion, llm_loading, tables
+from pipeline import app, block_states, diffusion, llm_loading, tables, token_states
 from pipeline.adapters.llmdiff import Blocks
 from pipeline.engine import ComputeParams
 from pipeline.generated import MANIFEST
@@ -20,7 +22,6 @@ from pipeline.sample_settings import SampleParams
 from pipeline.sampling import png
 from pipeline.token_states import load_states
 from pipeline.vae import DiffusionParams
-from pipeline.work import root
 from stages import sample as stage
 from tests.pipeline import frozen_models, reading_adapters, tiny_models
 from tests.pipeline.adapters.test_sur import BASE
@@ -51,7 +52,9 @@ def project(tmp_path, monkeypatch, kind, llama):
     entries = [{**ENTRY, "id": f"p{row}", "text": text} for row, text in enumerate(TEXTS)]
     Path("prompts/miniature.json").write_text(json.dumps(entries))
     compute = {"device": "cpu", "sample_batch": 1, "llm_batch": 64}
-    tiny_models.write_params(Path("params.yaml"), sample={"negative_prompt": NEGATIVE, "limit_per_type": 3}, compute=compute)
+    tiny_models.write_params(
+        Path("params.yaml"), sample={"negative_prompt": NEGATIVE, "limit_per_type": 3}, compute=compute
+    )
     return kind
 
 
@@ -124,9 +127,81 @@ def test_pictures_are_made_of_the_states_that_the_adapter_was_trained_on(project
         assert digest == by_hand(project, llama, text, seed)
 
 
+def generator():
+    sections = ((SampleParams, "sample"), (DiffusionParams, "diffusion"), (ComputeParams, "compute"))
+    return Generator(Path("data/train/adapter"), *(load(section, name) for section, name in sections))
+
+
 def test_one_picture_on_demand_is_the_stages(project, llama):
     stage.main()
-    sections = ((SampleParams, "sample"), (DiffusionParams, "diffusion"), (ComputeParams, "compute"))
-    generator = Generator(Path("data/train/adapter"), *(load(section, name) for section, name in sections))
+    made = generator()
     for text, (digest, seed) in drawn().items():
-        assert hashlib.sha256(png(generator.pair(text, seed).adapted)).hexdigest() == digest
+        assert hashlib.sha256(png(made.pair(text, seed).adapted)).hexdigest() == digest
+
+
+class Watched:
+    """Notes what is loaded, and whether an LLM is still there then."""
+
+    def __init__(self, monkeypatch):
+        self.loaded, self.llm = [], None
+        decoder, model = llm_loading.load_decoder, diffusion.load
+        for module in (token_states, block_states):
+            monkeypatch.setattr(module, "load_decoder", lambda *given, **named: self._noted(decoder(*given, **named)))
+
+        def watched(*given, **named):
+            gc.collect()
+            self.loaded.append("diffusion" if self.llm is None or self.llm() is None else "diffusion beside the LLM")
+            return model(*given, **named)
+
+        monkeypatch.setattr(diffusion, "load", watched)
+
+    def _noted(self, decoder):
+        self.loaded.append("LLM")
+        self.llm = weakref.ref(decoder)
+        return decoder
+
+
+def test_the_llm_reads_all_prompts_first_and_is_gone_when_the_diffusion_model_comes(project, monkeypatch):
+    watched = Watched(monkeypatch)
+    stage.main()
+    assert watched.loaded == ([] if project == "sur" else ["LLM"]) + ["diffusion"]
+
+
+def test_a_run_that_goes_on_loads_no_llm(project, monkeypatch):
+    watched = Watched(monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "_painter", killed)
+        with pytest.raises(KeyboardInterrupt):
+            stage.main()
+    watched.loaded.clear()
+    stage.main()
+    assert watched.loaded == ["diffusion"]
+
+
+def killed(*_):
+    raise KeyboardInterrupt
+
+
+def test_sur_generate_reads_its_prompt_before_the_diffusion_model_comes(project, monkeypatch):
+    watched = Watched(monkeypatch)
+    for before in ([] if project == "sur" else ["LLM"], []):
+        with pytest.raises(SystemExit, match=r"^0$"):
+            app.main(["generate", TEXTS[0], "--images", "2"])
+        assert watched.loaded == [*before, "diffusion"]
+        watched.loaded.clear()
+
+
+@pytest.mark.parametrize("kind", ["llmdiff"], indirect=True)
+def test_base_pictures_alone_ask_no_llm_of_all_blocks(project, monkeypatch):
+    watched = Watched(monkeypatch)
+    with pytest.raises(SystemExit, match=r"^0$"):
+        app.main(["generate", TEXTS[0], "--eta", "0"])
+    assert watched.loaded == ["diffusion"]
+
+
+def test_a_page_that_is_asked_on_and_on_loads_the_llm_once(project, monkeypatch):
+    watched = Watched(monkeypatch)
+    made = generator()
+    for text in (*TEXTS, TEXTS[0]):
+        made.pair(text, 1)
+    assert watched.loaded == ["diffusion"] + ([] if project == "sur" else ["LLM"])
