@@ -1,7 +1,8 @@
 """Stage ``sample``: pictures of the evaluation prompts by the base model and by the adapted one, in paired seeds.
 
 Reads     data/train/adapter             the trained adapter; where that reads prompts, the LLM of its config.json
-          the prompt files that sample.prompts names, and the conditioning pictures of sample.controlnets
+          the prompt files that sample.prompts and sample.expanded name, and the conditioning pictures of
+          sample.controlnets
 Writes    data/sample/parts              generated.GENERATED
           data/sample/manifest.parquet   generated.MANIFEST: the same without pictures
           data/sample/report.json        pictures by method, arm and type
@@ -59,7 +60,7 @@ def main() -> None:
     """Make the pictures with the adapter that was trained; the LLM reads the prompts first where it needs them read."""
     config, base = load(SampleParams, "sample"), load(DiffusionParams, "diffusion")
     compute = load(ComputeParams, "compute")
-    chosen = prompts.first_of_each_type(prompts.read(config.prompts), config.limit_per_type)
+    chosen = shots.chosen(config)
     run = engine.runner(compute)
     texts = [*(prompt.text for prompt in chosen), config.negative_prompt]
     states = prompt_states.read(

@@ -86,12 +86,16 @@ def by_method(findings: Findings) -> dict[str, Findings]:
 
     No method comes first, the others by name.
     """
-    cells = {name.rpartition(" ")[2]: figures for name, figures in findings.metrics.get("cells", {}).items()}
-    if cells:
-        order = sorted(cells, key=lambda method: (method != "none", method))
-        return {method: replace(findings, metrics=cells[method]) for method in order}
+    if cells := of_methods(findings.metrics):
+        return {method: replace(findings, metrics=figures) for method, figures in cells.items()}
     sampled = findings.reports.get("sample", {}).get("methods", ("none",))  # not told where there is none
     return {next(iter(sampled)): findings}
+
+
+def of_methods(statistics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Method -> its figures, where statistics.json has several; no method comes first, the others by name."""
+    cells = {name.rpartition(" ")[2]: figures for name, figures in statistics.get("cells", {}).items()}
+    return {method: cells[method] for method in sorted(cells, key=lambda method: (method != "none", method))}
 
 
 def _reports(data: Path) -> dict[str, dict[str, Any]]:

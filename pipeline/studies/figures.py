@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
+from pipeline.arms import ADAPTED, BASE
 from pipeline.metrics.comparison import compare
 from pipeline.metrics.evaluation import rounded
-from pipeline.metrics.pictures import ADAPTED, BASE, Picture
+from pipeline.metrics.pictures import Picture
 from pipeline.metrics.settings import EvaluateParams
 from pipeline.report.words import TYPES, is_significant
 from pipeline.studies.collecting import Outcome
@@ -19,8 +20,6 @@ ROUNDING = 1e-6
 SKILLS = 2
 """Of the three skills so many must gain."""
 IMAGES_ONLY = ("mcnemar_p", "paper_ttest_p")
-EQUIVALENCES = {"clip_cosine_equivalence": "CLIP cosine", "judge_quality_equivalence": "judged image quality"}
-"""Keys of the evaluation's equivalence tests, and what each compares."""
 
 
 def contrast(present: Outcome, absent: Outcome, config: EvaluateParams) -> dict[str, dict[str, Any]]:
@@ -90,9 +89,3 @@ def spread(outcomes: Sequence[Outcome], skill: str) -> Spread | None:
     if not found:
         return None
     return Spread(len(found), fmean(found), stdev(found) if found[1:] else None, min(found), max(found))
-
-
-def is_equal(outcome: Outcome, key: str, confidence: float) -> bool | None:
-    """Whether an equivalence test showed equality with the base model; None where there is no such test."""
-    found = outcome.statistics.get(key)
-    return found["p"] < 1 - confidence if found else None

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.metrics.comparison import EvaluateParams
-from pipeline.studies.figures import contrast, gained, holds, is_equal, lost, spread
+from pipeline.studies.figures import contrast, gained, holds, lost, spread
 from tests.pipeline.studies.made_outcomes import PROMPTS, SKILLS, judged, outcome
 
 CONFIG = EvaluateParams(metrics=(), judges=(), confidence=0.95, bootstrap=200, equivalence_margin_sd=0.2, seed=0)
@@ -81,10 +81,3 @@ def test_the_spread_over_trainings():
     assert (found.lowest, found.highest) == (pytest.approx(0.0), pytest.approx(0.2))
     assert spread(rows[:1], "action").sd is None
     assert spread([outcome(accuracy={"colour": rows[0].accuracy["colour"]})], "action") is None
-
-
-def test_equality_is_what_the_test_shows():
-    for p, equal in ((0.01, True), (0.2, False)):
-        tested = outcome(clip_cosine_equivalence={"difference": 0.0, "margin": 0.1, "p": p, "p_not_worse": p})
-        assert is_equal(tested, "clip_cosine_equivalence", 0.95) is equal
-    assert is_equal(outcome(), "clip_cosine_equivalence", 0.95) is None

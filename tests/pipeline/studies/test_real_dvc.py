@@ -11,7 +11,7 @@ from pipeline.studies import commands
 from pipeline.studies.collecting import collect, open_experiment
 from pipeline.studies.queueing import Experiment, complete
 from pipeline.studies.tasks import Queue
-from tests.pipeline.studies.made_outcomes import row
+from tests.pipeline.studies.made_outcomes import RUN, row
 
 STAND_IN = """
 import json, sys
@@ -92,7 +92,7 @@ def test_rows_run_in_dvcs_queue_and_leave_the_workspace_as_it_was(project):
     assert (project / "stand_in.py").read_text() == STAND_IN
     assert not (project / "data").exists()
 
-    found = collect(row(), GOOD.name, open_experiment)
+    (found,) = collect(row(), GOOD.name, open_experiment, RUN)
     assert found.accuracy["all"]["base"] == 0.25
     assert found.prompts == [{"prompt_id": "a-1", "type": "action", "adapted": "0.5"}]
     assert found.validation == {"adapted": 0.5}

@@ -1,8 +1,9 @@
 import json
 from dataclasses import replace
 
+from pipeline.studies import rendering
 from pipeline.studies.definitions import THE_LLM, Contrast, Study
-from pipeline.studies.rendering import as_json, as_markdown
+from pipeline.studies.rendering import as_json
 from pipeline.studies.sentences import Findings, sentences
 from tests.pipeline.report.folder import line
 from tests.pipeline.studies.made_outcomes import judged, outcome
@@ -12,6 +13,10 @@ EQUAL = {"difference": 0.004, "margin": 0.02, "p": 0.01, "p_not_worse": 0.01}
 
 def findings(outcomes, name="ablation", failed=None, contrasts=()):
     return Findings(Study(name, "Ablation", [None] * 4), outcomes, failed or {}, contrasts, 0.95, {})
+
+
+def as_markdown(found, chart):
+    return rendering.as_markdown(as_json(found), chart)
 
 
 def cells(page, label):
@@ -58,9 +63,9 @@ def test_seeds_share_the_base_models_lines_though_their_validation_noise_differs
 def test_equivalence_tests_have_columns_where_there_are_any():
     tested = outcome("a", clip_cosine_equivalence=EQUAL, judge_quality_equivalence={**EQUAL, "p": 0.4})
     page = as_markdown(findings([tested, outcome("b", clip_cosine_equivalence=EQUAL)]), None)
-    assert "| Equal in CLIP cosine | Equal in judged image quality |" in page
-    assert cells(page, "row a")[-2:] == ["yes (+0.004, p 0.010)", "not shown (+0.004, p 0.400)"]
-    assert cells(page, "row b")[-1] == "–"
+    assert "| Equal in judged image quality | Equal in CLIP cosine |" in page
+    assert cells(page, "row a")[-2:] == ["not shown (+0.004, p 0.400)", "yes (+0.004, p 0.010)"]
+    assert cells(page, "row b")[-2:] == ["–", "yes (+0.004, p 0.010)"]
     assert "Equal in" not in as_markdown(findings([outcome("a")]), None)
 
 
@@ -107,6 +112,8 @@ def test_the_figures_are_the_same_as_json():
     assert first["accuracy"]["colour"]["adapted"] == 0.6
     assert first["gained"] == ["action", "colour"]
     assert first["clip_score"] is None
-    assert first["clip_cosine_equivalence"] == EQUAL
+    assert first["equivalence"] == {"clip_cosine": EQUAL}
+    assert first["run"]["layer"] == 20
+    assert content["command"] == "sur study seeds"
     assert content["contrasts"][0]["figures"] == {"all": line(0.4, 0.5, 0.5)}
     assert "spread" not in as_json(findings(rows))

@@ -120,7 +120,7 @@ def test_the_command_hands_its_options_on(monkeypatch, tmp_path):
         assert caught.value.code == 0
     assert asked == [
         (("layers", tmp_path), {"prompts_per_type": 3, "jobs": 2, "again": True}),
-        (("seeds", running.TARGET), {"prompts_per_type": None, "jobs": 1, "again": False}),
+        (("seeds", running.FOLDER), {"prompts_per_type": None, "jobs": 1, "again": False}),
     ]
 
 
