@@ -2,12 +2,14 @@
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
 from PIL import Image
 
-from pipeline import cli, files, images, sampling
+from pipeline import cli, files, images, prompt_states, sampling
+from pipeline.adapters import folder
 from pipeline.engine import ComputeParams
 from pipeline.errors import InputError
 from pipeline.generating import Generator
@@ -49,7 +51,11 @@ def run(asked: argparse.Namespace) -> None:
         SurError: a setting, the model or the adapter is not usable.
     """
     sample, base = load(SampleParams, "sample"), load(DiffusionParams, "diffusion")
-    generator = Generator(asked.adapter, sample, base, load(ComputeParams, "compute"))
+    compute = load(ComputeParams, "compute")
+    if asked.eta != 0.0:  # an LLM that reads prompts is gone before the diffusion model is loaded
+        texts = [asked.prompt, sample.negative_prompt]
+        prompt_states.read(folder.read_config(asked.adapter), texts, build=partial(prompt_states.load, compute))
+    generator = Generator(asked.adapter, sample, base, compute)
     source = None if asked.condition is None else _opened(asked.condition)
     tiles: list[tuple[Image.Image, str]] = []
     seeds = range(asked.seed, asked.seed + asked.images)
