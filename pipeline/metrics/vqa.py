@@ -94,26 +94,19 @@ def _first_token(tokenizer: Any, config: Any) -> int | None:
 
 
 def ask(p_yes: PYes, picture: Image.Image, atoms: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Answers to the atoms that have a question; an atom whose parent does not hold does not hold either (DSG).
+    """Answers to the atoms that have a question, each for itself.
 
     Args:
         p_yes: of a picture and questions.
         picture: RGB.
-        atoms: of the prompt; ``depends_on`` are indices of atoms before.
+        atoms: of the prompt.
     """
-    answers: dict[int, dict[str, Any]] = {}
+    answers = []
     for index, atom in enumerate(atoms):
         if is_asked(atom):
             p, reason = _probability(p_yes, picture, atom)
-            failed = [
-                parent
-                for parent in atom.get("depends_on") or ()
-                if parent in answers and not answers[parent]["verdict"]
-            ]
-            if failed:
-                p, reason = 0.0, f"{reason}; it depends on statement {failed[0]}, which does not hold"
-            answers[index] = {"atom": index, "p": p, "verdict": p >= YES, "reason": reason}
-    return list(answers.values())
+            answers.append({"atom": index, "p": p, "verdict": p >= YES, "reason": reason})
+    return answers
 
 
 def is_asked(atom: Mapping[str, Any]) -> bool:
