@@ -14,6 +14,8 @@ from pipeline.files import read_json
 from pipeline.params import Section
 from pipeline.prompt_formats import PublicPrompts
 
+SEEN, UNSEEN = "seen", "unseen"
+"""Wordings that tell what carries over to words that no training prompt had."""
 PromptType = Literal["counting", "colour", "action"]
 
 

@@ -115,6 +115,17 @@ def test_other_judges_and_preference_are_families_over_cells_too() -> None:
     assert "p_holm" not in cells[0]["clip_cosine_equivalence"]
 
 
+def test_both_wordings_are_one_family() -> None:
+    def lines(p: float) -> dict[str, Any]:
+        return {"all": {"p": p, "p_holm": None}, "colour": {"p": p, "p_holm": p}}
+
+    cells = [{"accuracy_by_wording": {"seen": lines(0.01), "unseen": lines(0.04)}}]
+    correct_family(cells)
+    found = cells[0]["accuracy_by_wording"]
+    assert [found[wording]["colour"]["p_holm"] for wording in found] == [0.02, 0.04]
+    assert found["seen"]["all"]["p_holm"] is None
+
+
 def test_a_single_cell_has_families_of_types_alone() -> None:
     found = compare(_values(0.0, 1.0), _pictures(), CONFIG)
     cells = [{"accuracy": copy.deepcopy(found), "other_judges": {"second": copy.deepcopy(found)}}]
