@@ -84,7 +84,7 @@ def as_markdown(content: Mapping[str, Any], charts: Sequence[str]) -> str:
 
 
 def _section(made: Table) -> list[str]:
-    return [f"## {made.title}", made.note, table(made.head, [[cell.text for cell in row] for row in made.rows])]
+    return [f"## {made.title}", made.note, table(made.head, [[cell.whole for cell in row] for row in made.rows])]
 
 
 def page(content: Mapping[str, Any], made: str, charts: Sequence[str], shown: Sequence[str]) -> str:
