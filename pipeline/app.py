@@ -21,6 +21,7 @@ from pipeline.adapters import checkpoint, folder
 from pipeline.demo import command as demo_command
 from pipeline.errors import InputError
 from pipeline.params import PARAMS
+from pipeline.report.study_pages import FOLDER as STUDY_PAGES
 from pipeline.review import commands as exchange
 from pipeline.review_page import command as review
 from pipeline.show import listing, pictures
@@ -93,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         "--prompts", type=cli.count, help="evaluation prompts a skill (default: seeds all, others params')"
     )
     studied.add_argument("--again", action="store_true", help="forget finished experiments and run them too")
-    studied.add_argument("--out", type=Path, default=running.TARGET, help="folder of the page (default %(default)s)")
+    studied.add_argument("--out", type=Path, default=STUDY_PAGES, help="folder of the page (default %(default)s)")
     again = commands.add_parser("retry-failed", help="ask again for pictures that failed and may come now")
     again.add_argument("--all", action="store_true", help="also for those that were gone, refused or not for training")
     _add_work(commands)

@@ -5,6 +5,7 @@ Reads     data/evaluate/{statistics.json,agreement.json,prompts.csv,report.json}
           data/train/log                                   the losses
           data/sample/grids.png and the other pictures named below
           quality.json in the local model folders that params.yaml names
+          docs/studies                                     what sur study left of several trainings
 Writes    data/report/report.html                          everything within one file, no script
           data/report/report.md
           data/report/plots/{differences,funnel,losses}.png
@@ -20,12 +21,14 @@ from pydantic import BaseModel
 
 from pipeline import cli, params, samples
 from pipeline.files import atomic_folder, write_text
-from pipeline.report import charts, missing, render
+from pipeline.report import charts, missing, paper, render, study_pages
 from pipeline.report.collect import Findings, collect
 from pipeline.report.render import Picture
+from pipeline.report.study_pages import Studies
 
 DATA = Path("data")
 TARGET = Path("data/report")
+NO_STUDIES = Studies()
 PICTURES = (
     Picture(
         DATA / "sample/grids.png",
@@ -69,12 +72,11 @@ class Weights(BaseModel):
 
 @dataclass(frozen=True)
 class Setting:
-    """What the report says of the run: models by role (captions, CLIP, LLM, diffusion), adapter, loss weights."""
+    """What the report says of the run: models by role (captions, CLIP, LLM, diffusion), adapter, terms of the loss."""
 
     models: Sequence[tuple[str, str, str]]
-    diffusion_model: str
+    run: paper.Run
     title: str
-    loss_weights: tuple[float, float]
 
 
 def main() -> None:
@@ -86,11 +88,17 @@ def main() -> None:
     roles = {"captions (BLIP)": blip, "filter and score (CLIP)": clip, "LLM": llm, "diffusion": diffusion}
     setting = Setting(
         models=[(role, named.model, named.revision) for role, named in roles.items()],
-        diffusion_model=diffusion.model,
+        run=paper.Run(
+            diffusion=diffusion.model,
+            llm=llm.model,
+            layer=layer,
+            kind=dial.kind,
+            llm_loss=weights.llm_weight > 0,
+            complex_prompt_loss=weights.alignment_weight > 0,
+        ),
         title=_title(dial, diffusion.model, f"layer {layer} of {llm.model}"),
-        loss_weights=(weights.llm_weight, weights.alignment_weight),
     )
-    report(DATA, TARGET, setting, pictures=PICTURES)
+    report(DATA, TARGET, setting, pictures=PICTURES, studies=study_pages.read(study_pages.FOLDER, diffusion.model))
 
 
 def _title(dial: Dial, model: str, language: str) -> str:
@@ -100,7 +108,9 @@ def _title(dial: Dial, model: str, language: str) -> str:
     return f"Adapter {dial.kind}, eta {dial.eta:g}: {model} with {language}"
 
 
-def report(data: Path, target: Path, setting: Setting, *, pictures: Sequence[Picture]) -> None:
+def report(
+    data: Path, target: Path, setting: Setting, *, pictures: Sequence[Picture], studies: Studies = NO_STUDIES
+) -> None:
     """Write page, Markdown and charts.
 
     Args:
@@ -108,15 +118,17 @@ def report(data: Path, target: Path, setting: Setting, *, pictures: Sequence[Pic
         target: where the report goes.
         setting: what was run.
         pictures: what other stages drew; those that are not there are left out and named in report.json.
+        studies: several trainings side by side.
 
     Raises:
         InputError: the evaluation is missing or damaged.
     """
     findings = collect(data, setting.models)
-    gaps = missing.gaps(findings, setting.loss_weights)
+    gaps = missing.gaps(findings, studies, setting.run.diffusion)
     shown = [picture for picture in pictures if picture.path.is_file()]
     drawn = _draw(findings, target / "plots")
-    found = render.content(findings, gaps, drawn, shown, diffusion_model=setting.diffusion_model, title=setting.title)
+    printed = paper.figures(setting.run)
+    found = render.content(findings, gaps, drawn, shown, printed=printed, title=setting.title, studies=studies.shown)
     write_text(target / "report.html", render.as_page(found))
     write_text(target / "report.md", render.as_markdown(found, target))
     absent = [picture.path.as_posix() for picture in pictures if picture not in shown]
@@ -126,6 +138,8 @@ def report(data: Path, target: Path, setting: Setting, *, pictures: Sequence[Pic
         len(found.results) + len(found.background) + 1,
         headline=found.headline,
         pictures_missing=absent,
+        studies=sorted(studies.names),
+        studies_passed_over=dict(studies.passed_over),
         not_in_this_run=[gap.what for gap in gaps],
     )
     cli.say(f"report: {found.headline} See {target / 'report.html'}")

@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from pipeline.plots import BLUE, GREEN, GREY, ORANGE, RED, figure
-from pipeline.report.collect import Findings, Step
+from pipeline.report.collect import Findings, Step, by_method
 from pipeline.report.words import TYPES, is_significant, level, points
 
 ROW_IN = 0.5
@@ -16,13 +16,16 @@ Curves = Mapping[str, Sequence[tuple[int, float]]]
 
 
 def differences(findings: Findings, path: Path) -> None:
-    """Forest plot: for each skill the difference in percentage points with its interval; blue where significant."""
-    accuracy: Mapping[str, Any] = findings.metrics.get("accuracy", {})
-    names = [name for name in ("all", *reversed(TYPES)) if name in accuracy]
-    with figure(path, 6.4, 1.3 + ROW_IN * len(names)) as axes:
+    """Forest plot: for each skill the difference in percentage points with its interval; blue where significant.
+
+    Several methods stand one below the other, the skills of each together.
+    """
+    found = by_method(findings)
+    lines = [(method, name, line) for method, part in found.items() for name, line in _skills(part)]
+    heights = _heights([method for method, _, _ in lines])
+    with figure(path, 6.4, 1.3 + ROW_IN * (max(heights, default=-1) + 1)) as axes:
         axes.axvline(0, color=GREY, linewidth=1)
-        for height, name in enumerate(names):
-            line = accuracy[name]
+        for height, (_, _, line) in zip(heights, lines, strict=True):
             colour = BLUE if is_significant(line, findings.confidence) else GREY
             if line["low"] is not None:
                 axes.plot([100 * line["low"], 100 * line["high"]], [height, height], color=colour, linewidth=2)
@@ -30,11 +33,22 @@ def differences(findings: Findings, path: Path) -> None:
             axes.annotate(
                 points(line["difference"]), (100 * line["difference"], height + 0.18), ha="center", color=colour
             )
-        axes.set_yticks(range(len(names)), ["all three" if name == "all" else name for name in names])
-        axes.set_ylim(-0.6, len(names) - 0.3)
+        axes.set_yticks(heights, [name if len(found) == 1 else f"{method}: {name}" for method, name, _ in lines])
+        axes.set_ylim(-0.6, max(heights, default=0) + 0.7)
         axes.grid(axis="y", visible=False)
         axes.set_xlabel("adapter minus base, percentage points of right images")
         axes.set_title(f"Difference with {level(findings.confidence)} interval (blue: significant)")
+
+
+def _skills(findings: Findings) -> list[tuple[str, Mapping[str, Any]]]:
+    accuracy: Mapping[str, Any] = findings.metrics.get("accuracy", {})
+    return [("all three" if name == "all" else name, accuracy[name]) for name in (*TYPES, "all") if name in accuracy]
+
+
+def _heights(methods: Sequence[str]) -> list[float]:
+    """Of lines from the top down to 0, with a gap of half a line where the method changes."""
+    depths = [row + 0.5 * len(set(methods[: row + 1])) for row in range(len(methods))]
+    return [depths[-1] - depth for depth in depths]
 
 
 def funnel(steps: Sequence[Step], path: Path) -> None:

@@ -7,10 +7,10 @@ from pipeline.metric_names import JUDGED, QUALITY
 from pipeline.report import paper
 from pipeline.report.collect import Findings, by_method
 from pipeline.report.layout import has_table_7, why_missing
+from pipeline.report.study_pages import OF_PAPER, Studies
 from pipeline.report.words import listed
 
-QUEUE = "dvc exp run --queue"
-START = "dvc queue start && dvc exp show"
+STUDY = "sur study"
 
 
 @dataclass(frozen=True)
@@ -22,38 +22,50 @@ class Gap:
     command: str = ""
 
 
-def gaps(findings: Findings, loss_weights: tuple[float, float]) -> list[Gap]:
-    """Everything that is missing: what evaluate could not compute, then the paper's tables of other experiments.
+def gaps(findings: Findings, studies: Studies, diffusion_model: str) -> list[Gap]:
+    """Everything that is missing: what evaluate could not compute, then the paper's tables of several trainings.
 
     Args:
         findings: what was computed.
-        loss_weights: ``loss.llm_weight`` and ``loss.alignment_weight`` in force, for the ablation's command.
+        studies: those that are there.
+        diffusion_model: decides which files of ``studies/`` go with the run, the paper's or the miniature's.
     """
-    llm, alignment = loss_weights
     found = [Gap(name, f"not computed: {reason}") for name, reason in sorted(findings.not_computed.items())]
     known = findings.metrics.keys() | findings.not_computed.keys() | {JUDGED}
     absent = [name for name in QUALITY if name not in known]
     found += [Gap(f"Table 3: {QUALITY[name].label}", why_missing(findings, name)) for name in absent]
-    found += _methods(by_method(findings))
-    found.append(_experiments("Table 4: layers of the LLM", "-S llm.layer=1,10,20,30,40"))
-    ablation = f"-S loss.llm_weight=0.0,{llm} -S loss.alignment_weight=0.0,{alignment}"
-    found.append(_experiments("Table 5: LLM loss and complex-prompt loss, each on and off", ablation))
-    if not has_table_7(findings):
-        command = "cp profiles/paper.yaml params.yaml && sur study studies/paper-nine-prompts.yaml"
+    of_paper = OF_PAPER if diffusion_model in paper.MODELS else ""
+    if not {"methods", "paper-methods"} & studies.names:
+        found += _methods(by_method(findings), f"{STUDY} studies/{of_paper}methods.yaml")
+    found += _studies(studies, of_paper)
+    if not has_table_7(findings) and "paper-nine-prompts" not in studies.names:
+        command = f"cp profiles/paper.yaml params.yaml && {STUDY} studies/paper-nine-prompts.yaml"
         found.append(Gap("Tables 1 and 7: the paper's nine prompts", "they are not among sample.prompts", command))
     return found
 
 
-def _methods(sampled: Collection[str]) -> list[Gap]:
-    """Which of the paper's methods made no picture, with the command that adds them to those that did."""
+def _studies(studies: Studies, of_paper: str) -> list[Gap]:
+    """The paper's experiments that no study here has, then the studies that are of other models."""
+    sizes = f"{of_paper}llm-sizes"
+    asked = {
+        "layers": ("Table 4: layers of the LLM", "layers"),
+        sizes: ("Table 4: sizes of the LLM", f"studies/{sizes}.yaml"),
+        "ablation": ("Table 5: LLM loss and complex-prompt loss, each on and off", "ablation"),
+        "initialisation": ("Figure 6: how g starts", "studies/initialisation.yaml"),
+    }
+    found = []
+    for name, (what, given) in asked.items():
+        if name not in studies.names:
+            why = studies.passed_over.get(name)
+            reason = f"needs several trainings; the study that is there was {why}" if why else "needs several trainings"
+            found.append(Gap(what, reason, f"{STUDY} {given}"))
+    return found
+
+
+def _methods(sampled: Collection[str], command: str) -> list[Gap]:
+    """Which of the paper's methods made no picture, with the command that makes them."""
     lacking = [method for method in paper.METHODS if method not in sampled]
     if not lacking:
         return []
-    chosen = ", ".join(dict.fromkeys([*paper.METHODS, *sampled]))
-    command = f"dvc exp run -S 'sample.methods=[{chosen}]'"
     what = f"Tables 2 and 3: {'method' if len(lacking) == 1 else 'methods'} {listed(lacking)}"
     return [Gap(what, "not among sample.methods", command)]
-
-
-def _experiments(what: str, settings: str) -> Gap:
-    return Gap(what, "needs several experiments", f"{QUEUE} {settings} && {START}")

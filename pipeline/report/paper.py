@@ -1,169 +1,130 @@
-"""What the SUR-adapter paper printed, to stand in grey beside ours where the models are the paper's.
+"""What the SUR-adapter paper printed, to stand in grey beside ours where models and settings are the paper's.
 
-Source: arXiv 2305.05189, Tables 2 and 3 (LLaMA-13B layer 40) and Table 7. Accuracies in per cent.
+Source: arXiv 2305.05189, Tables 2 to 5 and 7, typed into ``paper_tables``. Accuracies in per cent.
 """
 
+import csv
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
 
-Arms = tuple[float, float]
-"""Baseline, with the adapter."""
-
+FOLDER = Path(__file__).parent / "paper_tables"
 MODELS: Mapping[str, str] = {
     "stable-diffusion-v1-5/stable-diffusion-v1-5": "sd15",
     "nitrosocke/Ghibli-Diffusion": "cartoon",
 }
-
+"""The paper's diffusion models by their names on the hub."""
+LLMS: Mapping[str, tuple[str, int]] = {
+    "huggyllama/llama-7b": ("7B", 32),
+    "huggyllama/llama-13b": ("13B", 40),
+    "huggyllama/llama-30b": ("33B", 60),
+}
+"""Its LLMs by theirs, and how many layers each has; of the 7B and the 33B it names no layer, taken as the last."""
 METHODS = ("none", "canny", "seg", "weighting", "panorama", "sag")
 """The rows of Tables 2 and 3, by the names of ``sample.methods``: the paper's ControlNets, prompt weighting,
 MultiDiffusion and self-attention guidance."""
 METRICS = ("clip_score", "action", "colour", "counting", "brisque", "clip_iqa", "musiq", "preference")
-
-
-def _figures(*arms: Arms) -> Mapping[str, Arms]:
-    return dict(zip(METRICS, arms, strict=True))
-
-
-TABLES_2_AND_3: Mapping[str, Mapping[str, Mapping[str, Arms]]] = {
-    "sd15": {
-        "none": _figures(
-            (0.498, 0.517),
-            (75.33, 80.67),
-            (81.33, 87.33),
-            (14.67, 36.67),
-            (13.85, 14.78),
-            (0.686, 0.688),
-            (67.38, 67.04),
-            (48.31, 51.69),
-        ),
-        "canny": _figures(
-            (0.508, 0.492),
-            (76.67, 84.67),
-            (68.67, 69.33),
-            (96.0, 94.0),
-            (22.68, 25.15),
-            (0.673, 0.668),
-            (67.41, 67.14),
-            (49.81, 50.19),
-        ),
-        "seg": _figures(
-            (0.481, 0.472),
-            (7.33, 9.33),
-            (10.0, 10.67),
-            (40.67, 62.0),
-            (39.86, 42.12),
-            (0.662, 0.668),
-            (64.12, 65.71),
-            (53.56, 46.44),
-        ),
-        "weighting": _figures(
-            (0.486, 0.514),
-            (78.0, 85.33),
-            (91.33, 88.0),
-            (43.33, 58.0),
-            (13.29, 13.74),
-            (0.681, 0.691),
-            (66.97, 67.02),
-            (47.94, 52.06),
-        ),
-        "panorama": _figures(
-            (0.47, 0.516),
-            (74.67, 88.67),
-            (87.33, 81.33),
-            (23.33, 62.67),
-            (10.84, 11.83),
-            (0.696, 0.691),
-            (66.6, 67.95),
-            (52.06, 47.94),
-        ),
-        "sag": _figures(
-            (0.474, 0.526),
-            (73.33, 86.0),
-            (86.0, 86.67),
-            (12.67, 14.0),
-            (15.08, 17.06),
-            (0.694, 0.706),
-            (67.51, 68.97),
-            (48.31, 51.69),
-        ),
-    },
-    "cartoon": {
-        "none": _figures(
-            (0.467, 0.49),
-            (58.0, 68.67),
-            (82.0, 88.0),
-            (21.33, 38.0),
-            (15.74, 19.53),
-            (0.699, 0.707),
-            (66.07, 67.03),
-            (50.94, 49.06),
-        ),
-        "canny": _figures(
-            (0.514, 0.486),
-            (83.33, 81.33),
-            (47.33, 67.33),
-            (74.0, 86.67),
-            (18.68, 18.49),
-            (0.697, 0.696),
-            (67.98, 67.95),
-            (50.56, 49.44),
-        ),
-        "seg": _figures(
-            (0.509, 0.491),
-            (38.67, 51.33),
-            (28.0, 30.67),
-            (45.33, 62.0),
-            (35.84, 31.96),
-            (0.71, 0.701),
-            (67.51, 67.68),
-            (51.69, 48.31),
-        ),
-        "weighting": _figures(
-            (0.554, 0.546),
-            (84.0, 79.33),
-            (88.67, 91.33),
-            (41.33, 50.0),
-            (17.62, 19.12),
-            (0.714, 0.698),
-            (67.38, 66.46),
-            (51.31, 48.69),
-        ),
-        "panorama": _figures(
-            (0.413, 0.587),
-            (63.33, 80.67),
-            (88.0, 87.33),
-            (18.67, 36.67),
-            (14.88, 15.96),
-            (0.709, 0.711),
-            (68.05, 67.26),
-            (47.94, 52.06),
-        ),
-        "sag": _figures(
-            (0.44, 0.56),
-            (65.33, 73.33),
-            (72.67, 86.0),
-            (16.67, 39.33),
-            (20.44, 20.98),
-            (0.705, 0.706),
-            (67.74, 66.9),
-            (52.43, 47.57),
-        ),
-    },
-}
-
-TABLE_7: Mapping[str, Arms] = {
-    "Four freshly baked pies.": (63.08, 73.85),
-    "Six colorful hot air balloons floating over a picturesque landscape.": (8.46, 41.54),
-    "Seven vintage glass bottles.": (0.0, 36.92),
-    "A vibrant red sports car speeding down a winding road.": (86.15, 93.85),
-    "The blue glass containing red juice.": (17.69, 20.0),
-    "A couple wearing blue and yellow solid color clothes respectively.": (0.0, 6.92),
-    "Someone shooting a basketball on the sports field.": (41.54, 56.92),
-    "Giraffes eating trees.": (25.38, 50.77),
-    "A chef tossing a pizza dough in the air in a kitchen.": (15.38, 32.31),
-}
 SOURCE_OF_TABLE_7 = "paper_table7"
 
 
-def rows(diffusion_model: str) -> Mapping[str, Mapping[str, Arms]]:
-    """Method -> metric -> the paper's figures for a diffusion model; empty where it is not one of the paper's."""
-    return TABLES_2_AND_3.get(MODELS.get(diffusion_model, ""), {})
+@dataclass(frozen=True)
+class Arms:
+    """A figure of the base model (None where only the adapter's is printed) and of the adapter."""
+
+    base: float | None
+    adapted: float
+
+    def __str__(self) -> str:
+        return f"{self.adapted:g}" if self.base is None else f"{self.base:g} → {self.adapted:g}"
+
+
+Figures = Mapping[str, Mapping[str, Arms]]
+"""Method -> metric -> what the paper printed."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What decides whether a run is one of the paper's."""
+
+    diffusion: str
+    llm: str
+    layer: int
+    kind: str
+    llm_loss: bool
+    complex_prompt_loss: bool
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> "Run":
+        """From the whole content of params.yaml."""
+        loss, llm = params["loss"], params["llm"]
+        return cls(
+            diffusion=params["diffusion"]["model"],
+            llm=llm["model"],
+            layer=llm["layer"],
+            kind=params["adapter"]["kind"],
+            llm_loss=loss["llm_weight"] > 0,
+            complex_prompt_loss=loss["alignment_weight"] > 0,
+        )
+
+
+def figures(run: Run) -> Figures:
+    """The paper's figures for a run; empty where it printed none.
+
+    Tables 2 and 3 are of LLaMA-13B's layer 40; where Table 4 has other figures of the same cell, those stand behind.
+    """
+    model, (llm, layers) = MODELS.get(run.diffusion), LLMS.get(run.llm, ("", 0))
+    if model is None or not llm or run.kind != "sur":
+        return {}
+    if not (run.llm_loss and run.complex_prompt_loss):
+        ablated = model == "sd15" and (llm, run.layer) == ("13B", 40)
+        return {"none": _table_5()[run.llm_loss, run.complex_prompt_loss]} if ablated else {}
+    if (llm, run.layer) == ("13B", 40):
+        return _tables_2_and_3()[model]
+    return _table_4().get((model, llm, None if run.layer == layers else run.layer), {})
+
+
+@cache
+def _tables_2_and_3() -> Mapping[str, Figures]:
+    """Model -> figures."""
+    found: dict[str, dict[str, dict[str, Arms]]] = {}
+    for row in _rows("tables_2_and_3.csv"):
+        arms = {name: Arms(float(row[f"{name}_base"]), float(row[f"{name}_adapted"])) for name in METRICS}
+        found.setdefault(row["model"], {})[row["method"]] = arms
+    return found
+
+
+@cache
+def _table_4() -> Mapping[tuple[str, str, int | None], Figures]:
+    """Model, LLM and layer (None: not named) -> figures. The base model's are those of Tables 2 and 3."""
+    found: dict[tuple[str, str, int | None], dict[str, dict[str, Arms]]] = {}
+    for row in _rows("table_4.csv"):
+        base = _tables_2_and_3()[row["model"]][row["method"]]
+        arms = {name: Arms(base[name].base, float(row[name])) for name in METRICS if name in row}
+        arms["clip_score"] = Arms(None, arms["clip_score"].adapted)  # pairwise: another adapter, another base
+        key = (row["model"], row["llm"], int(row["layer"]) if row["layer"] else None)
+        found.setdefault(key, {})[row["method"]] = arms
+    return found
+
+
+@cache
+def _table_5() -> Mapping[tuple[bool, bool], Mapping[str, Arms]]:
+    """LLM loss, complex-prompt loss -> metric -> figure. The row without both is the base model's own."""
+    return {
+        (row["llm_loss"] == "1", row["complex_prompt_loss"] == "1"): {
+            name: Arms(None, float(row[name])) for name in METRICS if name in row
+        }
+        for row in _rows("table_5.csv")
+    }
+
+
+@cache
+def table_7() -> Mapping[str, Arms]:
+    """Prompt -> share of right images in per cent."""
+    return {row["prompt"]: Arms(float(row["base"]), float(row["adapted"])) for row in _rows("table_7.csv")}
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    with (FOLDER / name).open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))

@@ -13,6 +13,7 @@ from pipeline.report import layout, paper, words
 from pipeline.report.collect import Findings
 from pipeline.report.layout import Table
 from pipeline.report.missing import Gap
+from pipeline.report.study_pages import LOSSES, StudyPage
 from pipeline.report.trust_table import trust_table
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -44,6 +45,8 @@ class Content:
     charts: Sequence[Picture]
     pictures: Sequence[Picture]
     gaps: Sequence[Gap]
+    studies: Sequence[tuple[StudyPage, Sequence[Picture]]] = ()
+    """With their charts."""
 
 
 def content(
@@ -52,8 +55,9 @@ def content(
     charts: Sequence[Picture],
     pictures: Sequence[Picture],
     *,
-    diffusion_model: str,
+    printed: paper.Figures,
     title: str,
+    studies: Sequence[StudyPage] = (),
 ) -> Content:
     """Lay the findings out.
 
@@ -62,10 +66,10 @@ def content(
         gaps: what is not in this run.
         charts: charts of the figures.
         pictures: what other stages drew.
-        diffusion_model: name or folder; the paper's figures stand beside ours only where it is the paper's.
+        printed: the paper's figures for such a run; empty where it printed none.
         title: first line of the report.
+        studies: several trainings side by side.
     """
-    printed = paper.rows(diffusion_model)
     trusted = [table] if (table := trust_table(findings)) else []
     return Content(
         title=title,
@@ -77,7 +81,15 @@ def content(
         charts=charts,
         pictures=pictures,
         gaps=gaps,
+        studies=[(page, _charts(page)) for page in studies],
     )
+
+
+def _charts(page: StudyPage) -> list[Picture]:
+    return [
+        Picture(path, f"{page.title}: losses" if path.name.endswith(LOSSES) else page.title, wide=True)
+        for path in page.charts
+    ]
 
 
 def as_page(found: Content) -> str:
@@ -92,7 +104,7 @@ def as_markdown(found: Content, folder: Path) -> str:
         found: the content.
         folder: where the file will stand; pictures are linked relative to it.
     """
-    shown = [*found.charts, *found.pictures]
+    shown = [*found.charts, *found.pictures, *(chart for _, charts in found.studies for chart in charts)]
     links = {picture.path: Path(os.path.relpath(picture.path, folder)).as_posix() for picture in shown}
     return _templates().get_template("report.md.j2").render(content=found, links=links)
 

@@ -44,13 +44,19 @@ def draw(outcomes: Sequence[Outcome], path: Path, *, confidence: float) -> bool:
         for panel, skill in zip(panels, skills, strict=True):
             judged = [outcome for outcome in outcomes if skill in outcome.accuracy]
             (_by_layer if layers else _by_row)(panel, judged, skill, confidence)
-            panel.set_title(f"{skill.capitalize()} (base {percent(judged[0].accuracy[skill]['base'])})")
+            panel.set_title(_titled(skill, judged))
         if layers:
             panels[0].set_ylabel("points over the base model")
         handles, labels = panels[0].get_legend_handles_labels()
         drawing.legend(handles, labels, loc="outside lower center", ncols=len(labels))
         drawing.suptitle(f"Right images, adapter minus base, {level(confidence)} interval (blue: significant)")
     return True
+
+
+def _titled(skill: str, outcomes: Sequence[Outcome]) -> str:
+    """The skill, with the base model's share where all rows have the same."""
+    bases = {outcome.accuracy[skill]["base"] for outcome in outcomes}
+    return f"{skill.capitalize()} (base {percent(bases.pop())})" if len(bases) == 1 else skill.capitalize()
 
 
 def _by_row(panel: "Axes", outcomes: Sequence[Outcome], skill: str, confidence: float) -> None:
@@ -91,10 +97,12 @@ def _figures(line: Mapping[str, Any], confidence: float) -> tuple[float, list[fl
 
 
 def _ceiling(outcomes: Sequence[Outcome], skill: str) -> list[float]:
-    """How far the first row's base model gets above itself with the complex wording, in points, if that was drawn."""
-    line = outcomes[0].accuracy[skill]
-    return [100 * (line["complex"] - line["base"])] if "complex" in line else []
+    """How far the base model gets above itself with the complex wording, in points, where that is one for all rows."""
+    lines = [outcome.accuracy[skill] for outcome in outcomes]
+    found = {100 * (line["complex"] - line["base"]) if "complex" in line else None for line in lines}
+    return [value for value in found if value is not None] if len(found) == 1 else []
 
 
 def _short(outcome: Outcome) -> str:
-    return outcome.row.label.split(" (")[0]
+    label = outcome.row.label.split(" (")[0]
+    return label if outcome.method is None else f"{label.split(',')[0]}, {outcome.method}"

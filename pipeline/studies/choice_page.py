@@ -1,15 +1,16 @@
 """The page of the study ``choice``: a table and a chart of what each value of each setting reaches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.metrics.evaluation import rounded
 from pipeline.plots import BLUE, GREY, figure
+from pipeline.report.study_tables import loss
 from pipeline.report.words import percent, points
 from pipeline.studies.choosing import Repeats, Trial, closed, repeats, sentences, trials
-from pipeline.studies.rendering import loss, page, table
+from pipeline.studies.rendering import as_curve, page, table
 from pipeline.studies.sentences import Findings
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def as_json(found: Findings) -> dict[str, Any]:
     return {
         "study": found.study.name,
         "title": found.study.title,
+        "command": f"sur study {found.study.name}",
         "sentences": sentences(found),
         "rows": [
             {
@@ -34,6 +36,7 @@ def as_json(found: Findings) -> dict[str, Any]:
                 "experiment": outcome.experiment,
                 "validation": dict(outcome.validation),
                 "closed": rounded(closed(outcome)),
+                **as_curve(outcome),
             }
             for outcome in found.outcomes
         ],
@@ -42,15 +45,16 @@ def as_json(found: Findings) -> dict[str, Any]:
     }
 
 
-def as_markdown(found: Findings, chart: str | None) -> str:
+def as_markdown(found: Findings, content: Mapping[str, Any], charts: Sequence[str]) -> str:
     """The page.
 
     Args:
         found: the study.
-        chart: file name of the chart beside the page, if there is one.
+        content: what :func:`as_json` gave.
+        charts: file names of the charts beside the page.
     """
     made = (
-        f"`sur study {found.study.name}` made this page. One setting at a time was changed; each row was trained and "
+        f"`{content['command']}` made this page. One setting at a time was changed; each row was trained and "
         "nothing was drawn, so the evaluation prompts had no part in it. In force are the values that params.yaml had "
         "when the page was made."
     )
@@ -63,7 +67,7 @@ def as_markdown(found: Findings, chart: str | None) -> str:
         "## Trainings with the values in force",
         _repeats_table(found),
     ]
-    return page(found, made, sentences(found), chart, shown)
+    return page(content, made, charts, shown)
 
 
 def _values_table(found: Findings) -> str:

@@ -3,15 +3,21 @@
 import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from pipeline import metric_names
 from pipeline.errors import InputError
+from pipeline.report.collect import of_methods
+from pipeline.report.paper import Run
 from pipeline.studies.definitions import Row
 
 STATISTICS = "data/evaluate/statistics.json"
 PROMPTS = "data/evaluate/prompts.csv"
 TRAINING = "data/train/report.json"
+CURVE = "data/train/log/plots/metrics/val/denoising.tsv"
+EQUIVALENCE = "_equivalence"
+"""Ends the names of the evaluation's equivalence tests."""
 Read = Callable[[str], str]
 """Path -> the file's text, as an experiment left it."""
 Open = Callable[[str], Read]
@@ -20,16 +26,27 @@ Open = Callable[[str], Read]
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished row."""
+    """A finished row, or what it drew with one of several methods."""
 
     row: Row
     experiment: str
     statistics: Mapping[str, Any]
     """The evaluation's figures, by metric and skill."""
     prompts: Sequence[Mapping[str, str]]
-    """One line a prompt: share of right images in each arm."""
+    """One line a prompt: share of right images in each arm; of several methods the first has them."""
     validation: Mapping[str, float | None]
     """Denoising loss on the validation split: adapted, base, complex."""
+    run: Run
+    """Models and terms, which the paper's figures are found by."""
+    method: str | None = None
+    """Where the row drew with several."""
+    curve: Sequence[tuple[int, float]] = ()
+    """Step and denoising loss on the validation split while the row trained; of several methods the first has it."""
+
+    @property
+    def label(self) -> str:
+        """What charts and sentences call it."""
+        return self.row.label if self.method is None else f"{self.row.label}, {self.method}"
 
     @property
     def accuracy(self) -> Mapping[str, Mapping[str, Any]]:
@@ -37,14 +54,26 @@ class Outcome:
         found: Mapping[str, Mapping[str, Any]] = self.statistics.get("accuracy", {})
         return found
 
+    @property
+    def quality(self) -> Mapping[str, Mapping[str, Any]]:
+        """Metric of the picture alone -> both arms, difference, interval, p, over all prompts."""
+        return {name: self.statistics[name]["all"] for name in metric_names.QUALITY if self.statistics.get(name)}
 
-def collect(row: Row, experiment: str, open_: Open, *, until: str | None = None) -> Outcome:
-    """Read a finished experiment.
+    @property
+    def equivalence(self) -> Mapping[str, Mapping[str, float]]:
+        """Metric -> its test of equality with the base model."""
+        tests = {name: line for name, line in self.statistics.items() if name.endswith(EQUIVALENCE) and line}
+        return {name.removesuffix(EQUIVALENCE): line for name, line in sorted(tests.items())}
+
+
+def collect(row: Row, experiment: str, open_: Open, run: Run, *, until: str | None = None) -> list[Outcome]:
+    """Read a finished experiment: one outcome, or one for each of several methods, plain sampling first.
 
     Args:
         row: its row.
         experiment: its name.
         open_: gives its files.
+        run: its models and terms.
         until: the last stage that it ran; None: all. Where that is the training, figures and prompts are empty.
 
     Raises:
@@ -52,13 +81,25 @@ def collect(row: Row, experiment: str, open_: Open, *, until: str | None = None)
     """
     read = open_(experiment)
     evaluated = until is None  # what else lies there is another run's
-    return Outcome(
+    statistics = json.loads(_text(read, STATISTICS, experiment)) if evaluated else {}
+    validation = json.loads(_text(read, TRAINING, experiment)).get("validation", {})
+    first = Outcome(
         row=row,
         experiment=experiment,
-        statistics=json.loads(_text(read, STATISTICS, experiment)) if evaluated else {},
+        statistics=statistics,
         prompts=list(csv.DictReader(_text(read, PROMPTS, experiment).splitlines())) if evaluated else [],
-        validation=json.loads(_text(read, TRAINING, experiment)).get("validation", {}),
+        validation=validation,
+        run=run,
+        curve=[] if validation.get("adapted") is None else _curve(_text(read, CURVE, experiment)),
     )
+    each = [replace(first, statistics=figures, method=method) for method, figures in of_methods(statistics).items()]
+    return [each[0], *(replace(other, prompts=[], curve=()) for other in each[1:])] if each else [first]
+
+
+def _curve(text: str) -> list[tuple[int, float]]:
+    """Steps and losses of DVCLive's table, whose first line has names."""
+    lines = [line.split("\t") for line in text.splitlines()[1:]]
+    return [(int(step), float(loss)) for step, loss in lines]
 
 
 def _text(read: Read, path: str, experiment: str) -> str:

@@ -3,28 +3,27 @@
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 
 from pipeline import cli, files
 from pipeline.errors import InputError
 from pipeline.metrics.settings import EvaluateParams
 from pipeline.params import PARAMS, load_all
+from pipeline.report import paper
+from pipeline.report.study_pages import FOLDER, LOSSES
 from pipeline.settings import Settings
-from pipeline.studies import charts, choice_page, choosing, commands, definitions, from_file, rendering, state
+from pipeline.studies import charts, choice_page, commands, definitions, from_file, loss_chart, rendering, state
 from pipeline.studies.collecting import Open, Outcome, collect, open_experiment
 from pipeline.studies.commands import Run
 from pipeline.studies.definitions import Row, Study
 from pipeline.studies.figures import contrast
 from pipeline.studies.queueing import Experiment, Pause, complete
-from pipeline.studies.sentences import Findings, sentences
+from pipeline.studies.sentences import Findings
 from pipeline.studies.tasks import Queue
-
-TARGET = Path("docs/studies")
 
 
 def study(
     name: str,
-    target: Path = TARGET,
+    target: Path = FOLDER,
     *,
     prompts_per_type: int | None = None,
     jobs: int = 1,
@@ -33,7 +32,7 @@ def study(
     open_: Open = open_experiment,
     pause: Pause = time.sleep,
 ) -> None:
-    """Run the rows that have no result yet and write ``<name>.md``, ``<name>.json`` and ``<name>.png``.
+    """Run the rows that have no result yet and write ``<name>.md``, ``.json``, ``.png`` and ``-losses.png``.
 
     Args:
         name: one of ``definitions.STUDIES``, or the path of a file that describes a study.
@@ -51,13 +50,16 @@ def study(
     """
     settings = load_all(Settings, PARAMS)
     chosen = _chosen(name, settings, prompts_per_type)
-    for row in chosen.rows:
-        state.require_visible_models(from_file.changed(settings, row.overrides, row.label), run)
+    changed = {row.key: from_file.changed(settings, row.overrides, row.label) for row in chosen.rows}
+    for made in changed.values():
+        state.require_visible_models(made, run)
     names = named(chosen, state.fingerprint(settings, run))
     rows = [Experiment(names[row.key], row.overrides, chosen.until) for row in chosen.rows]
     failed = complete(rows, Queue(run), jobs=jobs, again=again, pause=pause)
     there = [row for row in chosen.rows if names[row.key] not in failed]
-    outcomes = [collect(row, names[row.key], open_, until=chosen.until) for row in there]
+    runs = {key: paper.Run.of(made.model_dump()) for key, made in changed.items()}
+    read = [collect(row, names[row.key], open_, runs[row.key], until=chosen.until) for row in there]
+    outcomes = [outcome for found in read for outcome in found]
     if outcomes:
         _write(
             _findings(chosen, outcomes, {row.label: failed.get(names[row.key]) for row in chosen.rows}, settings),
@@ -86,7 +88,7 @@ def _findings(
     chosen: Study, outcomes: Sequence[Outcome], failed: Mapping[str, str | None], settings: Settings
 ) -> Findings:
     config: EvaluateParams = settings.evaluate
-    there = {outcome.row.key: outcome for outcome in outcomes}
+    there = {outcome.row.key: outcome for outcome in reversed(outcomes)}  # of several methods the first, plain
     pairs = [pair for pair in chosen.contrasts if pair.present in there and pair.absent in there]
     return Findings(
         study=chosen,
@@ -99,15 +101,18 @@ def _findings(
 
 
 def _write(found: Findings, target: Path) -> None:
-    name = found.study.name
-    if found.study.until is None:
-        page: ModuleType = rendering
-        drawn, said = charts.draw(found.outcomes, target / f"{name}.png", confidence=found.confidence), sentences(found)
+    name, is_drawn = found.study.name, found.study.until is None
+    path, losses = target / f"{name}.png", target / f"{name}{LOSSES}"
+    if is_drawn:
+        content = rendering.as_json(found)
+        chart = charts.draw(found.outcomes, path, confidence=found.confidence)
     else:
-        page, said = choice_page, choosing.sentences(found)
-        drawn = choice_page.draw(found, target / f"{name}.png")
-    files.write_json(target / f"{name}.json", page.as_json(found))
-    files.write_text(target / f"{name}.md", page.as_markdown(found, f"{name}.png" if drawn else None))
-    for sentence in said:
+        content, chart = choice_page.as_json(found), choice_page.draw(found, path)
+    drawn = {path.name: chart, losses.name: loss_chart.draw(content["rows"], losses)}
+    linked = [file for file, is_there in drawn.items() if is_there]
+    text = rendering.as_markdown(content, linked) if is_drawn else choice_page.as_markdown(found, content, linked)
+    files.write_json(target / f"{name}.json", content)
+    files.write_text(target / f"{name}.md", text)
+    for sentence in content["sentences"]:
         cli.say(sentence)
     cli.say(f"{name}: see {target / name}.md")

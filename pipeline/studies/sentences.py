@@ -2,16 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from pipeline.report.words import TYPES, interval, is_significant, level, listed, p_value, percent, points
+from pipeline.report.words import (
+    TYPES,
+    Lines,
+    changed,
+    compared,
+    is_equal,
+    level,
+    listed,
+    percent,
+    points,
+    verdict,
+)
 from pipeline.studies.collecting import Outcome
 from pipeline.studies.definitions import Contrast, Study
-from pipeline.studies.figures import EQUIVALENCES, GAIN, SKILLS, Spread, holds, spread
+from pipeline.studies.figures import GAIN, SKILLS, Spread, holds, spread
 
 TARGET_SEEDS = 4
 """Of five seeds so many should hold."""
-Lines = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,7 @@ class Findings:
 
 def sentences(found: Findings) -> list[str]:
     """The most important first."""
-    said = [*_seeds(found), *_conclusions(found), *_layers(found), *_contrasts(found)]
+    said = [*_seeds(found), *_conclusions(found), *_layers(found), *_contrasts(found), *_methods(found)]
     said += [*_ends(found.outcomes), *_equivalences(found)]
     return said + [f"Without a result: {label} ({why})." for label, why in found.failed.items()]
 
@@ -45,8 +54,9 @@ def _seeds(found: Findings) -> list[str]:
     count = sum(holds(outcome, found.confidence) for outcome in judged)
     verdict = (
         f"In {count} of {len(judged)} seeds {SKILLS} of the {len(TYPES)} skills gain at least {100 * GAIN:g} points "
-        f"over the base model with the whole {level(found.confidence)} interval above 0, and no skill loses "
-        f"significantly. At least {TARGET_SEEDS} of {len(found.study.rows)} are asked for: "
+        f"over the base model with a corrected p below {1 - found.confidence:.3g} and the whole "
+        f"{level(found.confidence)} interval above 0, and no skill loses significantly. "
+        f"At least {TARGET_SEEDS} of {len(found.study.rows)} are asked for: "
         f"{'reached' if count >= TARGET_SEEDS else 'not reached'}."
     )
     spreads = {skill: spread(judged, skill) for skill in TYPES}
@@ -71,8 +81,8 @@ def _conclusions(found: Findings) -> list[str]:
 
 
 def _conclusion(about: str, group: Sequence[Lines], confidence: float) -> str:
-    better = [name for name in TYPES if any(name in _sure(lines, confidence, 1) for lines in group)]
-    worse = [name for name in TYPES if any(name in _sure(lines, confidence, -1) for lines in group)]
+    better = [name for name in TYPES if any(name in changed(lines, confidence, 1) for lines in group)]
+    worse = [name for name in TYPES if any(name in changed(lines, confidence, -1) for lines in group)]
     if not better and not worse:
         return f"{about} does not help here: in none of {len(group)} comparisons a skill changes significantly."
     helps = f"helps here for {listed(better)}" if better else "does not help here"
@@ -80,32 +90,10 @@ def _conclusion(about: str, group: Sequence[Lines], confidence: float) -> str:
     return f"{about} {helps}{harms} (in at least one of {len(group)} comparisons significantly)."
 
 
-def _sure(lines: Lines, confidence: float, sign: int) -> list[str]:
-    """Skills with a significant difference of this sign."""
-    there = [name for name in TYPES if name in lines and is_significant(lines[name], confidence)]
-    return [name for name in there if sign * lines[name]["difference"] > 0]
-
-
 def _contrasts(found: Findings) -> list[str]:
-    return [_contrast(f"{contrast.about} {contrast.where}", lines, found) for contrast, lines in found.contrasts]
-
-
-def _contrast(subject: str, lines: Lines, found: Findings) -> str:
-    if not lines:
-        return f"{subject}: not compared, no image was judged."
-    better, worse = (_sure(lines, found.confidence, sign) for sign in (1, -1))
-    same = [name for name in TYPES if name in lines and name not in [*better, *worse]]
-    said = [f"more right images for {listed(better)}"] if better else []
-    said += [f"fewer right images for {listed(worse)}"] if worse else []
-    said += [f"no significant difference for {listed(same)}"] if same else []
-    figures = [f"{name} {change(lines[name])}" for name in (*TYPES, "all") if name in lines]
-    return f"{subject}: {', '.join(said)} ({'; '.join(figures)})."
-
-
-def change(line: Mapping[str, Any]) -> str:
-    """``+1.2 points, +0.4 to +2.0, p 0.012``: with the corrected p where there is one."""
-    p = line["p"] if line["p_holm"] is None else line["p_holm"]
-    return f"{points(line['difference'])} points, {interval(line)}, p {p_value(p)}"
+    return [
+        verdict(f"{contrast.about} {contrast.where}", lines, found.confidence) for contrast, lines in found.contrasts
+    ]
 
 
 def _layers(found: Findings) -> list[str]:
@@ -124,6 +112,17 @@ def _layers(found: Findings) -> list[str]:
     ]
 
 
+def _methods(found: Findings) -> list[str]:
+    """A sentence on each method that a row drew with, and on a row that stands alone: adapter against base model."""
+    alone = len(found.study.rows) == 1
+    drawn = [outcome for outcome in found.outcomes if alone or outcome.method is not None]
+    return [verdict(_title(outcome.label), outcome.accuracy, found.confidence) for outcome in drawn]
+
+
+def _title(label: str) -> str:
+    return label[0].upper() + label[1:]
+
+
 def _ends(outcomes: Sequence[Outcome]) -> list[str]:
     """Base model and ceiling, where all rows share them."""
     lines = [outcome.accuracy["all"] for outcome in outcomes if "all" in outcome.accuracy]
@@ -137,12 +136,13 @@ def _ends(outcomes: Sequence[Outcome]) -> list[str]:
 
 def _equivalences(found: Findings) -> list[str]:
     said = []
-    for key, what in EQUIVALENCES.items():
-        tests = [outcome.statistics[key] for outcome in found.outcomes if outcome.statistics.get(key)]
-        if tests:
-            equal, not_worse = (sum(test[p] < 1 - found.confidence for test in tests) for p in ("p", "p_not_worse"))
-            said.append(
-                f"{what[0].upper()}{what[1:]} was shown to equal the base model's, within the margin, in {equal} of "
-                f"{len(tests)} rows (TOST), and to be no worse by more than that in {not_worse}."
-            )
+    for name in sorted({name for outcome in found.outcomes for name in outcome.equivalence}):
+        tests = [outcome.equivalence[name] for outcome in found.outcomes if name in outcome.equivalence]
+        equal = sum(is_equal(test, found.confidence) for test in tests)
+        not_worse = sum(test["p_not_worse"] < 1 - found.confidence for test in tests)
+        what = compared(name)
+        said.append(
+            f"{_title(what)} was shown to equal the base model's, within the margin, in {equal} of "
+            f"{len(tests)} rows (TOST), and to be no worse by more than that in {not_worse}."
+        )
     return said

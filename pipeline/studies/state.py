@@ -11,6 +11,7 @@ from typing import Any
 from pipeline import files, model_folders, params
 from pipeline.errors import InputError
 from pipeline.params import PARAMS, wrong
+from pipeline.report.study_pages import FOLDER
 from pipeline.settings import Settings
 from pipeline.studies.commands import Run, require
 
@@ -67,13 +68,14 @@ def _content(path: Path) -> str | None:
 
 
 def _read_from_outside(stages: Mapping[str, Any]) -> set[str]:
-    """The dependencies that no stage writes."""
+    """The dependencies that no stage writes. Pages of studies are shown by the report and decide no row's result."""
     written = {place for stage in stages.values() for kind in ("outs", "metrics") for place in _places(stage, kind)}
     read = {place for stage in stages.values() for place in _places(stage, "deps")}
     return {
         str(place)
         for place in read
-        if not any(place.is_relative_to(out) or out.is_relative_to(place) for out in written)
+        if place != PurePosixPath(FOLDER.as_posix())
+        and not any(place.is_relative_to(out) or out.is_relative_to(place) for out in written)
     }
 
 

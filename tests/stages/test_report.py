@@ -4,11 +4,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InputError
+from pipeline.report.paper import Run
 from pipeline.report.render import Picture
 from stages import report as stage
 from tests.pipeline.report.folder import MODELS, draw, write_data
 
-SETTING = stage.Setting(MODELS, "miniature/models/diffusion", "A title", (1e-5, 1e-5))
+RUN = Run("miniature/models/diffusion", "llm", 20, "sur", llm_loss=True, complex_prompt_loss=True)
+SETTING = stage.Setting(MODELS, RUN, "A title")
 
 
 def _pictures(data: Path) -> list[Picture]:

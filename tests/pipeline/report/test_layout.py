@@ -4,9 +4,12 @@ from typing import Any
 
 from pipeline.report import layout, missing, paper
 from pipeline.report.collect import Findings, collect
+from pipeline.report.study_pages import Studies
+from pipeline.report.words import P_DECIDES
 from tests.pipeline.report.folder import line, metrics, write_data
 
 SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+PRINTED = paper.figures(paper.Run(SD15, "huggyllama/llama-13b", 40, "sur", llm_loss=True, complex_prompt_loss=True))
 
 
 def _findings(folder: Path, figures: dict[str, Any] | None = None, source: str = "miniature") -> Findings:
@@ -34,12 +37,12 @@ def test_only_significant_differences_are_marked(tmp_path: Path) -> None:
 
 def test_the_papers_figures_stand_in_grey_only_beside_the_papers_model(tmp_path: Path) -> None:
     findings = _findings(tmp_path)
-    ours, theirs = (layout.accuracy_table(findings, paper.rows(name)) for name in ("miniature/models/diffusion", SD15))
+    ours, theirs = (layout.accuracy_table(findings, printed) for printed in ({}, PRINTED))
     assert "Paper: base → adapter" not in ours.head
     assert _texts(theirs)["Counting ↑"][-1] == "14.67 → 36.67"
     assert _texts(theirs)["All three"][-1] == "–"
     assert "grey" in theirs.rows[0][-1].kind
-    assert _texts(layout.quality_table(findings, paper.rows(SD15)))["BRISQUE ↓"][-1] == "13.85 → 14.78"
+    assert _texts(layout.quality_table(findings, PRINTED))["BRISQUE ↓"][-1] == "13.85 → 14.78"
 
 
 def test_what_was_not_computed_says_why_and_never_0(tmp_path: Path) -> None:
@@ -61,7 +64,7 @@ def _judged(**changed: Any) -> dict[str, Any]:
 
 
 def test_the_judges_quality_stands_with_its_equivalence_and_is_called_the_judges(tmp_path: Path) -> None:
-    table = layout.quality_table(_findings(tmp_path, _judged()), paper.rows(SD15))
+    table = layout.quality_table(_findings(tmp_path, _judged()), PRINTED)
     assert _texts(table)["Quality by the judge ↑"] == [
         "base 0.661, adapter 0.655 (Δ −0.006, 95 % interval −0.020 to +0.008, p 0.410)", "–",
     ]  # fmt: skip
@@ -90,7 +93,7 @@ def test_a_judge_that_does_not_rate_has_no_row(tmp_path: Path) -> None:
 
 
 def test_tables_without_figures_are_empty_but_there(tmp_path: Path) -> None:
-    assert layout.accuracy_table(_findings(tmp_path, {}), paper.rows(SD15)).rows == []
+    assert layout.accuracy_table(_findings(tmp_path, {}), PRINTED).rows == []
 
 
 def test_without_a_complex_arm_there_is_no_ceiling(tmp_path: Path) -> None:
@@ -117,22 +120,6 @@ def test_models_show_what_was_measured() -> None:
     assert _texts(table)["LLM"] == ["here @ abc", "accuracy 0.5; perplexity 2.346"]
 
 
-def test_experiments_that_were_not_made_come_with_their_command(tmp_path: Path) -> None:
-    gaps = {gap.what: gap for gap in missing.gaps(_findings(tmp_path), (1e-5, 0.25))}
-    assert "llm.layer=1,10,20,30,40" in gaps["Table 4: layers of the LLM"].command
-    ablation = gaps["Table 5: LLM loss and complex-prompt loss, each on and off"].command
-    assert "loss.llm_weight=0.0,1e-05 -S loss.alignment_weight=0.0,0.25" in ablation
-    assert gaps["preference"].why.startswith("not computed: reviews/preference")
-    command = gaps["Tables 1 and 7: the paper's nine prompts"].command
-    assert command.endswith("sur study studies/paper-nine-prompts.yaml")
-    assert Path("studies/paper-nine-prompts.yaml").is_file()
-
-
-def test_table_7_is_no_gap_where_its_prompts_were_evaluated(tmp_path: Path) -> None:
-    gaps = missing.gaps(_findings(tmp_path, source="paper_table7"), (0.0, 0.0))
-    assert not any("Table" in gap.what and "7" in gap.what for gap in gaps)
-
-
 def test_a_metric_that_was_computed_stands_with_its_arrow_its_digits_and_its_equality(tmp_path: Path) -> None:
     equal = {"difference": 0.93, "margin": 1.2, "p": 0.2, "p_not_worse": 0.2}
     figures = {**metrics(), "brisque": {"all": line(13.85, 14.78, 0.2)}, "brisque_equivalence": equal}
@@ -145,7 +132,7 @@ def test_missing_weights_are_told_in_the_metrics_own_row(tmp_path: Path) -> None
     findings = replace(_findings(tmp_path), not_computed={"brisque": "weights weights/brisque missing"})
     table = _texts(layout.quality_table(findings, {}))
     assert table["BRISQUE ↓"] == ["not computed: weights weights/brisque missing"]
-    gaps = {gap.what: gap.why for gap in missing.gaps(findings, (0.1, 0.1))}
+    gaps = {gap.what: gap.why for gap in missing.gaps(findings, Studies(), "here")}
     assert gaps["brisque"] == "not computed: weights weights/brisque missing"
     assert gaps["Table 3: MUSIQ"] == "evaluate.metrics has no entry of kind musiq"
     assert "Table 3: BRISQUE" not in gaps
@@ -153,7 +140,7 @@ def test_missing_weights_are_told_in_the_metrics_own_row(tmp_path: Path) -> None
 
 def test_further_models_of_fit_stand_below_the_skills(tmp_path: Path) -> None:
     figures = {**metrics(), "pickscore_score": {"all": line(0.4, 0.6, 0.2, p_holm=None, mcnemar_p=None)}}
-    table = layout.accuracy_table(_findings(tmp_path, figures), paper.rows(SD15))
+    table = layout.accuracy_table(_findings(tmp_path, figures), PRINTED)
     assert _texts(table)["PickScore Score ↑"][:2] == ["0.400", "0.600"]
     assert all(len(row) == len(table.head) for row in table.rows)
 
@@ -165,7 +152,7 @@ def _cells(folder: Path) -> Findings:
 
 
 def test_each_method_has_its_block_of_rows_beside_the_papers_figures_for_it(tmp_path: Path) -> None:
-    table = layout.accuracy_table(_cells(tmp_path), paper.rows(SD15))
+    table = layout.accuracy_table(_cells(tmp_path), PRINTED)
     names = [row[0].text for row in table.rows]
     plain, canny = names.index("Method: none"), names.index("Method: canny")
     assert (plain, canny, table.head[0]) == (0, 6, "Method")
@@ -177,7 +164,7 @@ def test_each_method_has_its_block_of_rows_beside_the_papers_figures_for_it(tmp_
 
 
 def test_each_methods_quality_is_its_own(tmp_path: Path) -> None:
-    table = layout.quality_table(_cells(tmp_path), paper.rows(SD15))
+    table = layout.quality_table(_cells(tmp_path), PRINTED)
     rows = [row for row in table.rows if row[0].text == "BRISQUE ↓"]
     assert rows[0][1].text.startswith("base 13.85")
     assert rows[1][1].text.startswith("not computed")
@@ -187,28 +174,11 @@ def test_each_methods_quality_is_its_own(tmp_path: Path) -> None:
 
 def test_a_single_controlled_method_is_called_by_its_name(tmp_path: Path) -> None:
     findings = replace(_findings(tmp_path), reports={"sample": {"methods": {"sag": 40}}})
-    table = layout.accuracy_table(findings, paper.rows(SD15))
+    table = layout.accuracy_table(findings, PRINTED)
     assert table.head[0] == "Method: sag"
     assert _texts(table)["Counting ↑"][-1] == "12.67 → 14"
     assert "Holm over the three skills" in table.note
-
-
-def test_methods_of_the_paper_that_made_no_picture_come_with_their_command(tmp_path: Path) -> None:
-    gaps = {gap.what: gap for gap in missing.gaps(_findings(tmp_path / "one"), (0.1, 0.1))}
-    gap = gaps["Tables 2 and 3: methods canny, seg, weighting, panorama and sag"]
-    assert gap.why == "not among sample.methods"
-    assert gap.command == "dvc exp run -S 'sample.methods=[none, canny, seg, weighting, panorama, sag]'"
-    gaps = {gap.what: gap for gap in missing.gaps(_cells(tmp_path / "two"), (0.1, 0.1))}
-    assert "Tables 2 and 3: methods seg, weighting, panorama and sag" in gaps
-    every = replace(_cells(tmp_path / "all"), metrics={"cells": {f"{SD15} {name}": {} for name in paper.METHODS}})
-    assert not [gap for gap in missing.gaps(every, (0.1, 0.1)) if "Tables 2 and 3" in gap.what]
-
-
-def test_every_method_of_the_paper_has_all_its_figures() -> None:
-    for model in paper.TABLES_2_AND_3.values():
-        assert tuple(model) == paper.METHODS
-    assert paper.rows(SD15)["panorama"]["clip_score"] == (0.47, 0.516)
-    assert paper.rows("nitrosocke/Ghibli-Diffusion")["seg"]["preference"] == (51.69, 48.31)
+    assert P_DECIDES in table.note
 
 
 def test_a_preference_has_its_interval_over_people_and_other_questions_their_rows(tmp_path: Path) -> None:
@@ -220,3 +190,24 @@ def test_a_preference_has_its_interval_over_people_and_other_questions_their_row
         "60.0 % (45.0 % to 73.0 %; over 4 people 40.0 % to 80.0 %, p 0.270, Holm 0.540, 40 answers)"
     ]
     assert table["Preference, question text"] == ["60.0 % (45.0 % to 73.0 %, p 0.270, 40 answers)"]
+
+
+def test_llm_expanded_prompts_have_a_column_where_they_were_drawn(tmp_path: Path) -> None:
+    title, figures = "Base, LLM-expanded prompt", metrics()
+    figures["accuracy"]["colour"]["expanded"] = 0.653
+    findings = _findings(tmp_path, figures)
+    drawn = replace(
+        findings,
+        prompts=[{**row, "expanded": share} for row, share in zip(findings.prompts, ("", "0.75"), strict=True)],
+    )
+    tables = [layout.accuracy_table(drawn, {}), layout.prompt_table(drawn)]
+    for table in tables:
+        assert table.head.index(title) == table.head.index("Base, complex prompt") + 1
+        assert all(len(row) == len(table.head) for row in table.rows)
+    assert _texts(tables[0])["Colour ↑"][6:8] == ["90.0 %", "65.3 %"]
+    assert _texts(tables[0])["Action ↑"][6:8] == ["80.0 %", "–"]
+    assert "of the skills all of whose prompts have one" in tables[0].note
+    assert [row[5].text for row in tables[1].rows] == ["–", "75.0 %"]
+    for table in (layout.accuracy_table(findings, {}), layout.prompt_table(findings)):
+        assert title not in table.head
+        assert "expanded" not in table.note

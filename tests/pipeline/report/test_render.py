@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.report import render
+from pipeline.report import render, study_pages
 from pipeline.report.collect import collect
 from pipeline.report.missing import gaps
 from pipeline.report.render import Content, Picture
+from pipeline.report.study_pages import Studies
 from tests.pipeline.report.folder import MODELS, draw, write_data
+from tests.pipeline.report.made_studies import row, study
 
 
 class _Reader(HTMLParser):
@@ -29,9 +31,7 @@ def found(tmp_path: Path) -> Content:
     findings = collect(write_data(tmp_path / "data"), MODELS)
     chart = Picture(draw(tmp_path / "data/report/plots/differences.png"), 'a "chart"')
     grid = Picture(draw(tmp_path / "data/sample/grids.png"), "grids", wide=True)
-    return render.content(
-        findings, gaps(findings, (0.1, 0.1)), [chart], [grid], diffusion_model="miniature", title="What & why"
-    )
+    return render.content(findings, gaps(findings, Studies(), "here"), [chart], [grid], printed={}, title="What & why")
 
 
 def test_the_page_needs_nothing_from_outside(found: Content) -> None:
@@ -68,3 +68,19 @@ def test_the_headline_comes_first(found: Content, tmp_path: Path) -> None:
     page = render.as_page(found)
     assert page.index(found.headline) < page.index("Table 2")
     assert render.as_markdown(found, tmp_path).splitlines()[2] == f"**{found.headline}**"
+
+
+def test_studies_stand_in_both_forms_with_their_charts(tmp_path: Path) -> None:
+    findings = collect(write_data(tmp_path / "data"), MODELS)
+    content = study([row("layer 1", curve=[[50, 0.04]])])
+    for name in ("layers.png", "layers-losses.png"):
+        draw(tmp_path / name)
+    drawn, bare = (study_pages.page(tmp_path / f"{name}.json", content) for name in ("layers", "bare"))
+    shown = render.content(findings, [], [], [], printed={}, title="t", studies=[drawn, bare])
+    page, text = render.as_page(shown), render.as_markdown(shown, tmp_path / "data" / "report")
+    assert page.count("<summary>LLM layers (the paper&#39;s Table 4)</summary>") == 2
+    assert "Layer 20 &amp; the others." in page
+    assert page.count("data:image/png") == 2
+    assert "![LLM layers (the paper's Table 4)](../../layers.png)" in text
+    assert "![LLM layers (the paper's Table 4): losses](../../layers-losses.png)" in text
+    assert text.count("### Each row against the base model") == 2

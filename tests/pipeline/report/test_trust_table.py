@@ -32,5 +32,5 @@ def test_without_people_there_is_no_table(tmp_path: Path) -> None:
 
 def test_the_report_has_it_among_its_results(tmp_path: Path) -> None:
     findings = _findings(tmp_path, judge_agreement={"oracle": AGREED})
-    found = render.content(findings, [], [], [], diffusion_model="m", title="t")
+    found = render.content(findings, [], [], [], printed={}, title="t")
     assert found.results[-1].title == "How far the judge can be trusted"

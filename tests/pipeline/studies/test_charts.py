@@ -1,23 +1,7 @@
-import pytest
 from PIL import Image
 
 from pipeline.studies.charts import draw
 from tests.pipeline.studies.made_outcomes import judged, outcome
-
-
-@pytest.fixture
-def axes(monkeypatch):
-    """What was drawn: panels in order, kept when the figure is saved."""
-    from matplotlib.figure import Figure
-
-    kept, save = [], Figure.savefig
-
-    def savefig(self, *arguments, **options):
-        kept[:] = self.axes
-        return save(self, *arguments, **options)
-
-    monkeypatch.setattr(Figure, "savefig", savefig)
-    return kept
 
 
 def points(panel):
@@ -34,7 +18,7 @@ def levels(panel, axis):
 
 
 def test_rows_stand_below_each_other_in_a_panel_a_skill(tmp_path, axes):
-    rows = [outcome("a", label="row a (control)"), outcome("b", accuracy=judged(action=(0.4, 0.2, 0.01)))]
+    rows = [outcome("a", label="row a (control)"), outcome("b", accuracy=judged(action=(0.4, 0.2, 0.01), complex=0.8))]
     assert draw(rows, tmp_path / "x.png", confidence=0.95)
     with Image.open(tmp_path / "x.png") as drawn:
         assert drawn.width > 1000
@@ -44,6 +28,19 @@ def test_rows_stand_below_each_other_in_a_panel_a_skill(tmp_path, axes):
     assert points(axes[0]) == [(10.0, 2), (-20.0, 1)]
     assert levels(axes[0], 0) == {"simple prompts": 0, "complex prompts (ceiling)": 40.0}
     assert [label.get_text() for label in axes[0].get_yticklabels()] == ["row a", "row b"]
+
+
+def test_methods_stand_below_each_other_without_a_common_base_or_ceiling(tmp_path, axes):
+    plain = outcome("a", label="flat, as ever", method="none")
+    canny = outcome("a", label="flat, as ever", method="canny", accuracy=judged(action=(0.9, 0.95, 0.01)))
+    assert draw([plain, canny], tmp_path / "x.png", confidence=0.95)
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["flat, none", "flat, canny"]
+    assert [panel.get_title(loc="left") for panel in axes] == [
+        "Action",
+        "Colour (base 40.0 %)",
+        "Counting (base 40.0 %)",
+    ]
+    assert levels(axes[0], 0) == {"simple prompts": 0}
 
 
 def test_layers_stand_beside_each_other_and_the_control_to_their_right(tmp_path, axes):

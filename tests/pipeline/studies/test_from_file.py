@@ -85,7 +85,7 @@ def test_nine_prompts_are_the_papers_where_its_profile_is_in_force() -> None:
     (row,) = from_file.read(ROOT / "studies/paper-nine-prompts.yaml", in_force).rows
     sample = from_file.changed(in_force, row.overrides, "nine").sample
     chosen = prompts.first_of_each_type(prompts.read(ROOT / each for each in sample.prompts), sample.limit_per_type)
-    assert {prompt.text for prompt in chosen} == set(paper.TABLE_7)
+    assert {prompt.text for prompt in chosen} == set(paper.table_7())
     assert sample.images_per_prompt == 130
 
 

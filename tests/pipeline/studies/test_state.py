@@ -74,6 +74,21 @@ def test_a_file_that_git_does_not_know_is_told_before_anything_runs(project):
         state.fingerprint(settings, dvc)
 
 
+def test_pages_of_studies_decide_nothing(project):
+    folder, settings, dvc = project
+    first = state.fingerprint(settings, dvc)
+    wiring = WIRING + "  report:\n    cmd: python report.py\n    deps: [docs/studies]\n    outs: [data/report]\n"
+    (folder / "dvc.yaml").write_text(wiring)
+    dvc.tracked["docs/studies"] = ["docs/studies/layers.json"]
+    (folder / "docs/studies").mkdir(parents=True)
+    seen = set()
+    for content in ("first", "second"):
+        (folder / "docs/studies/layers.json").write_text(content)
+        seen.add(state.fingerprint(settings, dvc))
+    assert len(seen) == 1
+    assert seen != {first}  # the wiring decides
+
+
 def test_outside_of_git_nothing_can_be_queued(project):
     _, settings, dvc = project
     dvc.refuses = {"ls-files": "not a git repository"}
