@@ -15,7 +15,7 @@ from pipeline.methods import building
 from pipeline.methods.settings import CONTROLNETS, PLAIN, MethodName
 from pipeline.operating import Operator
 from pipeline.sample_settings import SampleParams
-from pipeline.sampling import Sampler
+from pipeline.sampling import Method, Sampler
 from pipeline.token_states import load_states
 from pipeline.vae import DiffusionParams
 
@@ -54,6 +54,7 @@ class Generator:
         batch, spread = compute.llm_batch, compute.llm_device_map
         listening.listen(self.adapter, self.about, device=device, batch=batch, device_map=spread)
         self.unet = folder.load_unet(adapter, self.model.unet)
+        self._built: dict[MethodName, Method] = {}
 
     @property
     def eta(self) -> float:
@@ -82,7 +83,7 @@ class Generator:
             InputError: the method needs such a picture and there is none, or takes none.
             SettingError: the method is not set up.
         """
-        made = building.build(method, self.sample, self.sample.denoising, self.model, self.adapter, eta=eta)
+        made = self._method(method, eta)
         if made.prepare is None and source is not None:
             raise InputError(f"method {method} takes no conditioning picture")
         condition = None if made.prepare is None else made.prepare(source or self._source(method, prompt, seed))
@@ -99,6 +100,15 @@ class Generator:
             condition=condition,
         )
         return Pair(base, adapted, condition)
+
+    def _method(self, name: MethodName, eta: float | None) -> Method:
+        """A ControlNet and a scheduler's model are looked at and loaded once; weighting alone knows eta."""
+        if name in self._built:
+            return self._built[name]
+        made = building.build(name, self.sample, self.sample.denoising, self.model, self.adapter, eta=eta)
+        if name != "weighting":
+            self._built[name] = made
+        return made
 
     def _llm(self, config: LlmParams) -> Operator:
         """Loads the LLM of an adapter that reads each prompt with it."""
