@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline import metric_names
+from pipeline.arms import ADAPTED, BASE, COMPLEX, EXPANDED, REFERENCES, TITLES
 from pipeline.report import paper
 from pipeline.report.collect import Findings, Model, Step, by_method
 from pipeline.report.words import TYPES, equivalence, interval, is_significant, level, p_value, percent, points, signed
@@ -21,6 +22,13 @@ class Cell:
 
     text: str
     kind: str = ""
+    detail: str = ""
+    """What stands small below it, or in parentheses behind it where there are no lines within a cell."""
+
+    @property
+    def whole(self) -> str:
+        """Both in one line."""
+        return f"{self.text} ({self.detail})" if self.detail else self.text
 
 
 @dataclass(frozen=True)
@@ -43,23 +51,35 @@ def accuracy_table(findings: Findings, printed: paper.Figures) -> Table:
     found = by_method(findings)
     blocks = {method: _accuracies(part, printed.get(method, {}), bool(printed)) for method, part in found.items()}
     head = ["Base", "Adapter", "Δ", f"{level(findings.confidence)} interval", "p", "p (Holm)"]
-    head += ["Base, complex prompt", "McNemar p", "t-test p (the paper's test)"]
+    head += [*_titles(findings), "McNemar p", "t-test p (the paper's test)"]
     first, rows = _stacked(blocks, len(head) + bool(printed))
     note = (
         f"Skills: share of images that show all the prompt asks for, judged by {findings.judge}; Δ in percentage "
         f"points. Paired by prompt and seed; p by sign flips over prompts; {_family(found)}. CLIP Score: of "
         "each pair, parts sum to 1."
     )
+    if EXPANDED in references(findings):
+        note += " LLM-expanded prompts: of the skills all of whose prompts have one."
     return Table("Table 2: understanding", note, [first, *head, *([PAPER] if printed else [])], rows)
 
 
 def _accuracies(findings: Findings, printed: Mapping[str, paper.Arms], with_paper: bool) -> list[list[Cell]]:
     """The rows of one method."""
     scores, accuracy = findings.metrics.get("clip_score", {}), findings.metrics.get("accuracy", {})
-    rows = {"clip_score": _score_row("clip_score", scores["all"])} if scores else {}
-    rows |= {name: _skill_row(name, accuracy[name], findings.confidence) for name in skills(accuracy)}
-    rows |= {name: _score_row(name, line) for name, line in _other_scores(findings).items()}
+    shown = references(findings)
+    rows = {"clip_score": _score_row("clip_score", scores["all"], len(shown))} if scores else {}
+    rows |= {name: _skill_row(name, accuracy[name], findings.confidence, shown) for name in skills(accuracy)}
+    rows |= {name: _score_row(name, line, len(shown)) for name, line in _other_scores(findings).items()}
     return [[*row, *([_printed(printed.get(name))] if with_paper else [])] for name, row in rows.items()]
+
+
+def references(findings: Findings) -> list[str]:
+    """The reference arms that have a column: the ceiling always, any other where it was sampled."""
+    return [arm for arm in REFERENCES if arm == COMPLEX or any(arm in row for row in findings.prompts)]
+
+
+def _titles(findings: Findings) -> list[str]:
+    return [TITLES[arm] for arm in references(findings)]
 
 
 def _stacked(blocks: Mapping[str, list[list[Cell]]], columns: int) -> tuple[str, list[list[Cell]]]:
@@ -79,7 +99,7 @@ def _family(found: Mapping[str, Findings]) -> str:
     return f"Holm over the {'three' if count == len(TYPES) else count} skills"
 
 
-def _skill_row(name: str, line: Mapping[str, Any], confidence: float) -> list[Cell]:
+def _skill_row(name: str, line: Mapping[str, Any], confidence: float, shown: Sequence[str]) -> list[Cell]:
     kind = NUMBER
     if is_significant(line, confidence):
         kind = f"{NUMBER} {BETTER if line['difference'] > 0 else WORSE}"
@@ -88,7 +108,7 @@ def _skill_row(name: str, line: Mapping[str, Any], confidence: float) -> list[Ce
         *_numbers(percent(line["base"]), percent(line["adapted"])),
         Cell(points(line["difference"]), kind),
         *_numbers(interval(line), p_value(line["p"]), p_value(line["p_holm"])),
-        *_numbers(percent(line["complex"]) if "complex" in line else "–"),
+        *_numbers(*(percent(line[arm]) if arm in line else "–" for arm in shown)),
         *_numbers(p_value(line["mcnemar_p"]), p_value(line["paper_ttest_p"])),
     ]
 
@@ -106,11 +126,11 @@ def _other_scores(findings: Findings) -> dict[str, Mapping[str, Any]]:
     return {name: findings.metrics[name]["all"] for name in shown}
 
 
-def _score_row(name: str, line: Mapping[str, Any]) -> list[Cell]:
+def _score_row(name: str, line: Mapping[str, Any], shown: int) -> list[Cell]:
     return [
         Cell(metric_names.meaning(name).titled),
         *_numbers(f"{line['base']:.3f}", f"{line['adapted']:.3f}", signed(line["difference"], 3)),
-        *_numbers(interval(line, scale=1, digits=3), p_value(line["p"]), "–", "–", "–"),
+        *_numbers(interval(line, scale=1, digits=3), p_value(line["p"]), "–", *["–"] * shown, "–"),
         *_numbers(p_value(line["paper_ttest_p"])),
     ]
 
@@ -179,16 +199,17 @@ def _preference(findings: Findings, name: str = "preference") -> Cell:
 
 def prompt_table(findings: Findings) -> Table:
     """The paper's Table 7: the share of right images of each prompt and arm, and the paper's where it printed one."""
+    arms = (BASE, ADAPTED, *references(findings))
     rows = [
         [
             Cell(row["text"]),
             Cell(row["type"]),
-            *_numbers(*(percent(float(row[arm])) if row.get(arm) else "–" for arm in ("base", "adapted", "complex"))),
+            *_numbers(*(percent(float(row[arm])) if row.get(arm) else "–" for arm in arms)),
             _printed(paper.table_7().get(row["text"]) if row["source"] == paper.SOURCE_OF_TABLE_7 else None),
         ]
         for row in findings.prompts
     ]
-    head = ["Prompt", "Type", "Base", "Adapter", "Base, complex prompt", "Paper: base → adapter"]
+    head = ["Prompt", "Type", "Base", "Adapter", *_titles(findings), "Paper: base → adapter"]
     return Table("Prompt by prompt", "Share of right images.", head, rows)
 
 

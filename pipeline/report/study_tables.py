@@ -125,7 +125,7 @@ def _figures(row: Row, study: Study, quality: Sequence[str], *, with_base: bool)
     cells = [_skill(accuracy.get(name), confidence, with_base=with_base) for name in COLUMNS]
     score = NONE if row["clip_score"] is None else f"{row['clip_score']:.3f}"
     measured = [_measured(name, row.get("quality", {}).get(name), with_base=with_base) for name in quality]
-    return [Cell(row["label"]), *cells, *_numbers([score, *measured])]
+    return [Cell(row["label"]), *cells, Cell(score, NUMBER), *measured]
 
 
 def _skill(line: Mapping[str, Any] | None, confidence: float, *, with_base: bool) -> Cell:
@@ -135,7 +135,7 @@ def _skill(line: Mapping[str, Any] | None, confidence: float, *, with_base: bool
     if is_significant(line, confidence):
         kind = BETTER if line["difference"] > 0 else WORSE
     base = f"{percent(line['base'])} → " if with_base else ""
-    return Cell(f"{base}{percent(line['adapted'])} ({difference(line)})", kind)
+    return Cell(f"{base}{percent(line['adapted'])}", kind, difference(line))
 
 
 def difference(line: Mapping[str, Any]) -> str:
@@ -144,13 +144,13 @@ def difference(line: Mapping[str, Any]) -> str:
     return f"{points(line['difference'])}; {interval(line)}; p {p_value(p)}"
 
 
-def _measured(name: str, line: Mapping[str, Any] | None, *, with_base: bool) -> str:
+def _measured(name: str, line: Mapping[str, Any] | None, *, with_base: bool) -> Cell:
     if line is None:
-        return NONE
+        return Cell(NONE, NUMBER)
     digits = metric_names.meaning(name).digits
     base = f"{_score(name, line['base'])} → " if with_base else ""
     gain = f"{signed(line['difference'], digits)}; {interval(line, scale=1, digits=digits)}; p {p_value(line['p'])}"
-    return f"{base}{_score(name, line['adapted'])} ({gain})"
+    return Cell(f"{base}{_score(name, line['adapted'])}", NUMBER, gain)
 
 
 def _score(name: str, value: float | None) -> str:
@@ -166,7 +166,7 @@ def _equal(row: Row, study: Study) -> Iterator[Cell]:
             continue
         verdict = "yes" if is_equal(line, study["confidence"]) else "not shown"
         digits = metric_names.meaning(name).digits
-        yield Cell(f"{verdict} ({signed(line['difference'], digits)}, p {p_value(line['p'])})")
+        yield Cell(verdict, "", f"{signed(line['difference'], digits)}, p {p_value(line['p'])}")
 
 
 def _printed(row: Row, quality: Sequence[str], *, before: int, after: int) -> list[list[Cell]]:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.metric_names import JUDGED, QUALITY, meaning
+from pipeline.arms import COMPLEX, EXPANDED, RIVALS
+from pipeline.metric_names import AGAINST, JUDGED, QUALITY, meaning
 from pipeline.report.collect import Findings, by_method
 
 TYPES = ("action", "colour", "counting")
@@ -16,6 +17,8 @@ EQUAL_IN = {
     **{name: meaning.label for name, meaning in QUALITY.items() if name != JUDGED},
 }
 """Metrics in which the adapted arm shall be as good as the base arm, and how they are called."""
+GIVEN: Mapping[str, str] = {EXPANDED: "LLM-expanded prompts"}
+"""What the base model is given in a rival's arm."""
 
 
 def percent(share: float) -> str:
@@ -85,22 +88,35 @@ def headline(findings: Findings) -> str:
 
 
 def details(findings: Findings) -> list[str]:
-    """A sentence for each skill, then the ceiling, fit of text and equivalence, as far as they were computed."""
+    """A sentence for each skill, then ceiling, rivals, fit of text and equivalence, as far as they were computed."""
     accuracy = findings.metrics.get("accuracy", {})
     said = [_skill(name, accuracy[name], findings.confidence) for name in TYPES if name in accuracy]
-    ceiling = accuracy.get("all", {}).get("complex")
+    ceiling = accuracy.get("all", {}).get(COMPLEX)
     if ceiling is not None:
         said.append(
             f"The ceiling: given the complex wording, the base model alone has {percent(ceiling)} right images; "
             f"given the simple one {percent(accuracy['all']['base'])}, with the adapter "
             f"{percent(accuracy['all']['adapted'])}."
         )
+    rivals = {arm: findings.metrics[AGAINST + arm] for arm in RIVALS if AGAINST + arm in findings.metrics}
+    said += [_rival(arm, lines["all"], findings.confidence) for arm, lines in rivals.items()]
     if "clip_score" in findings.metrics:
         said.append(_clip_score(findings.metrics["clip_score"]["all"], findings.confidence))
     others = list(by_method(findings).items())[1:]
     said += [verdict(f"Method {name}", part.metrics.get("accuracy", {}), part.confidence) for name, part in others]
     said += [f"{what} {said_of}." for key, what in EQUAL_IN.items() if (said_of := equivalence(findings, key))]
     return said + [_agreement(task, found) for task, found in findings.agreement.items()]
+
+
+def _rival(arm: str, line: Mapping[str, Any], confidence: float) -> str:
+    """Whether what the adapter gives is to be had otherwise; over the prompts that have both arms."""
+    verdict = "" if is_significant(line, confidence) else "no significant difference; "
+    gain = f"{points(line['difference'])} points, {level(confidence)} interval {interval(line)}"
+    return (
+        f"With the adapter {percent(line['adapted'])} of images are right, the base model given {GIVEN[arm]} has "
+        f"{percent(line[arm])} ({verdict}{gain}, p {p_value(line['p'])}; {line['prompts']} prompts, "
+        f"{line['pairs']} pairs)."
+    )
 
 
 def _agreement(task: str, found: Mapping[str, Any]) -> str:

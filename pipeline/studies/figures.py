@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
+from pipeline.arms import ADAPTED, BASE
 from pipeline.metrics.comparison import compare
 from pipeline.metrics.evaluation import rounded
-from pipeline.metrics.pictures import ADAPTED, BASE, Picture
+from pipeline.metrics.pictures import Picture
 from pipeline.metrics.settings import EvaluateParams
 from pipeline.report.words import TYPES, is_significant
 from pipeline.studies.collecting import Outcome

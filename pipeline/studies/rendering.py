@@ -77,7 +77,7 @@ def as_markdown(content: Mapping[str, Any], chart: str | None) -> str:
 
 
 def _section(made: Table) -> list[str]:
-    return [f"## {made.title}", made.note, table(made.head, [[cell.text for cell in row] for row in made.rows])]
+    return [f"## {made.title}", made.note, table(made.head, [[cell.whole for cell in row] for row in made.rows])]
 
 
 def page(content: Mapping[str, Any], made: str, chart: str | None, shown: Sequence[str]) -> str:

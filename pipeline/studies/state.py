@@ -16,7 +16,7 @@ from pipeline.settings import Settings
 from pipeline.studies.commands import Run, require
 
 WIRING = Path("dvc.yaml")
-FILES = ("model", "weights", "path", "folder")
+FILES = ("model", "weights", "path", "folder", "expanded")
 """Settings that may name a file or folder, wherever they stand."""
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from PIL import Image
 
 from pipeline import sample_grids, shots
@@ -5,7 +7,7 @@ from pipeline.sampling import png
 from tests.pipeline.methods import tiny_controlnet
 from tests.pipeline.test_shots import config, prompt
 
-COLOURS = {"base": "red", "adapted": "blue", "complex": "lime", "condition": "black"}
+COLOURS = {"base": "red", "adapted": "blue", "complex": "lime", "expanded": "yellow", "condition": "black"}
 
 
 def pictures(wanted, column="image"):
@@ -43,3 +45,12 @@ def test_methods_have_a_line_each_with_what_the_model_was_shown():
         [WHITE, RED, BLUE, WHITE],
         [WHITE, RED, BLUE, WHITE],
     ]
+
+
+def test_arms_keep_their_columns_where_a_prompt_lacks_one():
+    given = {"reference_arms": ["complex", "expanded"], "expanded": "prompts/llm.json"}
+    chosen = [prompt("a", complex_=None), prompt("b"), replace(prompt("c"), expanded="two squares")]
+    sheet = sample_grids.draw(["a", "b", "c"], shots.plan(chosen, config(**given)), pictures).convert("RGB")
+    assert sheet.width == 8 * 168 + 8
+    assert colours(sheet, 8, 0) == [RED, BLUE, WHITE, WHITE, RED, BLUE, LIME, WHITE]
+    assert colours(sheet, 4, 1) == [RED, BLUE, LIME, (255, 255, 0)]

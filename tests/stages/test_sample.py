@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -264,3 +265,43 @@ def test_the_stage_runs_all_methods_with_the_settings_in_force(tmp_path, monkeyp
     )
     stage.main()
     assert tables.read(Path("data/sample/manifest.parquet"), MANIFEST).num_rows == 3 + 6 * 2
+
+
+def in_a_folder(folder_, monkeypatch, entry, **sample):
+    """The stage with real, tiny models in a folder of its own; gives the manifest's rows by arm."""
+    folder_.mkdir()
+    monkeypatch.chdir(folder_)
+    write_adapter(Path("data/train/adapter"))
+    Path("prompts").mkdir()
+    Path("prompts/miniature.json").write_text(json.dumps([entry]))
+    Path("prompts/llm.json").write_text(json.dumps({ENTRY["id"]: ENTRY["complex"]}))
+    tiny_models.write_params(Path("params.yaml"), sample=dict(sample, steps=2))
+    stage.main()
+    return {row["arm"]: row for row in tables.read(Path("data/sample/manifest.parquet"), MANIFEST).to_pylist()}
+
+
+def test_the_base_model_draws_what_an_llm_made_of_the_prompt_from_the_same_noise(tmp_path, monkeypatch):
+    """The same words as complex wording in another folder give the same bytes."""
+    told = in_a_folder(tmp_path / "told", monkeypatch, ENTRY)
+    given = {"reference_arms": ["expanded"], "expanded": "prompts/llm.json"}
+    found = in_a_folder(tmp_path / "found", monkeypatch, {**ENTRY, "complex": None}, **given)
+    assert found.keys() == {"base", "adapted", "expanded"}
+    assert (found["expanded"]["text"], found["base"]["text"]) == (ENTRY["complex"], ENTRY["text"])
+    assert len({row["seed"] for row in found.values()}) == 1
+    assert found["expanded"]["sha256"] == told["complex"]["sha256"]
+    assert len({row["sha256"] for row in found.values()}) == 3
+    assert all(found[arm]["sha256"] == told[arm]["sha256"] for arm in ("base", "adapted"))
+
+
+def test_an_expanded_arm_costs_only_itself_and_another_text_only_its_pictures(tmp_path):
+    plain = [prompt("a"), prompt("b", "blue square", None)]
+    given = {"reference_arms": ["complex", "expanded"], "expanded": "prompts/llm.json"}
+    run(tmp_path, Fake(), prompts=plain)
+    first = Fake()
+    run(tmp_path, first, prompts=[replace(plain[0], expanded="A"), replace(plain[1], expanded="B")], **given)
+    assert sorted((text, adapted) for text, _, adapted in first.drawn) == [("A", False)] * 2 + [("B", False)] * 2
+    second = Fake()
+    run(tmp_path, second, prompts=[replace(plain[0], expanded="A"), replace(plain[1], expanded="C")], **given)
+    assert [text for text, _, _ in second.drawn] == ["C"] * 2
+    report = json.loads((tmp_path / "sample/report.json").read_text())
+    assert report["pictures"] == {"base": 4, "adapted": 4, "complex": 2, "expanded": 4}

@@ -188,3 +188,24 @@ def test_a_preference_has_its_interval_over_people_and_other_questions_their_row
         "60.0 % (45.0 % to 73.0 %; over 4 people 40.0 % to 80.0 %, p 0.270, Holm 0.540, 40 answers)"
     ]
     assert table["Preference, question text"] == ["60.0 % (45.0 % to 73.0 %, p 0.270, 40 answers)"]
+
+
+def test_llm_expanded_prompts_have_a_column_where_they_were_drawn(tmp_path: Path) -> None:
+    title, figures = "Base, LLM-expanded prompt", metrics()
+    figures["accuracy"]["colour"]["expanded"] = 0.653
+    findings = _findings(tmp_path, figures)
+    drawn = replace(
+        findings,
+        prompts=[{**row, "expanded": share} for row, share in zip(findings.prompts, ("", "0.75"), strict=True)],
+    )
+    tables = [layout.accuracy_table(drawn, {}), layout.prompt_table(drawn)]
+    for table in tables:
+        assert table.head.index(title) == table.head.index("Base, complex prompt") + 1
+        assert all(len(row) == len(table.head) for row in table.rows)
+    assert _texts(tables[0])["Colour ↑"][6:8] == ["90.0 %", "65.3 %"]
+    assert _texts(tables[0])["Action ↑"][6:8] == ["80.0 %", "–"]
+    assert "of the skills all of whose prompts have one" in tables[0].note
+    assert [row[5].text for row in tables[1].rows] == ["–", "75.0 %"]
+    for table in (layout.accuracy_table(findings, {}), layout.prompt_table(findings)):
+        assert title not in table.head
+        assert "expanded" not in table.note

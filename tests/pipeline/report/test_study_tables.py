@@ -9,7 +9,7 @@ OF_PAPER = {"diffusion": SD15, "llm": "huggyllama/llama-13b", "layer": 10}
 
 def _texts(table: Table) -> list[list[str]]:
     assert all(len(cells) == len(table.head) for cells in table.rows)
-    return [[cell.text for cell in cells] for cells in table.rows]
+    return [[cell.whole for cell in cells] for cells in table.rows]
 
 
 def test_rows_stand_below_the_base_models_with_the_pictures_quality() -> None:
