@@ -45,12 +45,12 @@ def require_visible_models(settings: Settings, run: Run, path: Path = PARAMS) ->
     Looked at are models, files of weights, public prompts, conditioning pictures and what enabled imports read.
 
     Raises:
-        SettingError: names the key and says to give an absolute path.
+        SettingError: names the key and says what to do.
     """
     for key, name in _named(_read_by_stages(settings), ()):
         there = model_folders.is_folder(name) or Path(name).exists()
         if there and not name.startswith(("/", "~")) and not _listed(run, "--cached", name):
-            needed = "queued experiments do not see it: give its absolute path"
+            needed = "so queued experiments do not see it: git add it, or give an absolute path"
             raise wrong(key, f"is a relative path that git does not hold, {needed}, got {name}", path)
 
 

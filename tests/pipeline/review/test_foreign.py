@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.answers import Task
 from pipeline.errors import InputError
-from pipeline.review import foreign, reading, studies
+from pipeline.review import foreign, label_studio, reading, studies
 from pipeline.review.reading import Source
 from tests.pipeline.review import verdicts_made as data
 
@@ -134,7 +134,7 @@ def test_an_answer_of_nobody_is_not_taken(tmp_path: Path) -> None:
 def test_an_element_that_is_larger_than_what_is_read_at_once_is_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(foreign, "CHUNK", 7)
+    monkeypatch.setattr(label_studio, "CHUNK", 7)
     annotation = {"id": 2, "completed_by": 1, "result": [{"from_name": "verdict", "value": {"choices": ["keep"]}}]}
     tasks = [{"id": n, "data": {"review_key": f"{n:064x}"}, "annotations": [annotation]} for n in range(3)]
     lines = _lines(_write(tmp_path, json.dumps(tasks, indent=2)))
