@@ -14,7 +14,7 @@ from pipeline.errors import InputError
 from pipeline.methods import building
 from pipeline.methods.settings import CONTROLNETS, PLAIN, MethodName
 from pipeline.sample_settings import SampleParams
-from pipeline.sampling import Sampler
+from pipeline.sampling import Method, Sampler
 from pipeline.vae import DiffusionParams
 
 
@@ -52,6 +52,7 @@ class Generator:
             adapter, base=named, width=self.model.text_width, device=device, unet=self.model.unet
         )
         self.unet = folder.load_unet(adapter, self.model.unet)
+        self._built: dict[MethodName, Method] = {}
 
     @property
     def eta(self) -> float:
@@ -80,7 +81,7 @@ class Generator:
             InputError: the method needs such a picture and there is none, or takes none.
             SettingError: the method is not set up.
         """
-        made = building.build(method, self.sample, self.sample.denoising, self.model, self.adapter, eta=eta)
+        made = self._method(method, eta)
         if made.prepare is None and source is not None:
             raise InputError(f"method {method} takes no conditioning picture")
         condition = None if made.prepare is None else made.prepare(source or self._source(method, prompt, seed))
@@ -97,6 +98,15 @@ class Generator:
             condition=condition,
         )
         return Pair(base, adapted, condition)
+
+    def _method(self, name: MethodName, eta: float | None) -> Method:
+        """A ControlNet and a scheduler's model are looked at and loaded once; weighting alone knows eta."""
+        if name in self._built:
+            return self._built[name]
+        made = building.build(name, self.sample, self.sample.denoising, self.model, self.adapter, eta=eta)
+        if name != "weighting":
+            self._built[name] = made
+        return made
 
     def _source(self, method: MethodName, prompt: str, seed: int) -> Image.Image:
         """The base model's own picture, where edges shall be those of it."""

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline import images
 from pipeline.errors import SurError
+from pipeline.fault_words import told
 from pipeline.generating import Pair
 from pipeline.methods.settings import CONTROLNETS, PLAIN, MethodName
 from pipeline.sampling import png
@@ -99,8 +100,7 @@ class Page:
         try:
             asked = Asked.model_validate(flask.request.form.to_dict())
         except ValidationError as error:
-            fault = error.errors(include_url=False)[0]
-            return self._shown(Asked(eta=self._generator.eta), fault=f"{fault['loc'][0]}: {fault['msg']}"), 400
+            return self._shown(Asked(eta=self._generator.eta), fault=told(error)), 400
         begun = time.monotonic()
         try:
             pair = self._pair(asked)
