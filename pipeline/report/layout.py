@@ -8,7 +8,18 @@ from pipeline import metric_names
 from pipeline.arms import ADAPTED, BASE, COMPLEX, EXPANDED, REFERENCES, TITLES
 from pipeline.report import paper
 from pipeline.report.collect import Findings, Model, Step, by_method
-from pipeline.report.words import TYPES, equivalence, interval, is_significant, level, p_value, percent, points, signed
+from pipeline.report.words import (
+    P_DECIDES,
+    TYPES,
+    equivalence,
+    interval,
+    is_significant,
+    level,
+    p_value,
+    percent,
+    points,
+    signed,
+)
 
 NUMBER, GREY, BETTER, WORSE = "number", "grey", "better", "worse"
 PAPER = "Paper: base → adapter"
@@ -56,7 +67,7 @@ def accuracy_table(findings: Findings, printed: paper.Figures) -> Table:
     note = (
         f"Skills: share of images that show all the prompt asks for, judged by {findings.judge}; Δ in percentage "
         f"points. Paired by prompt and seed; p by sign flips over prompts; {_family(found)}. CLIP Score: of "
-        "each pair, parts sum to 1."
+        f"each pair, parts sum to 1. {P_DECIDES}"
     )
     if EXPANDED in references(findings):
         note += " LLM-expanded prompts: of the skills all of whose prompts have one."

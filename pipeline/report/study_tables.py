@@ -11,6 +11,7 @@ from pipeline import metric_names
 from pipeline.report import paper
 from pipeline.report.layout import BETTER, GREY, NUMBER, WORSE, Cell, Table
 from pipeline.report.words import (
+    P_DECIDES,
     TYPES,
     compared,
     interval,
@@ -97,7 +98,7 @@ def _note(study: Study, arms: str) -> str:
         f"Share of right images, {arms}, in parentheses: difference to the base model in points, "
         f"{level(study['confidence'])} interval over prompts, p (of the skills corrected by Holm). Paired by prompt "
         f"and first noise. Evaluated: {'; '.join(sizes) or 'no image was judged'}. CLIP score of adapted against base "
-        "images: 0.5 is a tie. Equal: difference, p of the equivalence test."
+        f"images: 0.5 is a tie. Equal: difference, p of the equivalence test. {P_DECIDES}"
     )
 
 
@@ -199,7 +200,7 @@ def _contrasts_table(study: Study) -> Table:
     ]
     note = (
         f"Points of right images more with it than without it, {level(study['confidence'])} interval, p, both rows' "
-        "adapted images paired by prompt; Holm over the skills of each line."
+        f"adapted images paired by prompt; Holm over the skills of each line. {P_DECIDES}"
     )
     return Table("Rows against each other", note, ["", *_skill_heads()], rows)
 

@@ -9,6 +9,8 @@ from pipeline.report.collect import Findings, by_method
 
 TYPES = ("action", "colour", "counting")
 MINUS = "−"
+P_DECIDES = "The p decides: intervals are not corrected, and too narrow where few prompts differ."
+"""Stands below tables that show both (ADR 0031 has figures)."""
 Lines = Mapping[str, Mapping[str, Any]]
 """Skill, or ``all``, -> both arms, difference, interval, p."""
 EQUAL_IN = {

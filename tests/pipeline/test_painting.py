@@ -10,7 +10,6 @@ from pipeline.files import file_digest, read_json
 from pipeline.methods.settings import CONTROLNETS
 from pipeline.painting import CONTROLLED, RESULT, Painter
 from pipeline.sampling import Method, png
-from pipeline.tables import check
 from tests.pipeline.methods import tiny_controlnet
 from tests.pipeline.test_shots import config, prompt
 from tests.stages.test_latents import config as base
@@ -96,7 +95,6 @@ def test_a_controlnets_results_hold_what_it_was_shown():
     for method in ("none", "sag", *CONTROLNETS):
         expected = CONTROLLED if method in CONTROLNETS else RESULT
         assert [field.name for field in painting.store(method, chosen, base()).schema][1:] == expected.names
-    assert check(expected.empty_table(), expected).num_rows == 0
 
 
 def llms():
@@ -125,8 +123,8 @@ def adapter_of(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("kind", "modules"),
     [
-        ("llmdiff", ["listening", "llm_loading", "decoder", "layer_encoder", "prompt_tokens"]),
-        ("llm4gen", ["prompt_states", "llm_loading", "decoder", "layer_encoder", "prompt_tokens", "token_states"]),
+        ("llmdiff", ["prompt_states", "block_states", "llm_loading", "decoder", "layer_encoder", "prompt_tokens"]),
+        ("llm4gen", ["prompt_states", "padded_states", "llm_loading", "decoder", "prompt_tokens", "token_states"]),
     ],
 )
 def test_code_that_runs_the_llm_makes_those_adapters_pictures_anew_and_no_other(kind, modules, adapter_of, monkeypatch):

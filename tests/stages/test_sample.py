@@ -35,10 +35,10 @@ def write_adapter(path, **changes):
 
 
 class Fake:
-    """Draws a square whose colour says text, seed and arm; counts what it drew."""
+    """Draws a square whose colour says text, seed and arm; keeps what it drew and from which conditioning picture."""
 
     def __init__(self):
-        self.drawn, self.methods = [], []
+        self.drawn, self.methods, self.made = [], [], {}
 
     def of(self, method):
         """The operator of a method."""
@@ -51,6 +51,7 @@ class Fake:
             self.drawn.append((row["text"], row["seed"], row["adapted"]))
             colour = hashlib.sha256(repr((method, self.drawn[-1], row["source"])).encode()).digest()[:3]
             pictures.append(sampling.png(Image.new("RGB", (8, 8), tuple(colour))))
+            self.made[(method, *self.drawn[-1])] = (row["source"], pictures[-1])
         made = {"key": rows.column("key"), "image": pa.array(pictures, pa.binary())}
         return pa.table(made | {"condition": rows.column("source")} if method in CONTROLNETS else made)
 
@@ -218,6 +219,10 @@ def test_edges_come_from_the_base_picture_of_the_same_seed_in_both_arms(tmp_path
     run(tmp_path, fake, **chosen)
     assert fake.methods == ["none", "canny"]
     assert len(fake.drawn) == 4 + 8
+    edges = [(*shot, source) for (method, *shot), (source, _) in fake.made.items() if method == "canny"]
+    assert len(edges) == 8
+    for text, seed, _, source in edges:
+        assert source == fake.made["none", text, seed, False][1]
     manifest = tables.read(tmp_path / "sample/manifest.parquet", MANIFEST)
     assert set(manifest.column("method").to_pylist()) == {"canny"}
     assert tiny_models.is_picture(tmp_path / "sample/grids.png")

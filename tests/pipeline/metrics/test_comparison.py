@@ -57,9 +57,11 @@ def test_a_type_without_any_pair_has_no_line() -> None:
 
 
 def test_swapped_arms_of_a_paired_score_give_one_minus_it() -> None:
-    found = compare(_values(0.4, 0.6), _pictures(), CONFIG)["all"]
-    swapped = compare(_values(0.6, 0.4), _pictures(), CONFIG)["all"]
-    assert found["adapted"] == pytest.approx(1.0 - swapped["adapted"])
+    """The base model's score is what the adapted one leaves of 1; which arm is which is seen by their difference."""
+    for adapted in (0.7, 0.3):
+        found = compare(_values(1.0 - adapted, adapted), _pictures(), CONFIG)["all"]
+        assert (found["base"], found["adapted"]) == pytest.approx((1.0 - adapted, adapted))
+        assert found["difference"] == pytest.approx(2 * adapted - 1.0)
 
 
 def test_quality_is_equal_where_the_arms_are() -> None:

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,9 @@ def test_another_metric_reads_pictures_for_itself_alone(sampled: Path, decoded: 
 def test_the_scale_may_be_the_models_own(sampled: Path) -> None:
     own, fixed = _measured(sampled, clip_gauge(logit_scale=None)), _measured(sampled, clip_gauge(logit_scale=50.0))
     assert own.scores == fixed.scores
+    soft = _measured(sampled, clip_gauge(logit_scale=5.0)).scores["clip_score"]
+    assert soft["disc/01/adapted"] == pytest.approx(1 / (1 + math.exp(-5.0)))  # its cosine is 1, the base picture's 0
+    assert own.scores["clip_score"]["disc/01/adapted"] == pytest.approx(1.0)
 
 
 def test_siglip_has_a_sigmoid_and_no_pairing(sampled: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from pipeline.report import layout, missing, paper
 from pipeline.report.collect import Findings, collect
 from pipeline.report.study_pages import Studies
+from pipeline.report.words import P_DECIDES
 from tests.pipeline.report.folder import line, metrics, write_data
 
 SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
@@ -177,6 +178,7 @@ def test_a_single_controlled_method_is_called_by_its_name(tmp_path: Path) -> Non
     assert table.head[0] == "Method: sag"
     assert _texts(table)["Counting ↑"][-1] == "12.67 → 14"
     assert "Holm over the three skills" in table.note
+    assert P_DECIDES in table.note
 
 
 def test_a_preference_has_its_interval_over_people_and_other_questions_their_rows(tmp_path: Path) -> None:

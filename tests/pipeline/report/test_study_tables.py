@@ -1,5 +1,6 @@
 from pipeline.report.layout import Table
 from pipeline.report.study_tables import tables
+from pipeline.report.words import P_DECIDES
 from tests.pipeline.report.folder import line
 from tests.pipeline.report.made_studies import EQUAL, row, skills, study
 
@@ -27,6 +28,7 @@ def test_rows_stand_below_the_base_models_with_the_pictures_quality() -> None:
 def test_only_significant_differences_are_marked() -> None:
     (table,) = tables(study([row("layer 1")]))
     assert [cell.kind for cell in table.rows[-1][1:5]] == ["", "better", "worse", "better"]
+    assert P_DECIDES in table.note
 
 
 def test_each_method_of_each_training_has_a_line_with_its_own_base() -> None:
