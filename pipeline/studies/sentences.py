@@ -113,8 +113,9 @@ def _layers(found: Findings) -> list[str]:
 
 
 def _methods(found: Findings) -> list[str]:
-    """A sentence on each method that a row drew with: adapter against base model."""
-    drawn = [outcome for outcome in found.outcomes if outcome.method is not None]
+    """A sentence on each method that a row drew with, and on a row that stands alone: adapter against base model."""
+    alone = len(found.study.rows) == 1
+    drawn = [outcome for outcome in found.outcomes if alone or outcome.method is not None]
     return [verdict(_title(outcome.label), outcome.accuracy, found.confidence) for outcome in drawn]
 
 

@@ -112,3 +112,9 @@ def test_each_method_of_a_row_has_its_sentence():
     said = sentences(findings("methods", drawn))
     assert said[0].startswith("The flat style, none: more right images for colour, no significant difference for")
     assert said[1].startswith("The flat style, canny: ")
+
+
+def test_a_row_that_stands_alone_has_its_sentence():
+    said = sentences(findings("nine", [outcome("a", label="nine prompts")], rows=1))
+    assert said[0].startswith("Nine prompts: more right images for colour, no significant difference for action")
+    assert not any(sentence.startswith("Row a:") for sentence in sentences(findings("nine", [outcome("a")], rows=2)))
