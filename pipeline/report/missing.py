@@ -6,11 +6,18 @@ from dataclasses import dataclass
 from pipeline.metric_names import JUDGED, QUALITY
 from pipeline.report import paper
 from pipeline.report.collect import Findings, by_method
-from pipeline.report.layout import has_table_7, why_missing
+from pipeline.report.layout import has_table_7
+from pipeline.report.numbers import listed
+from pipeline.report.quality_table import why_missing
 from pipeline.report.study_pages import OF_PAPER, Studies
-from pipeline.report.words import listed
 
 STUDY = "sur study"
+OF_IMAGES = {
+    "accuracy": "no pair of its images was judged",
+    "judge_agreement": "people judged none of the images that a judge decided",
+    "preference": "nobody was asked, or decided, which of its images is better",
+}
+"""What may be there for one method and not for another, and why it is not."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ def gaps(findings: Findings, studies: Studies, diffusion_model: str) -> list[Gap
         studies: those that are there.
         diffusion_model: decides which files of ``studies/`` go with the run, the paper's or the miniature's.
     """
-    found = [Gap(name, f"not computed: {reason}") for name, reason in sorted(findings.not_computed.items())]
+    found = _of_methods(findings)
     known = findings.metrics.keys() | findings.not_computed.keys() | {JUDGED}
     absent = [name for name in QUALITY if name not in known]
     found += [Gap(f"Table 3: {QUALITY[name].label}", why_missing(findings, name)) for name in absent]
@@ -41,6 +48,25 @@ def gaps(findings: Findings, studies: Studies, diffusion_model: str) -> list[Gap
     if not has_table_7(findings) and "paper-nine-prompts" not in studies.names:
         command = f"cp profiles/paper.yaml params.yaml && {STUDY} studies/paper-nine-prompts.yaml"
         found.append(Gap("Tables 1 and 7: the paper's nine prompts", "they are not among sample.prompts", command))
+    return found
+
+
+def _of_methods(findings: Findings) -> list[Gap]:
+    """What evaluate could not compute: of the first method by its word, of each other by what that one lacks."""
+    (first, _), *others = by_method(findings).items()
+    found = []
+    for name, reason in sorted(findings.not_computed.items()):
+        where = f", method {first}" if others and name in OF_IMAGES else ""
+        found.append(Gap(f"{name}{where}", f"not computed: {reason}"))
+    for method, part in others:
+        known = {
+            name: part.metrics.get(name)
+            for name in OF_IMAGES
+            if name in findings.not_computed.keys() | findings.metrics.keys()
+        }
+        found += [
+            Gap(f"{name}, method {method}", f"not computed: {OF_IMAGES[name]}") for name in known if not known[name]
+        ]
     return found
 
 

@@ -21,7 +21,7 @@ def drawn(methods, **changes):
 
 def colours(sheet, columns, row):
     """What lies in a row of tiles, by the middle of each."""
-    return [sheet.getpixel((8 + column * 168 + 80, 8 + row * 224 + 80)) for column in range(columns)]
+    return [sheet.getpixel((8 + column * 168 + 80, 8 + row * 266 + 80)) for column in range(columns)]
 
 
 RED, BLUE, LIME, BLACK, WHITE = (255, 0, 0), (0, 0, 255), (0, 255, 0), (0, 0, 0), (255, 255, 255)
@@ -43,3 +43,14 @@ def test_methods_have_a_line_each_with_what_the_model_was_shown():
         [WHITE, RED, BLUE, WHITE],
         [WHITE, RED, BLUE, WHITE],
     ]
+
+
+def test_a_long_prompt_is_read_to_its_end():
+    heights = []
+    for words in (8, 40):
+        shown = [prompt("a", complex_=" ".join(f"word{number:02}" for number in range(words)))]
+        sheet = sample_grids.draw(["a"], shots.plan(shown, config(methods=["none"])), pictures).convert("L")
+        below = [y for y in range(168, 274) if min(sheet.crop((344, y, 504, y + 1)).tobytes()) < 128]
+        heights.append(len(below) and below[-1] - below[0])
+    assert heights[0] < 40
+    assert 70 < heights[1] < 106
