@@ -42,7 +42,7 @@ PICTURES = (
     Picture(DATA / "describe/cloud.png", "Their words, large as they are frequent (Fig. 4 d)"),
     Picture(DATA / "caption/sheet.png", "Captions by BLIP", wide=True),
     Picture(DATA / "clip_filter/scores.png", "CLIP scores of both prompts and the rule's line"),
-    Picture(DATA / "train/samples.png", "Validation prompts after training, base beside adapted"),
+    Picture(DATA / "train/samples.png", "Validation prompts after training, base beside adapted", wide=True),
 )
 
 

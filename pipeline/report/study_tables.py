@@ -133,7 +133,7 @@ def _figures(row: Row, study: Study, quality: Sequence[str], *, with_base: bool)
     cells = [_skill(accuracy.get(name), confidence, with_base=with_base) for name in _columns(study)]
     score = NONE if row["clip_score"] is None else f"{row['clip_score']:.3f}"
     measured = [_measured(name, row.get("quality", {}).get(name), with_base=with_base) for name in quality]
-    return [Cell(row["label"]), *cells, *_numbers([score, *measured])]
+    return [Cell(row["label"]), *cells, Cell(score, NUMBER), *(Cell(text) for text in measured)]
 
 
 def _skill(line: Mapping[str, Any] | None, confidence: float, *, with_base: bool) -> Cell:

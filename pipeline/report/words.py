@@ -73,13 +73,16 @@ def headline(findings: Findings) -> str:
     said += [f"With the adapter fewer images are right for {listed(worse)}."] if worse else []
     said += [f"There is no significant difference for {listed(same)}."] if same else []
     first, *others = by_method(findings)
-    return (f"Method {first}: " if others else "") + " ".join(said)
+    text = " ".join(said)
+    return f"Method {first}: {text[0].lower()}{text[1:]}" if others else text
 
 
 def details(findings: Findings) -> list[str]:
-    """Sentences on the first method, one on each other, how well people agree; each names its method if several."""
+    """Sentences on the first method, whose name stands before them if there are several, one on each other method,
+    and how well people agree."""
     (first, part), *others = by_method(findings).items()
-    said = [f"Method {first}. {sentence}" if others else sentence for sentence in _of_method(part)]
+    said = [f"What names no other method is of method {first}."] if others else []
+    said += _of_method(part)
     for name, other in others:
         said.append(verdict(f"Method {name}", other.metrics.get("accuracy", {}), other.confidence))
     return said + [_agreement(task, found) for task, found in findings.agreement.items()]

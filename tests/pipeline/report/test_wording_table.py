@@ -29,7 +29,12 @@ def test_several_methods_are_named(tmp_path: Path) -> None:
     cells = {f"sd {name}": {"accuracy_by_wording": {"public": WORDINGS["seen"]}} for name in ("none", "sag")}
     table = wording_table(_findings(tmp_path, {**metrics(), "cells": cells}))
     assert table is not None
-    assert [row[0].text for row in table.rows[1:3]] == ["none: Public words", "sag: Public words"]
+    assert table.head[:2] == ["Method", "Prompts with"]
+    assert [[cell.text for cell in row[:2]] for row in table.rows[1:3]] == [
+        ["none", "Public words"],
+        ["sag", "Public words"],
+    ]
+    assert _is_even(table)
 
 
 def test_figures_written_before_wordings_were_told_apart_have_no_table(tmp_path: Path) -> None:
