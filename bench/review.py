@@ -148,7 +148,7 @@ def measure(folder: Path, pairs: int) -> dict[str, float]:
 
 def in_browser(address: str) -> dict[str, float]:
     """Until the first picture can be judged, and from a key to the next one; nothing where there is no Chromium."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         print("no Chromium on PATH: usable_s and next_ms are left out", file=sys.stderr)
         return {}

@@ -4,9 +4,11 @@ import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline import engine, gpu_settings, model_folders, prompts
+from pipeline import engine, expanded_prompts, gpu_settings, model_folders, prompts, shots
+from pipeline.arms import EXPANDED
 from pipeline.errors import SettingError, SurError
 from pipeline.method_checks import METHOD_CHECKS
+from pipeline.methods.settings import PLAIN
 from pipeline.model_checks import MODEL_CHECKS, Check, Note
 from pipeline.params import load_all, wrong
 from pipeline.settings import Settings
@@ -39,7 +41,25 @@ def _prompts(settings: Settings, path: Path) -> Iterator[Note]:
     for name in settings.sample.prompts:
         if isinstance(name, str) and Path(name).parent != WATCHED:
             raise wrong("sample.prompts", f"must lie in {WATCHED}/, which DVC watches, got {name}", path)
-    yield from ()
+    expanded = settings.sample.expanded
+    if expanded is not None and (Path(expanded).parts[:1] != WATCHED.parts or ".." in Path(expanded).parts):
+        raise wrong("sample.expanded", f"must lie in {WATCHED}/, which DVC watches, got {expanded}", path)
+    yield from _wordings(settings)
+
+
+def _wordings(settings: Settings) -> Iterator[Note]:
+    """Which prompts a reference arm lacks, and which LLM-expanded ones are longer than the text encoder reads."""
+    config, base = settings.sample, settings.diffusion
+    chosen = shots.chosen(config)
+    if config.reference_arms and PLAIN not in config.methods:
+        yield f"sample.reference_arms are drawn with method {PLAIN} alone, which sample.methods does not name"
+    for arm in config.reference_arms:
+        if lacking := [prompt.id for prompt in chosen if prompt.text_of(arm) is None]:
+            those = f"{len(lacking)} of {len(chosen)} prompts have no {arm} wording and so no arm {arm}"
+            yield f"sample.reference_arms: {those}, first {lacking[0]}"
+    texts = [text for prompt in chosen if (text := prompt.text_of(EXPANDED))]
+    if texts and (cut := expanded_prompts.count_cut(texts, base.model)):
+        yield f"sample.expanded: {cut} of {len(texts)} texts are longer than the text encoder reads and are cut"
 
 
 def _modules(settings: Settings, path: Path) -> Iterator[Note]:

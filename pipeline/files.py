@@ -95,14 +95,27 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, *, keys_once: bool = False) -> Any:
     """Read JSON.
 
+    Args:
+        path: the file.
+        keys_once: refuse an object that has a key twice, of which the last counts else.
+
     Raises:
-        InputError: the file is missing or no JSON.
+        InputError: the file is missing or no JSON, or a key comes twice.
     """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict[str, Any]()
+        for key, value in pairs:
+            if key in found:
+                raise InputError(f"{path}: {key} comes twice")
+            found[key] = value
+        return found
+
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=once if keys_once else None)
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing: run the stage that writes it (dvc repro)") from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:

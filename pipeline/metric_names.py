@@ -13,6 +13,8 @@ SOFT, ATOMS = "_soft", "_atoms"
 """Ends of the names of what a judge with a model gives beside its verdicts."""
 BRISQUE, CLIP_IQA, MUSIQ = "brisque", "clip_iqa", "musiq"
 JUDGED = "judge_quality"
+AGAINST = "accuracy_against_"
+"""Begins the name of the adapted arm's accuracy beside that of a rival (:data:`pipeline.arms.RIVALS`)."""
 
 
 @dataclass(frozen=True)

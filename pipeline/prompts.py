@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from pipeline import prompt_formats
+from pipeline.arms import COMPLEX, EXPANDED
 from pipeline.errors import InputError
 from pipeline.files import read_json
 from pipeline.params import Section
@@ -54,6 +55,12 @@ class Prompt:
     """Where the prompt is from: ``paper_table7``, ``paper_table8``, ``authored``, or a benchmark's format."""
     wording: str
     """``seen`` or ``unseen`` in training; ``paper``, ``authored`` or ``public`` where that is not known."""
+    expanded: str | None = None
+    """What an LLM made of the text, where ``sample.expanded`` says so; prompt files do not."""
+
+    def text_of(self, arm: str) -> str | None:
+        """What the model is given in an arm; None where this prompt has no such wording."""
+        return {COMPLEX: self.complex, EXPANDED: self.expanded}.get(arm, self.text)
 
 
 def read(files: Iterable[PublicPrompts | Path | str]) -> list[Prompt]:

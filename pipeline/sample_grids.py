@@ -5,12 +5,11 @@ from typing import Protocol, get_args
 
 from PIL import Image
 
-from pipeline import images, shots
+from pipeline import arms, images
 from pipeline.methods.settings import CONTROLNETS, PLAIN, MethodName
 from pipeline.shots import Shot
 
 Tile = tuple[Image.Image, str]
-ARMS = (shots.BASE, shots.ADAPTED, shots.COMPLEX)
 LINES = 7
 """Of text below a tile: a prompt in the words of a training set is long."""
 NOTHING: Tile = (Image.new("RGB", (8, 8), "white"), "")
@@ -31,16 +30,16 @@ def draw(prompt_ids: Sequence[str], planned: Sequence[Shot], pictures: Pictures)
         planned: all shots.
         pictures: gives their pictures.
     """
-    arms = sorted({shot.arm for shot in planned}, key=ARMS.index)
+    shown = sorted({shot.arm for shot in planned}, key=arms.ORDER.index)
     methods = sorted({shot.method for shot in planned}, key=get_args(MethodName).index)
     first = {(shot.prompt.id, shot.method, shot.arm): shot for shot in planned if shot.index == 0}
-    lines = [[first.get((name, method, arm)) for arm in arms] for name in prompt_ids for method in methods]
+    lines = [[first.get((name, method, arm)) for arm in shown] for name in prompt_ids for method in methods]
     if methods == [PLAIN]:
-        tiles = [_tile(shot, pictures) for line in lines for shot in line if shot is not None]
-        columns = 2 * len(arms)
+        tiles = [_tile(shot, pictures) for line in lines for shot in line]
+        columns = 2 * len(shown)
     else:
         tiles = [tile for line in lines for tile in _line(line, pictures)]
-        columns = 1 + len(arms)
+        columns = 1 + len(shown)
     labels = [label for _, label in tiles]
     return images.contact_sheet([picture for picture, _ in tiles], labels, columns=columns, lines=LINES)
 
@@ -54,10 +53,12 @@ def _line(line: Sequence[Shot | None], pictures: Pictures) -> Iterator[Tile]:
     else:
         yield NOTHING[0], "" if known.method == PLAIN else known.method
     for shot in line:
-        yield NOTHING if shot is None else _tile(shot, pictures)
+        yield _tile(shot, pictures)
 
 
-def _tile(shot: Shot, pictures: Pictures) -> Tile:
+def _tile(shot: Shot | None, pictures: Pictures) -> Tile:
+    if shot is None:  # an arm that this prompt or method has not: its place stays empty
+        return NOTHING
     [picture] = pictures([shot])
     method = "" if shot.method == PLAIN else f", {shot.method}"
     return images.decode(picture), f"{shot.arm}{method}: {shot.text}"

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
+from pipeline import expanded_prompts, prompts
+from pipeline.arms import ADAPTED, BASE
 from pipeline.files import digest
 from pipeline.methods.settings import PLAIN, MethodName
 from pipeline.prompts import Prompt
 from pipeline.sample_settings import SampleParams
 from pipeline.seeds import seed_of
 from pipeline.work import ROW_KEY
-
-BASE, ADAPTED, COMPLEX = "base", "adapted", "complex"
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Shot:
     @property
     def text(self) -> str:
         """What the model is given."""
-        return self.prompt.complex or self.prompt.text if self.arm == COMPLEX else self.prompt.text
+        return self.prompt.text_of(self.arm) or self.prompt.text
 
     @property
     def adapted(self) -> bool:
@@ -47,8 +47,18 @@ class Shot:
         return replace(self, arm=arm, method=PLAIN)
 
 
+def chosen(config: SampleParams) -> list[Prompt]:
+    """The prompts in force, each with its LLM-expanded wording where there is one.
+
+    Raises:
+        InputError: a prompt file or ``sample.expanded`` is missing or damaged.
+    """
+    every = expanded_prompts.add(prompts.read(config.prompts), config.expanded)
+    return prompts.first_of_each_type(every, config.limit_per_type)
+
+
 def plan(prompts: Sequence[Prompt], config: SampleParams) -> list[Shot]:
-    """All pictures, sorted by ``sample_id``; a prompt without complex wording has no complex arm.
+    """All pictures, sorted by ``sample_id``; a prompt without a reference arm's wording has no such arm.
 
     A seed is a pure function of ``sample.seed``, prompt and index: the same in all arms and methods.
     """
@@ -59,7 +69,7 @@ def plan(prompts: Sequence[Prompt], config: SampleParams) -> list[Shot]:
         for prompt in prompts
         for index in range(config.images_per_prompt)
         for method, arm in cells
-        if arm != COMPLEX or prompt.complex is not None
+        if prompt.text_of(arm) is not None
     ]
     return sorted(shots, key=lambda shot: shot.sample_id)
 

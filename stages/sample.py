@@ -1,7 +1,8 @@
 """Stage ``sample``: pictures of the evaluation prompts by the base model and by the adapted one, in paired seeds.
 
 Reads     data/train/adapter             the trained adapter; with kind llm4gen the LLM that its config.json names
-          the prompt files that sample.prompts names, and the conditioning pictures of sample.controlnets
+          the prompt files that sample.prompts and sample.expanded name, and the conditioning pictures of
+          sample.controlnets
 Writes    data/sample/parts              generated.GENERATED
           data/sample/manifest.parquet   generated.MANIFEST: the same without pictures
           data/sample/report.json        pictures by method, arm and type
@@ -62,7 +63,7 @@ def main() -> None:
     """Make the pictures with the adapter that was trained; the LLM reads the prompts first where it needs them read."""
     config, base = load(SampleParams, "sample"), load(DiffusionParams, "diffusion")
     compute = load(ComputeParams, "compute")
-    chosen = prompts.first_of_each_type(prompts.read(config.prompts), config.limit_per_type)
+    chosen = shots.chosen(config)
     run = engine.runner(compute)
     texts = [*(prompt.text for prompt in chosen), config.negative_prompt]
     states = prompt_states.read(folder.read_config(ADAPTER), texts, build=functools.partial(_llm, compute), run=run)

@@ -1,4 +1,4 @@
-"""The adapted arm against the base arm, by prompt type: what statistics.json holds."""
+"""The adapted arm against the base arm or another one, by prompt type: what statistics.json holds."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.metrics.pictures import ADAPTED, BASE, Picture
+from pipeline.arms import ADAPTED, BASE
+from pipeline.metrics.pictures import Picture
 from pipeline.metrics.settings import EvaluateParams
 from pipeline.metrics.statistics import Pairs, equivalence, holm, paired_difference
 
@@ -14,23 +15,25 @@ ALL, TYPES, PREFERENCE = "all", "types", "preference"
 
 
 def compare(
-    values: Mapping[str, float], pictures: Iterable[Picture], config: EvaluateParams
+    values: Mapping[str, float], pictures: Iterable[Picture], config: EvaluateParams, *, against: str = BASE
 ) -> dict[str, dict[str, Any]]:
     """For each prompt type, and for all: both arms' means, their difference with interval and p, and other arms' means.
 
     Only prompts and seeds that have a value in both arms count. ``p_holm`` corrects for the types being a family;
     ``all`` sums them up and is no member of it. Other arms (``complex``, the ceiling) are means over prompts.
+    Against another arm than base the line has that arm's mean in the place of base's, and no others.
 
     Args:
         values: sample_id -> number.
         pictures: every image of one cell (model and method).
         config: confidence, resamples and seed.
+        against: the arm that the adapted one is compared with.
     """
     known = [picture for picture in pictures if picture.sample_id in values]
     groups = {ALL: known}
     for picture in known:
         groups.setdefault(picture.type, []).append(picture)
-    lines = {name: _line(values, group, config) for name, group in sorted(groups.items())}
+    lines = {name: _line(values, group, config, against) for name, group in sorted(groups.items())}
     found = {name: line for name, line in lines.items() if line}
     family = [name for name in found if name != ALL]
     corrected = dict(zip(family, holm([found[name]["p"] for name in family]), strict=True))
@@ -72,15 +75,15 @@ def _lines(found: Mapping[str, Any], place: tuple[str, ...]) -> Iterator[tuple[t
             yield from _lines(item, (*place, name))
 
 
-def pair_up(values: Mapping[str, float], pictures: Iterable[Picture]) -> Pairs:
-    """The values of both arms, one entry for each prompt and seed that has both."""
-    arms: dict[str, dict[tuple[str, int], float]] = {BASE: {}, ADAPTED: {}}
+def pair_up(values: Mapping[str, float], pictures: Iterable[Picture], against: str = BASE) -> Pairs:
+    """The values of the adapted arm and of another, one entry for each prompt and seed that has both."""
+    arms: dict[str, dict[tuple[str, int], float]] = {against: {}, ADAPTED: {}}
     for picture in pictures:
         if picture.arm in arms and picture.sample_id in values:
             arms[picture.arm][picture.prompt_id, picture.index] = values[picture.sample_id]
-    common = sorted(arms[BASE].keys() & arms[ADAPTED].keys())
-    base, ours = (np.array([arms[arm][key] for key in common], np.float64) for arm in (BASE, ADAPTED))
-    return Pairs([prompt_id for prompt_id, _ in common], base, ours)
+    common = sorted(arms[against].keys() & arms[ADAPTED].keys())
+    theirs, ours = (np.array([arms[arm][key] for key in common], np.float64) for arm in (against, ADAPTED))
+    return Pairs([prompt_id for prompt_id, _ in common], theirs, ours)
 
 
 def same_quality(
@@ -101,11 +104,13 @@ def same_quality(
     return asdict(replace(found, difference=sign * found.difference)) if found else None
 
 
-def _line(values: Mapping[str, float], pictures: list[Picture], config: EvaluateParams) -> dict[str, Any]:
-    pairs = pair_up(values, pictures)
+def _line(values: Mapping[str, float], pictures: list[Picture], config: EvaluateParams, against: str) -> dict[str, Any]:
+    pairs = pair_up(values, pictures, against)
     if not len(pairs.prompts):
         return {}
     found = paired_difference(pairs, confidence=config.confidence, resamples=config.bootstrap, seed=config.seed)
+    if against != BASE:
+        return {against if name == BASE else name: figure for name, figure in asdict(found).items()}
     means = {arm: _arm_mean(values, pictures, arm) for arm in sorted({picture.arm for picture in pictures})}
     others = {arm: mean for arm, mean in means.items() if mean is not None and arm not in (BASE, ADAPTED)}
     return {**asdict(found), **others}

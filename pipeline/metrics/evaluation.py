@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline import metric_names, tables
+from pipeline.arms import ADAPTED, BASE, REFERENCES, RIVALS
 from pipeline.metrics import judging, preference, trust
 from pipeline.metrics.clip_based import PAIRED, SCORES
 from pipeline.metrics.comparison import compare, correct_family, same_quality
@@ -128,7 +129,10 @@ def _of_cell(evidence: Evidence, config: EvaluateParams) -> dict[str, Any]:
     for name in (name for name in scores if is_tested_for_equality(name)):
         upwards = metric_names.meaning(name).higher_is_better
         found[f"{name}_equivalence"] = same_quality(scores[name], evidence.pictures, config, higher_is_better=upwards)
-    found["accuracy"] = compare(evidence.right(), evidence.pictures, config)
+    right = evidence.right()
+    found["accuracy"] = compare(right, evidence.pictures, config)
+    for arm in RIVALS:
+        found[metric_names.AGAINST + arm] = compare(right, evidence.pictures, config, against=arm)
     found |= preference.figures(evidence.people.choices, config)
     for judge in evidence.deciding()[1:]:
         line = compare(_shares(evidence.judged(judge)), evidence.pictures, config)
@@ -152,7 +156,7 @@ def _missing(evidence: Evidence, found: Mapping[str, Any]) -> dict[str, str]:
 
 def headline(found: Mapping[str, Any]) -> dict[str, Any]:
     """The content of metrics.json: what one experiment is told apart from another by, few enough for a screen."""
-    shown = ("base", "complex", "adapted", "low", "high", "p_holm")
+    shown = (BASE, *REFERENCES, ADAPTED, "low", "high", "p_holm")
     skills = {
         skill: {name: line[name] for name in shown if line.get(name) is not None}
         for skill, line in found.get("accuracy", {}).items()

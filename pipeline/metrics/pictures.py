@@ -10,7 +10,6 @@ from pipeline import tables
 from pipeline.generated import MANIFEST
 from pipeline.tables import KEY
 
-BASE, ADAPTED = "base", "adapted"
 CELL = tuple(name for name in ("model", "method") if name in MANIFEST.names)
 """Columns that tell who made a picture, where the manifest has them."""
 PLAIN = " none"

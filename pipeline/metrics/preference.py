@@ -10,7 +10,8 @@ from scipy import stats
 
 from pipeline import answers
 from pipeline.answers import OVERALL, PreferenceAnswer
-from pipeline.metrics.pictures import ADAPTED, BASE, Picture, by_place
+from pipeline.arms import ADAPTED, BASE
+from pipeline.metrics.pictures import Picture, by_place
 from pipeline.metrics.settings import EvaluateParams
 
 LEAST_REVIEWERS = 2

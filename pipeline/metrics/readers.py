@@ -9,11 +9,12 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
+from pipeline.arms import ADAPTED, BASE
 from pipeline.metric_names import ATOMS, JUDGED, SOFT
 from pipeline.metrics.clip_based import paired_clip_score
 from pipeline.metrics.gauges import Gauge
 from pipeline.metrics.judging import Judge, answer_key, atom_share, judge_image, rate_image, soft_score
-from pipeline.metrics.pictures import ADAPTED, BASE, Picture, by_place
+from pipeline.metrics.pictures import Picture, by_place
 from pipeline.prompts import Prompt
 from pipeline.work import ROW_KEY, ResultStore
 

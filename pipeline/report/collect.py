@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pipeline.errors import InputError
 from pipeline.files import read_json
+from pipeline.methods.settings import MethodName
 from pipeline.model_folders import is_folder
 
 FUNNEL = ("download", "clean", "caption", "clip_filter", "review_import", "resize")
@@ -82,10 +83,7 @@ def collect(data: Path, models: Sequence[tuple[str, str, str]]) -> Findings:
 
 
 def by_method(findings: Findings) -> dict[str, Findings]:
-    """Method -> the findings of its pictures: of all cells, or of the only one, which the sampler's report names.
-
-    No method comes first, the others by name.
-    """
+    """Method -> the findings of its pictures: of all cells, or of the only one, which the sampler's report names."""
     if cells := of_methods(findings.metrics):
         return {method: replace(findings, metrics=figures) for method, figures in cells.items()}
     sampled = findings.reports.get("sample", {}).get("methods", ("none",))  # not told where there is none
@@ -93,9 +91,9 @@ def by_method(findings: Findings) -> dict[str, Findings]:
 
 
 def of_methods(statistics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Method -> its figures, where statistics.json has several; no method comes first, the others by name."""
+    """Method -> its figures, where statistics.json has several, in the order of the paper's tables."""
     cells = {name.rpartition(" ")[2]: figures for name, figures in statistics.get("cells", {}).items()}
-    return {method: cells[method] for method in sorted(cells, key=lambda method: (method != "none", method))}
+    return {method: cells[method] for method in sorted(cells, key=get_args(MethodName).index)}
 
 
 def _reports(data: Path) -> dict[str, dict[str, Any]]:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline import metric_names
+from pipeline.arms import ADAPTED, BASE, COMPLEX, EXPANDED, REFERENCES, TITLES
 from pipeline.report import paper
 from pipeline.report.collect import Findings, by_method
 from pipeline.report.numbers import NONE, interval, level, p_value, percent, points, signed
-from pipeline.report.words import ALL, TYPES, called, deciding_p, is_significant, kinds, skills, titled
+from pipeline.report.words import ALL, P_DECIDES, TYPES, called, deciding_p, is_significant, kinds, skills, titled
 
 NUMBER, GREY, BETTER, WORSE = "number", "grey", "better", "worse"
 PAPER = "Paper: base → adapter"
@@ -20,14 +21,19 @@ PEOPLE = "people"
 
 @dataclass(frozen=True)
 class Cell:
-    """A text, how it is shown (number, grey (the paper's), better, worse, or plain), and over how many columns.
-
-    The columns that it takes beside its own have no cell in its row; 0: all that the other cells leave.
-    """
+    """A text, and how it is shown: number, grey (the paper's), better, worse, or plain."""
 
     text: str
     kind: str = ""
+    detail: str = ""
+    """What stands small below it, or in parentheses behind it where there are no lines within a cell."""
     columns: int = 1
+    """Over how many it stands; those beside its own have no cell in its row. 0: all that the other cells leave."""
+
+    @property
+    def whole(self) -> str:
+        """Both in one line."""
+        return f"{self.text} ({self.detail})" if self.detail else self.text
 
 
 @dataclass(frozen=True)
@@ -56,30 +62,40 @@ def accuracy_table(findings: Findings, printed: paper.Figures) -> Table:
     found = by_method(findings)
     blocks = {method: _accuracies(part, printed.get(method, {}), bool(printed)) for method, part in found.items()}
     head = ["Base", "Adapter", "Δ", f"{level(findings.confidence)} interval", "p", "p (Holm)"]
-    head += ["Base, complex prompt", "McNemar p", T_TEST]
-    head.append(COUNT)
+    head += [*_titles(findings), "McNemar p", T_TEST, COUNT]
     first, rows = stacked(blocks)
     note = (
         f"Skills: share of images that show all the prompt asks for, judged by {findings.judge}; Δ in percentage "
-        f"points. Paired by prompt and seed; p by sign flips over prompts; {_family(found)}. p (Holm) "
-        "decides: intervals are not corrected, and too narrow where few prompts differ. CLIP Score: of each pair, "
-        f"parts sum to 1. {_trust(found)}"
+        f"points. Paired by prompt and seed; p by sign flips over prompts; {_family(found)}. CLIP Score: of "
+        f"each pair, parts sum to 1. {P_DECIDES} {_trust(found)}"
     )
+    if EXPANDED in references(findings):
+        note += " LLM-expanded prompts: of the skills all of whose prompts have one."
     return Table("Table 2: understanding", note, [first, *head, *([PAPER] if printed else [])], rows)
 
 
 def _accuracies(findings: Findings, printed: Mapping[str, paper.Arms], with_paper: bool) -> list[list[Cell]]:
     """The rows of one method."""
     scores, accuracy = findings.metrics.get("clip_score", {}), findings.metrics.get("accuracy", {})
-    rows = {"clip_score": _score_row("clip_score", scores[ALL])} if scores else {}
-    rows |= _skill_rows(accuracy, findings.confidence)
-    rows |= {name: _score_row(name, line) for name, line in _other_scores(findings).items()}
+    shown = references(findings)
+    rows = {"clip_score": _score_row("clip_score", scores[ALL], shown)} if scores else {}
+    rows |= _skill_rows(accuracy, findings.confidence, shown)
+    rows |= {name: _score_row(name, line, shown) for name, line in _other_scores(findings).items()}
     found = [[*row, *([printed_cell(printed.get(name))] if with_paper else [])] for name, row in rows.items()]
     for judge, lines in findings.metrics.get("other_judges", {}).items():
         found.append([Cell(f"Judged by {judge}", columns=0)])
-        others = _skill_rows(lines, findings.confidence).values()
+        others = _skill_rows(lines, findings.confidence, shown).values()
         found += [[*row, *([printed_cell(None)] if with_paper else [])] for row in others]
     return found
+
+
+def references(findings: Findings) -> list[str]:
+    """The reference arms that have a column: the ceiling always, any other where it was sampled."""
+    return [arm for arm in REFERENCES if arm == COMPLEX or any(arm in row for row in findings.prompts)]
+
+
+def _titles(findings: Findings) -> list[str]:
+    return [TITLES[arm] for arm in references(findings)]
 
 
 def stacked(blocks: Mapping[str, list[list[Cell]]]) -> tuple[str, list[list[Cell]]]:
@@ -120,17 +136,18 @@ def agreement(findings: Findings) -> str:
     return f"{line['images']:,} images, accuracy {percent(line['accuracy'])}, {kappa}, AC1 {line['ac1']:.2f}"
 
 
-def _skill_rows(accuracy: Mapping[str, Any], confidence: float) -> dict[str, list[Cell]]:
-    return {name: _skill_row(titled(called(name, accuracy)), accuracy[name], confidence) for name in skills(accuracy)}
+def _skill_rows(accuracy: Mapping[str, Any], confidence: float, shown: Sequence[str]) -> dict[str, list[Cell]]:
+    titles = {name: titled(called(name, accuracy)) for name in skills(accuracy)}
+    return {name: _skill_row(title, accuracy[name], confidence, shown) for name, title in titles.items()}
 
 
-def _skill_row(title: str, line: Mapping[str, Any], confidence: float) -> list[Cell]:
+def _skill_row(title: str, line: Mapping[str, Any], confidence: float, shown: Sequence[str]) -> list[Cell]:
     return [
         Cell(f"{title} ↑"),
         *numbers(percent(line["base"]), percent(line["adapted"])),
         gain_cell(line, confidence),
         *numbers(interval(line), p_value(line["p"]), p_value(line["p_holm"])),
-        *numbers(percent(line["complex"]) if "complex" in line else NONE),
+        *numbers(*(percent(line[arm]) if arm in line else NONE for arm in shown)),
         *numbers(p_value(line["mcnemar_p"]), p_value(line["paper_ttest_p"]), count(line)),
     ]
 
@@ -155,12 +172,12 @@ def _other_scores(findings: Findings) -> dict[str, Mapping[str, Any]]:
     return {name: findings.metrics[name][ALL] for name in shown}
 
 
-def _score_row(name: str, line: Mapping[str, Any]) -> list[Cell]:
+def _score_row(name: str, line: Mapping[str, Any], shown: Sequence[str]) -> list[Cell]:
     return [
         Cell(metric_names.meaning(name).titled),
         *numbers(f"{line['base']:.3f}", f"{line['adapted']:.3f}", signed(line["difference"], 3)),
         *numbers(interval(line, scale=1, digits=3), p_value(line["p"]), p_value(line["p_holm"])),
-        *numbers(f"{line['complex']:.3f}" if "complex" in line else NONE, NONE),
+        *numbers(*(f"{line[arm]:.3f}" if arm in line else NONE for arm in shown), NONE),
         *numbers(p_value(line["paper_ttest_p"]), count(line)),
     ]
 
@@ -173,13 +190,13 @@ def prompt_table(findings: Findings) -> Table:
         [
             Cell(row["text"]),
             Cell(called(row["type"], {})),
-            *numbers(_share(row, "base"), _share(row, "adapted"), prompt_gain(row.get("base"), row.get("adapted"))),
-            *numbers(_share(row, "complex")),
+            *numbers(_share(row, BASE), _share(row, ADAPTED), prompt_gain(row.get(BASE), row.get(ADAPTED))),
+            *numbers(*(_share(row, arm) for arm in references(findings))),
             *([_printed_prompt(row)] if with_paper else []),
         ]
         for row in findings.prompts
     ]
-    head = ["Prompt", "Type", "Base", "Adapter", "Δ", "Base, complex prompt", *([PAPER] if with_paper else [])]
+    head = ["Prompt", "Type", "Base", "Adapter", "Δ", *_titles(findings), *([PAPER] if with_paper else [])]
     title = prompts_title(with_paper=with_paper) + (f", method {next(iter(found))}" if len(found) > 1 else "")
     return Table(title, prompts_note(findings.metrics.get("accuracy", {}).get(ALL)), head, rows)
 

@@ -12,12 +12,6 @@ from pipeline.report.quality_table import why_missing
 from pipeline.report.study_pages import OF_PAPER, Studies
 
 STUDY = "sur study"
-OF_IMAGES = {
-    "accuracy": "no pair of its images was judged",
-    "judge_agreement": "people judged none of the images that a judge decided",
-    "preference": "nobody was asked, or decided, which of its images is better",
-}
-"""What may be there for one method and not for another, and why it is not."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +31,7 @@ def gaps(findings: Findings, studies: Studies, diffusion_model: str) -> list[Gap
         studies: those that are there.
         diffusion_model: decides which files of ``studies/`` go with the run, the paper's or the miniature's.
     """
-    found = _of_methods(findings)
+    found = [Gap(name, f"not computed: {reason}") for name, reason in sorted(findings.not_computed.items())]
     known = findings.metrics.keys() | findings.not_computed.keys() | {JUDGED}
     absent = [name for name in QUALITY if name not in known]
     found += [Gap(f"Table 3: {QUALITY[name].label}", why_missing(findings, name)) for name in absent]
@@ -48,25 +42,6 @@ def gaps(findings: Findings, studies: Studies, diffusion_model: str) -> list[Gap
     if not has_table_7(findings) and "paper-nine-prompts" not in studies.names:
         command = f"cp profiles/paper.yaml params.yaml && {STUDY} studies/paper-nine-prompts.yaml"
         found.append(Gap("Tables 1 and 7: the paper's nine prompts", "they are not among sample.prompts", command))
-    return found
-
-
-def _of_methods(findings: Findings) -> list[Gap]:
-    """What evaluate could not compute: of the first method by its word, of each other by what that one lacks."""
-    (first, _), *others = by_method(findings).items()
-    found = []
-    for name, reason in sorted(findings.not_computed.items()):
-        where = f", method {first}" if others and name in OF_IMAGES else ""
-        found.append(Gap(f"{name}{where}", f"not computed: {reason}"))
-    for method, part in others:
-        known = {
-            name: part.metrics.get(name)
-            for name in OF_IMAGES
-            if name in findings.not_computed.keys() | findings.metrics.keys()
-        }
-        found += [
-            Gap(f"{name}, method {method}", f"not computed: {OF_IMAGES[name]}") for name in known if not known[name]
-        ]
     return found
 
 

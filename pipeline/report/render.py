@@ -15,7 +15,7 @@ from pipeline.report.collect import Findings
 from pipeline.report.layout import Table
 from pipeline.report.missing import Gap
 from pipeline.report.quality_table import quality_table
-from pipeline.report.study_pages import StudyPage
+from pipeline.report.study_pages import LOSSES, StudyPage
 from pipeline.report.trust_table import trust_table
 from pipeline.report.wording_table import wording_table
 
@@ -51,7 +51,7 @@ class Content:
     charts: Sequence[Picture]
     pictures: Sequence[Picture]
     gaps: Sequence[Gap]
-    studies: Sequence[tuple[StudyPage, Picture | None]] = ()
+    studies: Sequence[tuple[StudyPage, Sequence[Picture]]] = ()
     """With their charts."""
 
 
@@ -88,8 +88,15 @@ def content(
         charts=charts,
         pictures=pictures,
         gaps=gaps,
-        studies=[(page, Picture(page.chart, page.title, wide=True) if page.chart else None) for page in studies],
+        studies=[(page, _charts(page)) for page in studies],
     )
+
+
+def _charts(page: StudyPage) -> list[Picture]:
+    return [
+        Picture(path, f"{page.title}: losses" if path.name.endswith(LOSSES) else page.title, wide=True)
+        for path in page.charts
+    ]
 
 
 def as_page(found: Content) -> str:
@@ -104,7 +111,7 @@ def as_markdown(found: Content, folder: Path) -> str:
         found: the content.
         folder: where the file will stand; pictures are linked relative to it.
     """
-    shown = [*found.charts, *found.pictures, *(chart for _, chart in found.studies if chart)]
+    shown = [*found.charts, *found.pictures, *(chart for _, charts in found.studies for chart in charts)]
     links = {picture.path: Path(os.path.relpath(picture.path, folder)).as_posix() for picture in shown}
     return _templates().get_template("report.md.j2").render(content=found, links=links)
 

@@ -12,6 +12,8 @@ from pipeline.report.layout import Table
 FOLDER = Path("docs/studies")
 FIRST = ("methods", "layers", "llm-sizes", "ablation", "nine-prompts", "initialisation")
 """Those that the paper has a table or figure of, in its order; all others follow by name."""
+LOSSES = "-losses.png"
+"""Ends the file name of a study's second chart, which has the losses of its trainings."""
 OF_PAPER = "paper-"
 """Begins the names of the same studies with the paper's models."""
 
@@ -24,7 +26,8 @@ class StudyPage:
     title: str
     sentences: Sequence[str]
     tables: Sequence[Table]
-    chart: Path | None
+    charts: Sequence[Path]
+    """What the adapter changes, and the losses of the trainings, as far as there are such."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ def read(folder: Path, diffusion_model: str) -> Studies:
     """All studies in a folder; one that drew nothing (``choice``) has its own page alone.
 
     Args:
-        folder: with ``<name>.json`` and ``<name>.png``.
+        folder: with ``<name>.json``, ``<name>.png`` and ``<name>-losses.png``.
         diffusion_model: a study none of whose rows is of it says nothing about this run and is passed over.
 
     Raises:
@@ -68,16 +71,17 @@ def page(path: Path, content: Mapping[str, Any]) -> StudyPage:
     """One study as it is shown.
 
     Args:
-        path: its JSON file; the chart lies beside it.
+        path: its JSON file; the charts lie beside it. That of the losses is shown where the file has the curves.
         content: what the file holds.
     """
-    chart = path.with_suffix(".png")
+    has_curves = any(row.get("curve") for row in content["rows"])
+    charts = [path.with_suffix(".png"), *([path.with_name(f"{path.stem}{LOSSES}")] if has_curves else [])]
     return StudyPage(
         path.stem,
         content["title"],
         content["sentences"],
         study_tables.tables(content),
-        chart if chart.is_file() else None,
+        [chart for chart in charts if chart.is_file()],
     )
 
 

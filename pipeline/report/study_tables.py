@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from pipeline import metric_names
-from pipeline.report import paper
+from pipeline.report import equality, paper
 from pipeline.report.equality import compared
 from pipeline.report.layout import (
     BETTER,
@@ -23,8 +23,7 @@ from pipeline.report.layout import (
     prompts_title,
 )
 from pipeline.report.numbers import NONE, interval, level, p_value, percent, points, signed
-from pipeline.report.quality_table import equal_text
-from pipeline.report.words import ALL, TYPES, called, deciding_p, is_significant, kinds, skills, titled
+from pipeline.report.words import ALL, P_DECIDES, TYPES, called, deciding_p, is_significant, kinds, skills, titled
 
 ENDS = {"base": "base model, simple prompts", "complex": "base model, complex prompts (ceiling)"}
 THE_PAPER = "the paper"
@@ -105,7 +104,7 @@ def _note(study: Study, arms: str) -> str:
         f"{level(study['confidence'])} interval over prompts, p (of the skills corrected by Holm). Paired by prompt "
         f"and first noise. Evaluated: {'; '.join(sizes) or 'no image was judged'}. CLIP score of adapted against base "
         "images: 0.5 is a tie. Equal: difference; what the equivalence test shows, worse and no worse by more than its "
-        "margin."
+        f"margin. {P_DECIDES}"
     )
 
 
@@ -133,7 +132,7 @@ def _figures(row: Row, study: Study, quality: Sequence[str], *, with_base: bool)
     cells = [_skill(accuracy.get(name), confidence, with_base=with_base) for name in _columns(study)]
     score = NONE if row["clip_score"] is None else f"{row['clip_score']:.3f}"
     measured = [_measured(name, row.get("quality", {}).get(name), with_base=with_base) for name in quality]
-    return [Cell(row["label"]), *cells, Cell(score, NUMBER), *(Cell(text) for text in measured)]
+    return [Cell(row["label"]), *cells, Cell(score, NUMBER), *measured]
 
 
 def _skill(line: Mapping[str, Any] | None, confidence: float, *, with_base: bool) -> Cell:
@@ -143,7 +142,7 @@ def _skill(line: Mapping[str, Any] | None, confidence: float, *, with_base: bool
     if is_significant(line, confidence):
         kind = BETTER if line["difference"] > 0 else WORSE
     base = f"{percent(line['base'])} → " if with_base else ""
-    return Cell(f"{base}{percent(line['adapted'])} ({difference(line)})", kind)
+    return Cell(f"{base}{percent(line['adapted'])}", kind, difference(line))
 
 
 def difference(line: Mapping[str, Any]) -> str:
@@ -151,13 +150,13 @@ def difference(line: Mapping[str, Any]) -> str:
     return f"{points(line['difference'])}; {interval(line)}; p {p_value(deciding_p(line))}"
 
 
-def _measured(name: str, line: Mapping[str, Any] | None, *, with_base: bool) -> str:
+def _measured(name: str, line: Mapping[str, Any] | None, *, with_base: bool) -> Cell:
     if line is None:
-        return NONE
+        return Cell(NONE, NUMBER)
     digits = metric_names.meaning(name).digits
     base = f"{_score(name, line['base'])} → " if with_base else ""
     gain = f"{signed(line['difference'], digits)}; {interval(line, scale=1, digits=digits)}; p {p_value(line['p'])}"
-    return f"{base}{_score(name, line['adapted'])} ({gain})"
+    return Cell(f"{base}{_score(name, line['adapted'])}", NUMBER, gain)
 
 
 def _score(name: str, value: float | None) -> str:
@@ -172,7 +171,8 @@ def _equal(row: Row, study: Study) -> Iterator[Cell]:
             yield Cell(NONE)
             continue
         difference = signed(line["difference"], metric_names.meaning(name).digits)
-        yield Cell(f"{difference}; {equal_text(line, study['confidence'])}")
+        p = p_value(equality.deciding(line, study["confidence"]))
+        yield Cell(equality.shown(line, study["confidence"]), "", f"{difference}, p {p}")
 
 
 def _printed(row: Row, study: Study, quality: Sequence[str], *, before: int, after: int) -> list[list[Cell]]:
@@ -205,7 +205,7 @@ def _contrasts_table(study: Study) -> Table:
     ]
     note = (
         f"Points of right images more with it than without it, {level(study['confidence'])} interval, p, both rows' "
-        "adapted images paired by prompt; Holm over the skills of each line."
+        f"adapted images paired by prompt; Holm over the skills of each line. {P_DECIDES}"
     )
     return Table("Rows against each other", note, ["", *_skill_heads(study)], rows)
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.arms import COMPLEX, EXPANDED, RIVALS
+from pipeline.metric_names import AGAINST
 from pipeline.report import equality
 from pipeline.report.collect import Findings, by_method
 from pipeline.report.numbers import interval, level, listed, p_value, percent, points, signed
@@ -10,6 +12,8 @@ from pipeline.report.numbers import interval, level, listed, p_value, percent, p
 TYPES = ("action", "colour", "counting")
 ALL = "all"
 """The name of the line over all prompts."""
+P_DECIDES = "The p decides: intervals are not corrected, and too narrow where few prompts differ."
+"""Stands below tables that show both (ADR 0031 has figures)."""
 Lines = Mapping[str, Mapping[str, Any]]
 """Skill, or ``all``, -> both arms, difference, interval, p."""
 BENCHMARKS = {
@@ -19,6 +23,8 @@ BENCHMARKS = {
     "parti_prompts": "PartiPrompts",
 }
 """What public benchmarks are called whose tasks are types of prompts (``geneval_colors``)."""
+GIVEN: Mapping[str, str] = {EXPANDED: "LLM-expanded prompts"}
+"""What the base model is given in a rival's arm."""
 
 
 def skills(accuracy: Mapping[str, Any]) -> list[str]:
@@ -89,16 +95,18 @@ def details(findings: Findings) -> list[str]:
 
 
 def _of_method(findings: Findings) -> list[str]:
-    """A sentence for each skill, then ceiling, wording, other judges, fit of text and equality, as far as computed."""
+    """A sentence for each skill, then what else of it was computed: ceiling, rivals, wording, judges, fit, equality."""
     accuracy = findings.metrics.get("accuracy", {})
     said = [_skill(titled(called(name, accuracy)), accuracy[name], findings.confidence) for name in kinds(accuracy)]
-    ceiling = accuracy.get(ALL, {}).get("complex")
+    ceiling = accuracy.get(ALL, {}).get(COMPLEX)
     if ceiling is not None:
         said.append(
             f"The ceiling: given the complex wording, the base model alone has {percent(ceiling)} right images; "
             f"given the simple one {percent(accuracy[ALL]['base'])}, with the adapter "
             f"{percent(accuracy[ALL]['adapted'])}."
         )
+    rivals = {arm: findings.metrics[AGAINST + arm] for arm in RIVALS if AGAINST + arm in findings.metrics}
+    said += [_rival(arm, lines[ALL], findings.confidence) for arm, lines in rivals.items()]
     said += _wordings(findings.metrics.get("accuracy_by_wording", {}))
     for judge, lines in findings.metrics.get("other_judges", {}).items():
         said.append(verdict(f"Judged by {judge}", lines, findings.confidence))
@@ -124,6 +132,17 @@ def of_wording(wording: str) -> str:
     """What the wordings of prompt files mean."""
     return {"seen": "words of the training prompts", "unseen": "words unseen in training"}.get(
         wording, f"{wording} words"
+    )
+
+
+def _rival(arm: str, line: Mapping[str, Any], confidence: float) -> str:
+    """Whether what the adapter gives is to be had otherwise; over the prompts that have both arms."""
+    verdict = "" if is_significant(line, confidence) else "no significant difference; "
+    gain = f"{points(line['difference'])} points, {level(confidence)} interval {interval(line)}"
+    return (
+        f"With the adapter {percent(line['adapted'])} of images are right, the base model given {GIVEN[arm]} has "
+        f"{percent(line[arm])} ({verdict}{gain}, p {p_value(deciding_p(line))}; "
+        f"{line['prompts']} prompts, {line['pairs']} pairs)."
     )
 
 

@@ -10,7 +10,7 @@ from pipeline.plots import BLUE, GREY, figure
 from pipeline.report.numbers import percent, points
 from pipeline.report.study_tables import loss
 from pipeline.studies.choosing import Repeats, Trial, closed, repeats, sentences, trials
-from pipeline.studies.rendering import page, table
+from pipeline.studies.rendering import as_curve, page, table
 from pipeline.studies.sentences import Findings
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def as_json(found: Findings) -> dict[str, Any]:
                 "experiment": outcome.experiment,
                 "validation": dict(outcome.validation),
                 "closed": rounded(closed(outcome)),
+                **as_curve(outcome),
             }
             for outcome in found.outcomes
         ],
@@ -44,13 +45,13 @@ def as_json(found: Findings) -> dict[str, Any]:
     }
 
 
-def as_markdown(found: Findings, content: Mapping[str, Any], chart: str | None) -> str:
+def as_markdown(found: Findings, content: Mapping[str, Any], charts: Sequence[str]) -> str:
     """The page.
 
     Args:
         found: the study.
         content: what :func:`as_json` gave.
-        chart: file name of the chart beside the page, if there is one.
+        charts: file names of the charts beside the page.
     """
     made = (
         f"`{content['command']}` made this page. One setting at a time was changed; each row was trained and "
@@ -66,7 +67,7 @@ def as_markdown(found: Findings, content: Mapping[str, Any], chart: str | None) 
         "## Trainings with the values in force",
         _repeats_table(found),
     ]
-    return page(content, made, chart, shown)
+    return page(content, made, charts, shown)
 
 
 def _values_table(found: Findings) -> str:

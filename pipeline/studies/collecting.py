@@ -15,6 +15,7 @@ from pipeline.studies.definitions import Row
 STATISTICS = "data/evaluate/statistics.json"
 PROMPTS = "data/evaluate/prompts.csv"
 TRAINING = "data/train/report.json"
+CURVE = "data/train/log/plots/metrics/val/denoising.tsv"
 EQUIVALENCE = "_equivalence"
 """Ends the names of the evaluation's equivalence tests."""
 Read = Callable[[str], str]
@@ -39,6 +40,8 @@ class Outcome:
     """Models and terms, which the paper's figures are found by."""
     method: str | None = None
     """Where the row drew with several."""
+    curve: Sequence[tuple[int, float]] = ()
+    """Step and denoising loss on the validation split while the row trained; of several methods the first has it."""
 
     @property
     def label(self) -> str:
@@ -79,16 +82,24 @@ def collect(row: Row, experiment: str, open_: Open, run: Run, *, until: str | No
     read = open_(experiment)
     evaluated = until is None  # what else lies there is another run's
     statistics = json.loads(_text(read, STATISTICS, experiment)) if evaluated else {}
+    validation = json.loads(_text(read, TRAINING, experiment)).get("validation", {})
     first = Outcome(
         row=row,
         experiment=experiment,
         statistics=statistics,
         prompts=list(csv.DictReader(_text(read, PROMPTS, experiment).splitlines())) if evaluated else [],
-        validation=json.loads(_text(read, TRAINING, experiment)).get("validation", {}),
+        validation=validation,
         run=run,
+        curve=[] if validation.get("adapted") is None else _curve(_text(read, CURVE, experiment)),
     )
     each = [replace(first, statistics=figures, method=method) for method, figures in of_methods(statistics).items()]
-    return [each[0], *(replace(other, prompts=[]) for other in each[1:])] if each else [first]
+    return [each[0], *(replace(other, prompts=[], curve=()) for other in each[1:])] if each else [first]
+
+
+def _curve(text: str) -> list[tuple[int, float]]:
+    """Steps and losses of DVCLive's table, whose first line has names."""
+    lines = [line.split("\t") for line in text.splitlines()[1:]]
+    return [(int(step), float(loss)) for step, loss in lines]
 
 
 def _text(read: Read, path: str, experiment: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.metrics.evaluation import rounded
 from pipeline.report import study_tables
 from pipeline.report.layout import Table
+from pipeline.report.study_pages import LOSSES
 from pipeline.report.words import TYPES
 from pipeline.studies.collecting import Outcome
 from pipeline.studies.figures import gained, holds, lost, spread
@@ -48,10 +49,16 @@ def _row(outcome: Outcome, found: Findings) -> dict[str, Any]:
         "quality": dict(outcome.quality),
         "equivalence": dict(outcome.equivalence),
         "validation": dict(outcome.validation),
-        "gained": gained(outcome),
+        **as_curve(outcome),
+        "gained": gained(outcome, found.confidence),
         "lost": lost(outcome, found.confidence),
         **({"prompts": [_prompt(line) for line in outcome.prompts]} if alone and outcome.prompts else {}),
     }
+
+
+def as_curve(outcome: Outcome) -> dict[str, Any]:
+    """Steps and losses of the training as the entry ``curve``; nothing where it looked at no validation split."""
+    return {"curve": [[step, rounded(loss)] for step, loss in outcome.curve]} if outcome.curve else {}
 
 
 def _prompt(line: Mapping[str, str]) -> dict[str, Any]:
@@ -65,28 +72,28 @@ def _clip_score(outcome: Outcome) -> float | None:
     return line["adapted"] if line else None
 
 
-def as_markdown(content: Mapping[str, Any], chart: str | None) -> str:
+def as_markdown(content: Mapping[str, Any], charts: Sequence[str]) -> str:
     """The page.
 
     Args:
         content: what :func:`as_json` gave.
-        chart: file name of the chart beside the page, if there is one.
+        charts: file names of the charts beside the page.
     """
     shown = [part for made in study_tables.tables(content) for part in _section(made)]
-    return page(content, f"`{content['command']}` made this page.", chart, shown)
+    return page(content, f"`{content['command']}` made this page.", charts, shown)
 
 
 def _section(made: Table) -> list[str]:
-    return [f"## {made.title}", made.note, table(made.head, [[cell.text for cell in row] for row in made.rows])]
+    return [f"## {made.title}", made.note, table(made.head, [[cell.whole for cell in row] for row in made.rows])]
 
 
-def page(content: Mapping[str, Any], made: str, chart: str | None, shown: Sequence[str]) -> str:
+def page(content: Mapping[str, Any], made: str, charts: Sequence[str], shown: Sequence[str]) -> str:
     """What every study's page has around its own sections.
 
     Args:
         content: the study's JSON: title, sentences, rows.
         made: how the page came about.
-        chart: file name of the chart beside the page, if there is one.
+        charts: file names of the charts beside the page.
         shown: the study's own sections.
     """
     title = content["title"]
@@ -94,7 +101,7 @@ def page(content: Mapping[str, Any], made: str, chart: str | None, shown: Sequen
         f"# {title}",
         made,
         "\n".join(f"- {sentence}" for sentence in content["sentences"]),
-        *([f"![{title}]({chart})"] if chart else []),
+        *(f"![{title}{': losses' * chart.endswith(LOSSES)}]({chart})" for chart in charts),
         *shown,
         "## Settings of each row",
         "All other settings are those of params.yaml.",

@@ -9,9 +9,9 @@ from pipeline.errors import InputError
 from pipeline.metrics.settings import EvaluateParams
 from pipeline.params import PARAMS, load_all
 from pipeline.report import paper
-from pipeline.report.study_pages import FOLDER
+from pipeline.report.study_pages import FOLDER, LOSSES
 from pipeline.settings import Settings
-from pipeline.studies import charts, choice_page, commands, definitions, from_file, rendering, state
+from pipeline.studies import charts, choice_page, commands, definitions, from_file, loss_chart, rendering, state
 from pipeline.studies.collecting import Open, Outcome, collect, open_experiment
 from pipeline.studies.commands import Run
 from pipeline.studies.definitions import Row, Study
@@ -32,7 +32,7 @@ def study(
     open_: Open = open_experiment,
     pause: Pause = time.sleep,
 ) -> None:
-    """Run the rows that have no result yet and write ``<name>.md``, ``<name>.json`` and ``<name>.png``.
+    """Run the rows that have no result yet and write ``<name>.md``, ``.json``, ``.png`` and ``-losses.png``.
 
     Args:
         name: one of ``definitions.STUDIES``, or the path of a file that describes a study.
@@ -102,13 +102,14 @@ def _findings(
 
 def _write(found: Findings, target: Path) -> None:
     name, is_drawn = found.study.name, found.study.until is None
-    path = target / f"{name}.png"
+    path, losses = target / f"{name}.png", target / f"{name}{LOSSES}"
     if is_drawn:
         content = rendering.as_json(found)
         chart = charts.draw(found.outcomes, path, confidence=found.confidence)
     else:
         content, chart = choice_page.as_json(found), choice_page.draw(found, path)
-    linked = path.name if chart else None
+    drawn = {path.name: chart, losses.name: loss_chart.draw(content["rows"], losses)}
+    linked = [file for file, is_there in drawn.items() if is_there]
     text = rendering.as_markdown(content, linked) if is_drawn else choice_page.as_markdown(found, content, linked)
     files.write_json(target / f"{name}.json", content)
     files.write_text(target / f"{name}.md", text)

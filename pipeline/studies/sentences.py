@@ -46,8 +46,9 @@ def _seeds(found: Findings) -> list[str]:
     count = sum(holds(outcome, found.confidence) for outcome in judged)
     verdict = (
         f"In {count} of {len(judged)} seeds {SKILLS} of the {len(TYPES)} skills gain at least {100 * GAIN:g} points "
-        f"over the base model with the whole {level(found.confidence)} interval above 0, and no skill loses "
-        f"significantly. At least {TARGET_SEEDS} of {len(found.study.rows)} are asked for: "
+        f"over the base model with a corrected p below {1 - found.confidence:.3g} and the whole "
+        f"{level(found.confidence)} interval above 0, and no skill loses significantly. "
+        f"At least {TARGET_SEEDS} of {len(found.study.rows)} are asked for: "
         f"{'reached' if count >= TARGET_SEEDS else 'not reached'}."
     )
     spreads = {skill: spread(judged, skill) for skill in kinds(_any(outcome.accuracy for outcome in judged))}
@@ -112,8 +113,9 @@ def _layers(found: Findings) -> list[str]:
 
 
 def _methods(found: Findings) -> list[str]:
-    """A sentence on each method that a row drew with: adapter against base model."""
-    drawn = [outcome for outcome in found.outcomes if outcome.method is not None]
+    """A sentence on each method that a row drew with, and on a row that stands alone: adapter against base model."""
+    alone = len(found.study.rows) == 1
+    drawn = [outcome for outcome in found.outcomes if alone or outcome.method is not None]
     return [verdict(titled(outcome.label), outcome.accuracy, found.confidence) for outcome in drawn]
 
 

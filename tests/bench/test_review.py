@@ -6,10 +6,14 @@ import pytest
 
 from bench import review
 from tests.closure import ROOT
-from tests.pipeline.review_page.made import chromium
+from tests.pipeline.review_page import browsing
+
+SERVERS = {"start_s", "start_cpu_s", "items_ms", "picture_ms", "server_peak_mb"}
 
 
-def test_a_small_queue_is_measured(tmp_path, monkeypatch):
+@pytest.fixture
+def queue(tmp_path, monkeypatch):
+    """A small one, of which little is asked."""
     monkeypatch.setattr(review, "ASKED", 8)
     monkeypatch.setattr(review, "PRESSED", 3)
     subprocess.run(
@@ -18,14 +22,21 @@ def test_a_small_queue_is_measured(tmp_path, monkeypatch):
         check=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    with monkeypatch.context() as nowhere:
-        nowhere.setattr(review.shutil, "which", lambda name: None)
-        figures = review.measure(tmp_path, 200)
-    assert set(figures) == {"start_s", "start_cpu_s", "items_ms", "picture_ms", "server_peak_mb"}
+    return tmp_path
+
+
+def test_a_small_queue_is_measured_where_there_is_no_browser(queue, monkeypatch, capsys):
+    monkeypatch.setattr(review.shutil, "which", lambda name: None)
+    figures = review.measure(queue, 200)
+    assert set(figures) == SERVERS
     assert min(figures.values()) > 0
-    if chromium() is None:
-        pytest.skip("no Chromium on PATH: the page itself is not measured")
-    figures = review.measure(tmp_path, 200)
+    assert "no Chromium on PATH: usable_s and next_ms are left out" in capsys.readouterr().err
+
+
+def test_the_page_of_a_small_queue_is_measured_in_a_browser(queue):
+    browsing.needed()
+    figures = review.measure(queue, 200)
+    assert set(figures) == SERVERS | {"usable_s", "next_ms", "next_slowest_ms"}
     assert figures["next_slowest_ms"] >= figures["next_ms"] > 0
     assert figures["usable_s"] > 0
 

@@ -10,9 +10,9 @@ import json
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from urllib.parse import unquote, urlsplit
+
+from tests.pipeline.loopback import serving
 
 TOKEN = "hf_of_a_test"
 LARGE = (".safetensors", ".parquet")
@@ -169,52 +169,40 @@ def git_oid(content):
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
+def body(handler):
+    """What was posted, also in chunks."""
+    if handler.headers.get("Transfer-Encoding") != "chunked":
+        return handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+    found = b""
+    while size := int(handler.rfile.readline(), 16):
+        found += handler.rfile.read(size)
+        handler.rfile.readline()
+    handler.rfile.readline()
+    return found
+
+
 @contextmanager
 def served(site):
     """Run the stand-in on a free port of 127.0.0.1."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
+    def answer(handler):
+        path = urlsplit(handler.path).path
+        posted = body(handler)
+        site.asked.append((handler.command, path))
+        fault = site.fault(handler.command, path)
+        if fault == "drop":
+            handler.close_connection = True
+            return
+        authorised = handler.headers.get("Authorization") == f"Bearer {TOKEN}"
+        failed = (fault, {"error": "as the test says"}) if fault else None
+        status, told, *more = failed or site.answer(handler.command, path, posted, authorised)
+        content = json.dumps(told).encode()
+        handler.send_response(status)
+        for name, value in {"Content-Length": str(len(content)), **(more[0] if more else {})}.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(content)
 
-        def do_GET(self):
-            path = urlsplit(self.path).path
-            body = self.body()
-            site.asked.append((self.command, path))
-            fault = site.fault(self.command, path)
-            if fault == "drop":
-                self.close_connection = True
-                return
-            authorised = self.headers.get("Authorization") == f"Bearer {TOKEN}"
-            answer = (fault, {"error": "as the test says"}) if fault else None
-            status, told, *more = answer or site.answer(self.command, path, body, authorised)
-            content = json.dumps(told).encode()
-            self.send_response(status)
-            for name, value in {"Content-Length": str(len(content)), **(more[0] if more else {})}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
-
-        def body(self):
-            if self.headers.get("Transfer-Encoding") != "chunked":
-                return self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            found = b""
-            while size := int(self.rfile.readline(), 16):
-                found += self.rfile.read(size)
-                self.rfile.readline()
-            self.rfile.readline()
-            return found
-
-        do_POST = do_PUT = do_GET  # noqa: N815 - the names that http.server looks for
-
-        def log_message(self, *args):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        site.endpoint = f"http://127.0.0.1:{server.server_port}"
+    with serving(answer) as port:
+        site.endpoint = f"http://127.0.0.1:{port}"
         yield site
-        server.shutdown()
-        thread.join()

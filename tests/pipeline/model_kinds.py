@@ -4,18 +4,15 @@ Sizes are tiny; what tells the kinds apart is as in the published models: v-pred
 attention blocks, ``!`` as padding, ``eos_token_id`` 2 in files of text encoders, Euler's scheduler, the VAE's scale.
 """
 
-import atexit
 import functools
 import json
-import tempfile
-from pathlib import Path
 
 import torch
 
 from pipeline import diffusion, model_folders
 from pipeline.adapters.folder import Named
 from pipeline.vision_shim import ensure_torchvision
-from tests.pipeline.tiny_models import CHANNELS, SIDE
+from tests.pipeline.tiny_models import CHANNELS, SIDE, kept_folder
 
 KINDS = ("sd2", "sdxl")
 WIDTHS = {"sd2": 24, "sdxl": 16 + 24}
@@ -25,10 +22,8 @@ NOISE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_line
 
 @functools.cache
 def folder(kind):
-    """The model as a folder, made once a test run; kept until the process ends."""
-    keeper = tempfile.TemporaryDirectory(prefix=f"tiny-{kind}-")
-    atexit.register(keeper.cleanup)
-    path = Path(keeper.name)
+    """The model as a folder, made once a test run."""
+    path = kept_folder(f"tiny-{kind}")
     with torch.random.fork_rng():
         torch.manual_seed(0)
         {"sd2": _sd2, "sdxl": _sdxl}[kind]().save_pretrained(path)

@@ -129,6 +129,7 @@ def test_a_benchmarks_prompts_may_lie_anywhere_and_ours_only_where_dvc_watches(p
     revision = file_revision(tmp_path / "color_val.txt")
     entry = f"{{format: t2i_compbench, path: color_val.txt, revision: {revision!r}}}"
     edit(project, "prompts: [prompts/miniature.json]", f"prompts: [{entry}]")
+    edit(project, "reference_arms: [complex]", "reference_arms: []")
     assert checking.examine(project) == []
     edit(project, entry, f"{entry}, other.json")
     (tmp_path / "other.json").write_text("[]")
@@ -440,3 +441,61 @@ def test_dropped_captions_that_bypass_llmdiff_are_refused_and_an_unlearned_empty
     edit(project, "caption_dropout: 0.1", "caption_dropout: 0.0")
     (note,) = checking.examine(project)
     assert "will not have learned the empty text" in note
+
+
+@pytest.fixture
+def expanding(project):
+    """The same, asking for LLM-expanded prompts of a file; gives settings and file."""
+    Path("prompts").unlink()
+    shutil.copytree(ROOT / "prompts", "prompts")
+    edit(project, "reference_arms: [complex]", "reference_arms: [complex, expanded]")
+    edit(project, "  expanded:", "  expanded: prompts/llm.json")
+    return project, Path("prompts/llm.json")
+
+
+def test_prompts_that_lack_a_reference_arms_wording_are_counted(expanding):
+    project, file = expanding
+    first, second, *others = json.loads(Path("prompts/miniature.json").read_text())
+    file.write_text(json.dumps({second["id"]: "Something."}))
+    [note] = checking.examine(project)
+    assert note.endswith(f"59 of 60 prompts have no expanded wording and so no arm expanded, first {first['id']}")
+    file.write_text(json.dumps({each["id"]: "Something." for each in (first, second, *others)}))
+    assert checking.examine(project) == []
+
+
+def test_expanded_prompts_that_the_text_encoder_cuts_are_counted(expanding):
+    project, file = expanding
+    texts = {each["id"]: "red square" for each in json.loads(Path("prompts/miniature.json").read_text())}
+    file.write_text(json.dumps({**texts, next(iter(texts)): "red square " * 40}))
+    [note] = checking.examine(project)
+    assert note == "sample.expanded: 1 of 60 texts are longer than the text encoder reads and are cut"
+
+
+def test_a_wrong_file_of_expanded_prompts_is_one_line(expanding):
+    project, file = expanding
+    assert faults(project) == ["prompts/llm.json is missing: see sample.expanded and docs/evaluation.md"]
+    file.write_text('{"somebody": "elses"}')
+    assert faults(project) == ["prompts/llm.json: somebody is no prompt of sample.prompts (unknown ids: 1)"]
+
+
+@pytest.mark.parametrize("name", ["llm.json", "prompts/../llm.json"])
+def test_expanded_prompts_that_dvc_does_not_watch_are_refused(expanding, name):
+    project, _ = expanding
+    edit(project, "prompts/llm.json", name)
+    [line] = faults(project)
+    assert line.startswith(f"sample.expanded must lie in prompts/, which DVC watches, got {name} (params.yaml, line ")
+
+
+def test_reference_arms_that_no_method_draws_are_noted(project):
+    edit(project, "methods: [none]", "methods: [sag]")
+    assert "sample.reference_arms are drawn with method none alone, which sample.methods does not name" in (
+        checking.examine(project)
+    )
+
+
+def test_prompts_without_complex_wording_are_counted_too(project):
+    edit(project, "prompts: [prompts/miniature.json]", "prompts: [prompts/paper.json]")
+    [note] = checking.examine(project)
+    assert note.startswith(
+        "sample.reference_arms: 45 of 45 prompts have no complex wording and so no arm complex, first"
+    )

@@ -114,8 +114,7 @@ def test_each_cross_attention_is_looked_at_and_the_u_nets_word_stays_the_same(mo
         during = model.predict(z, batch.timesteps, x)
     assert torch.equal(before, during)
     assert len(seen) == len(layers) > 1
-    model.predict(z, batch.timesteps, x)
-    assert len(seen) == len(layers)
+    assert not any(module._forward_pre_hooks for module in model.unet.modules())
     for values in seen:
         assert (values.shape[0], values.shape[-1]) == (2, 77)
 
@@ -179,12 +178,10 @@ def test_the_term_reaches_the_adapter_and_counts_with_its_weight(model):
     assert all(parameter.grad is None for parameter in model.unet.parameters())
 
 
-@pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("parts", ["frozen", "cross_attention"])
-def test_gradients_are_the_same_where_the_u_nets_blocks_are_run_twice(tmp_path, parts, checkpointing):
+def test_gradients_are_the_same_where_the_u_nets_blocks_are_run_twice(tmp_path, parts):
     model = tiny_models.load()
-    if checkpointing:
-        model.unet.enable_gradient_checkpointing()
+    model.unet.enable_gradient_checkpointing()
     settings = {"steps": 2, "unet": parts}
     figures = trainer(tmp_path / "run", recipe({"kind": "llm4gen"}, {"entity_weight": 1.0}, **settings), model=model)
     plain = trainer(tmp_path / "plain", recipe({"kind": "llm4gen"}, {"entity_weight": 1.0}, **settings))

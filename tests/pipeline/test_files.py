@@ -104,3 +104,10 @@ def test_sweeping_takes_what_killed_writers_left_and_nothing_else(tmp_path):
         (tmp_path / name).touch()
     files.sweep(tmp_path, "chunk-*")
     assert {path.name for path in tmp_path.iterdir()} == {"chunk-a.parquet", ".other.json.tmp"}
+
+
+def test_a_key_that_comes_twice_is_refused_where_that_matters(tmp_path):
+    (tmp_path / "a.json").write_text('{"x": {"a": 1, "b": 2, "a": 3}}')
+    assert files.read_json(tmp_path / "a.json") == {"x": {"a": 3, "b": 2}}
+    with pytest.raises(InputError, match=r"a\.json: a comes twice"):
+        files.read_json(tmp_path / "a.json", keys_once=True)

@@ -4,8 +4,6 @@ import datetime
 import socket
 import ssl
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
 import requests
@@ -15,6 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pipeline import http_connections
+from tests.pipeline.faults.script import reply
+from tests.pipeline.loopback import serving
 
 NAME = "pictures.example"
 
@@ -45,30 +45,21 @@ def certificate(tmp_path_factory):
 
 
 @pytest.fixture
-def port(certificate):
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+def peers():
+    """The client's end of the connection of each request."""
+    return []
 
-        def do_GET(self):
-            self.send_response(200)
-            self.send_header("Content-Length", "4")
-            self.end_headers()
-            self.wfile.write(b"fine")
 
-        def log_message(self, *args):
-            pass
+@pytest.fixture
+def port(certificate, peers):
+    def fine(handler):
+        peers.append(handler.client_address)
+        reply(body=b"fine")(handler)
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        server.handle_error = lambda *args: None
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server.server_port
-        server.shutdown()
-        thread.join()
+    with serving(fine, tls=context) as found:
+        yield found
 
 
 @pytest.fixture
@@ -85,12 +76,12 @@ def session(monkeypatch, certificate):
         yield made
 
 
-def test_a_site_is_asked_over_tls_under_its_name_and_its_connection_is_kept(session, port):
+def test_a_site_is_asked_over_tls_under_its_name_and_its_connection_is_kept(session, port, peers):
     for _ in range(2):
         with session.get(f"https://{NAME}:{port}/", timeout=urllib3.Timeout(total=5.0), stream=True) as answer:
             assert b"".join(http_connections.pieces(answer.raw, 100)) == b"fine"
-    pools = session.adapters["https://"].poolmanager.pools
-    assert [pools[key].num_connections for key in pools.keys()]  # noqa: SIM118 - no mapping: it cannot be iterated == [1]
+    assert len(peers) == 2
+    assert peers[0] == peers[1]
 
 
 def test_a_certificate_for_another_name_is_refused(session, port):

@@ -10,7 +10,6 @@ from pipeline.files import file_digest, read_json
 from pipeline.methods.settings import CONTROLNETS
 from pipeline.painting import CONTROLLED, RESULT, Painter
 from pipeline.sampling import Method, png
-from pipeline.tables import check
 from tests.pipeline.methods import tiny_controlnet
 from tests.pipeline.test_shots import config, prompt
 from tests.stages.test_latents import config as base
@@ -96,7 +95,6 @@ def test_a_controlnets_results_hold_what_it_was_shown():
     for method in ("none", "sag", *CONTROLNETS):
         expected = CONTROLLED if method in CONTROLNETS else RESULT
         assert [field.name for field in painting.store(method, chosen, base()).schema][1:] == expected.names
-    assert check(expected.empty_table(), expected).num_rows == 0
 
 
 def llms():

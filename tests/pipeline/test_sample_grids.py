@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from PIL import Image
 
 from pipeline import sample_grids, shots
@@ -5,7 +7,7 @@ from pipeline.sampling import png
 from tests.pipeline.methods import tiny_controlnet
 from tests.pipeline.test_shots import config, prompt
 
-COLOURS = {"base": "red", "adapted": "blue", "complex": "lime", "condition": "black"}
+COLOURS = {"base": "red", "adapted": "blue", "complex": "lime", "expanded": "yellow", "condition": "black"}
 
 
 def pictures(wanted, column="image"):
@@ -54,3 +56,12 @@ def test_a_long_prompt_is_read_to_its_end():
         heights.append(len(below) and below[-1] - below[0])
     assert heights[0] < 40
     assert 70 < heights[1] < 106
+
+
+def test_arms_keep_their_columns_where_a_prompt_lacks_one():
+    given = {"reference_arms": ["complex", "expanded"], "expanded": "prompts/llm.json"}
+    chosen = [prompt("a", complex_=None), prompt("b"), replace(prompt("c"), expanded="two squares")]
+    sheet = sample_grids.draw(["a", "b", "c"], shots.plan(chosen, config(**given)), pictures).convert("RGB")
+    assert sheet.width == 8 * 168 + 8
+    assert colours(sheet, 8, 0) == [RED, BLUE, WHITE, WHITE, RED, BLUE, LIME, WHITE]
+    assert colours(sheet, 4, 1) == [RED, BLUE, LIME, (255, 255, 0)]

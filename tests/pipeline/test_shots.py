@@ -1,6 +1,10 @@
+import json
+from dataclasses import replace
+
 from pipeline import shots
 from pipeline.prompts import Prompt
 from pipeline.sample_settings import SampleParams
+from tests.pipeline.test_prompts import ENTRY
 
 SAMPLE = {
     "prompts": ["prompts/miniature.json"],
@@ -12,6 +16,7 @@ SAMPLE = {
     "negative_prompt": "",
     "adapt_negative": False,
     "reference_arms": ["complex"],
+    "expanded": None,
     "methods": ["none"],
     "controlnets": {"canny": None, "seg": None},
     "weighting": {"factor": 1.21, "adapter_order": "wrap"},
@@ -85,3 +90,38 @@ def test_a_source_picture_is_part_of_the_key():
     keys = [shots.work_keys(planned, "adapter", sources) for sources in (None, [b"1", b"1"], [b"1", b"2"])]
     assert keys[1][0] == keys[2][0]
     assert len({key for some in keys for key in some}) == 5
+
+
+BOTH = {"reference_arms": ["complex", "expanded"], "expanded": "prompts/llm.json"}
+
+
+def test_a_prompt_without_an_expanded_wording_has_no_such_arm():
+    planned = shots.plan([replace(prompt("a"), expanded="Two squares."), prompt("b")], config(**BOTH))
+    expanded = [shot for shot in planned if shot.arm == "expanded"]
+    assert [shot.sample_id for shot in expanded] == ["a/00/expanded", "a/01/expanded"]
+    assert {shot.text for shot in expanded} == {"Two squares."}
+    assert not any(shot.adapted for shot in expanded)
+    base = {shot.index: shot.seed for shot in planned if (shot.prompt.id, shot.arm) == ("a", "base")}
+    assert {shot.index: shot.seed for shot in expanded} == base
+
+
+def test_an_expanded_arm_changes_no_other_pictures_key():
+    chosen = [replace(prompt("a"), expanded="Two squares."), prompt("b")]
+    keys = []
+    for changes in ({}, BOTH):
+        planned = shots.plan(chosen, config(**changes))
+        made = shots.work_keys(planned, "adapter")
+        keys.append({shot.sample_id: key for shot, key in zip(planned, made, strict=True)})
+    before, after = keys
+    assert before.items() < after.items()
+    assert after.keys() - before.keys() == {"a/00/expanded", "a/01/expanded"}
+    assert not {after[name] for name in after.keys() - before.keys()} & set(before.values())
+
+
+def test_ids_of_prompts_beyond_the_limit_are_known_too(tmp_path):
+    (tmp_path / "prompts.json").write_text(json.dumps([ENTRY, {**ENTRY, "id": "b"}]))
+    (tmp_path / "llm.json").write_text(json.dumps({"b": "Three circles."}))
+    files = {"prompts": [str(tmp_path / "prompts.json")], "expanded": str(tmp_path / "llm.json")}
+    for limit, found in ((1, [None]), (2, [None, "Three circles."])):
+        chosen = shots.chosen(config(**{**BOTH, **files, "limit_per_type": limit}))
+        assert [each.expanded for each in chosen] == found

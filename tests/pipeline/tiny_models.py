@@ -21,12 +21,17 @@ LLM_WIDTH = 12
 COLOURS = ("red", "green", "blue", "black")
 
 
+def kept_folder(name) -> Path:
+    """A new folder, kept until the process ends."""
+    keeper = tempfile.TemporaryDirectory(prefix=f"{name}-")
+    atexit.register(keeper.cleanup)
+    return Path(keeper.name)
+
+
 @functools.cache
 def folder() -> Path:
-    """The model as a folder, made once a test run; kept until the process ends."""
-    keeper = tempfile.TemporaryDirectory(prefix="tiny-diffusion-")
-    atexit.register(keeper.cleanup)
-    path = Path(keeper.name)
+    """The model as a folder, made once a test run."""
+    path = kept_folder("tiny-diffusion")
     with torch.random.fork_rng():
         torch.manual_seed(0)
         _write(path)

@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,12 @@ def png(colour: str) -> bytes:
     return stream.getvalue()
 
 
-def write_sample(folder: Path, colour_of: Callable[[str, int], str]) -> None:
-    """Write parts and manifest; ``colour_of(arm, index)`` says how each image looks."""
+def write_sample(folder: Path, colour_of: Callable[[str, int], str], *, more: Collection[str] = ()) -> None:
+    """Write parts and manifest; ``colour_of(arm, index)`` says how each image looks, ``more`` names further arms."""
     rows: list[dict[str, Any]] = []
     for prompt in PROMPTS:
         for index in range(2):
-            arms = ["base", "adapted", *(["complex"] if prompt.complex else [])]
+            arms = ["base", "adapted", *(["complex"] if prompt.complex else []), *more]
             for arm in arms:
                 content = png(colour_of(arm, index))
                 row = {"sample_id": f"{prompt.id}/{index:02d}/{arm}", "arm": arm, "prompt_id": prompt.id}

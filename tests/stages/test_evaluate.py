@@ -207,9 +207,10 @@ def test_main_reads_its_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     text = text.replace("model: miniature/models/clip\n", "model: ./nowhere\n")
     text = text.replace("prompts: [prompts/miniature.json]", "prompts: [prompts.json]")
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "prompts.json").write_text(
-        json.dumps([{**vars(prompt), "atoms": list(prompt.atoms)} for prompt in PROMPTS])
-    )
+    entries = [{**vars(prompt), "atoms": list(prompt.atoms)} for prompt in PROMPTS]
+    for entry in entries:
+        del entry["expanded"]  # which no prompt file has
+    (tmp_path / "prompts.json").write_text(json.dumps(entries))
     Path("params.yaml").write_text(text)
     monkeypatch.setattr(stage, "SAMPLED", tmp_path / "sample")
     monkeypatch.setattr(stage.judges, "build", lambda setting, where: JUDGE)
@@ -250,3 +251,27 @@ def test_prompts_are_told_of_the_plain_method_alone() -> None:
     evidence = Evidence(shown, Measured(verdicts=rows), People([], [], {}), ["fake"], {"disc": 1})
     (line,) = csv.DictReader(stage._prompt_lines(evidence, {"disc": PROMPTS[0]}).splitlines())
     assert (line["base"], line["adapted"]) == ("0.0000", "0.0000")
+
+
+def test_the_adapter_is_compared_with_llm_expanded_prompts_where_they_were_drawn(tmp_path: Path) -> None:
+    """Without that arm every file is what it was."""
+
+    def colour_of(arm: str, index: int) -> str:
+        return "red" if arm == "adapted" or (arm == "expanded" and index) else "black"
+
+    write_sample(tmp_path / "sample", colour_of)
+    before, _ = _run(tmp_path, "before")
+    write_sample(tmp_path / "sample", colour_of, more=["expanded"])
+    after, _ = _run(tmp_path, "after")
+    against = after.pop("accuracy_against_expanded")
+    assert list(against) == ["all", "colour", "counting"]
+    line = against["all"]
+    assert (line["expanded"], line["adapted"], line["difference"], line["prompts"]) == (0.5, 1.0, 0.5, 2)
+    assert "base" not in line
+    assert after["accuracy"]["all"].pop("expanded") == 0.5
+    assert before["accuracy"]["all"] == after["accuracy"]["all"]
+    assert "accuracy_against_expanded" not in before
+    headline = json.loads((tmp_path / "after/metrics.json").read_text())
+    assert (headline["counting"]["expanded"], headline["counting"]["adapted"]) == (0.5, 1.0)
+    with (tmp_path / "after/prompts.csv").open() as stream:
+        assert [(row["base"], row["expanded"]) for row in csv.DictReader(stream)] == [("0.0000", "0.5000")] * 2

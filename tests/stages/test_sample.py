@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -34,10 +35,10 @@ def write_adapter(path, **changes):
 
 
 class Fake:
-    """Draws a square whose colour says text, seed and arm; counts what it drew."""
+    """Draws a square whose colour says text, seed and arm; keeps what it drew and from which conditioning picture."""
 
     def __init__(self):
-        self.drawn, self.methods = [], []
+        self.drawn, self.methods, self.made = [], [], {}
 
     def of(self, method):
         """The operator of a method."""
@@ -50,6 +51,7 @@ class Fake:
             self.drawn.append((row["text"], row["seed"], row["adapted"]))
             colour = hashlib.sha256(repr((method, self.drawn[-1], row["source"])).encode()).digest()[:3]
             pictures.append(sampling.png(Image.new("RGB", (8, 8), tuple(colour))))
+            self.made[(method, *self.drawn[-1])] = (row["source"], pictures[-1])
         made = {"key": rows.column("key"), "image": pa.array(pictures, pa.binary())}
         return pa.table(made | {"condition": rows.column("source")} if method in CONTROLNETS else made)
 
@@ -217,6 +219,10 @@ def test_edges_come_from_the_base_picture_of_the_same_seed_in_both_arms(tmp_path
     run(tmp_path, fake, **chosen)
     assert fake.methods == ["none", "canny"]
     assert len(fake.drawn) == 4 + 8
+    edges = [(*shot, source) for (method, *shot), (source, _) in fake.made.items() if method == "canny"]
+    assert len(edges) == 8
+    for text, seed, _, source in edges:
+        assert source == fake.made["none", text, seed, False][1]
     manifest = tables.read(tmp_path / "sample/manifest.parquet", MANIFEST)
     assert set(manifest.column("method").to_pylist()) == {"canny"}
     assert tiny_models.is_picture(tmp_path / "sample/grids.png")
@@ -264,3 +270,43 @@ def test_the_stage_runs_all_methods_with_the_settings_in_force(tmp_path, monkeyp
     )
     stage.main()
     assert tables.read(Path("data/sample/manifest.parquet"), MANIFEST).num_rows == 3 + 6 * 2
+
+
+def in_a_folder(folder_, monkeypatch, entry, **sample):
+    """The stage with real, tiny models in a folder of its own; gives the manifest's rows by arm."""
+    folder_.mkdir()
+    monkeypatch.chdir(folder_)
+    write_adapter(Path("data/train/adapter"))
+    Path("prompts").mkdir()
+    Path("prompts/miniature.json").write_text(json.dumps([entry]))
+    Path("prompts/llm.json").write_text(json.dumps({ENTRY["id"]: ENTRY["complex"]}))
+    tiny_models.write_params(Path("params.yaml"), sample=dict(sample, steps=2))
+    stage.main()
+    return {row["arm"]: row for row in tables.read(Path("data/sample/manifest.parquet"), MANIFEST).to_pylist()}
+
+
+def test_the_base_model_draws_what_an_llm_made_of_the_prompt_from_the_same_noise(tmp_path, monkeypatch):
+    """The same words as complex wording in another folder give the same bytes."""
+    told = in_a_folder(tmp_path / "told", monkeypatch, ENTRY)
+    given = {"reference_arms": ["expanded"], "expanded": "prompts/llm.json"}
+    found = in_a_folder(tmp_path / "found", monkeypatch, {**ENTRY, "complex": None}, **given)
+    assert found.keys() == {"base", "adapted", "expanded"}
+    assert (found["expanded"]["text"], found["base"]["text"]) == (ENTRY["complex"], ENTRY["text"])
+    assert len({row["seed"] for row in found.values()}) == 1
+    assert found["expanded"]["sha256"] == told["complex"]["sha256"]
+    assert len({row["sha256"] for row in found.values()}) == 3
+    assert all(found[arm]["sha256"] == told[arm]["sha256"] for arm in ("base", "adapted"))
+
+
+def test_an_expanded_arm_costs_only_itself_and_another_text_only_its_pictures(tmp_path):
+    plain = [prompt("a"), prompt("b", "blue square", None)]
+    given = {"reference_arms": ["complex", "expanded"], "expanded": "prompts/llm.json"}
+    run(tmp_path, Fake(), prompts=plain)
+    first = Fake()
+    run(tmp_path, first, prompts=[replace(plain[0], expanded="A"), replace(plain[1], expanded="B")], **given)
+    assert sorted((text, adapted) for text, _, adapted in first.drawn) == [("A", False)] * 2 + [("B", False)] * 2
+    second = Fake()
+    run(tmp_path, second, prompts=[replace(plain[0], expanded="A"), replace(plain[1], expanded="C")], **given)
+    assert [text for text, _, _ in second.drawn] == ["C"] * 2
+    report = json.loads((tmp_path / "sample/report.json").read_text())
+    assert report["pictures"] == {"base": 4, "adapted": 4, "complex": 2, "expanded": 4}

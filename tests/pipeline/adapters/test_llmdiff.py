@@ -185,8 +185,6 @@ def test_saved_weights_come_back(model):
     other = made(model.unet, seed=9)
     other.load_state_dict(adapter.state_dict())
     assert torch.equal(adapter(prompts()), other(prompts()))
-    assert not any("." in name.removeprefix("layers.").split(".")[0] for name in adapter.layers)
-    assert all(isinstance(name, str) for name in adapter.state_dict())
 
 
 def test_prompts_move_to_a_device_as_they_are_stored():

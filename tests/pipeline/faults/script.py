@@ -5,11 +5,10 @@ import struct
 import time
 from collections import defaultdict
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 from pipeline.http import Access, Limits, PoliteSession
 from tests.pipeline.fake_clock import FakeTime
+from tests.pipeline.loopback import serving
 
 HOST = "pictures.example"
 SITE = f"https://{HOST}"
@@ -92,28 +91,9 @@ def drip(first, drop=b".", every_s=0.02, drops=500):
 @contextmanager
 def served(script):
     """Run a script on a free port of 127.0.0.1."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def do_GET(self):
-            script(self)
-
-        do_POST = do_GET  # noqa: N815 - the name that http.server looks for
-
-        def log_message(self, *args):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        server.handle_error = lambda *args: None  # clients that hang up are part of the play
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        script.place = f"127.0.0.1:{server.server_port}"
+    with serving(script) as port:
+        script.place = f"127.0.0.1:{port}"
         yield script
-        server.shutdown()
-        thread.join()
 
 
 @contextmanager

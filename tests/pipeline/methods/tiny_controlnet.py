@@ -1,8 +1,6 @@
 """A ControlNet for the tiny diffusion model, with weights that do something."""
 
-import atexit
 import functools
-import tempfile
 from pathlib import Path
 
 import torch
@@ -13,12 +11,10 @@ from tests.pipeline import tiny_models
 
 @functools.cache
 def folder() -> Path:
-    """Made once a test run; kept until the process ends."""
-    keeper = tempfile.TemporaryDirectory(prefix="tiny-controlnet-")
-    atexit.register(keeper.cleanup)
-    path = Path(keeper.name)
+    """Made once a test run."""
     from diffusers import ControlNetModel
 
+    path = tiny_models.kept_folder("tiny-controlnet")
     with torch.random.fork_rng():
         torch.manual_seed(1)
         made = ControlNetModel.from_unet(tiny_models.load().unet, conditioning_embedding_out_channels=(4, 4))

@@ -1,7 +1,9 @@
 import copy
+import dataclasses
 import functools
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -120,3 +122,37 @@ def test_a_single_cell_has_families_of_types_alone() -> None:
     correct_family(cells)
     assert cells[0]["accuracy"] == cells[0]["other_judges"]["second"] == found
     assert "p_holm" not in cells[0]["preference"]
+
+
+def _with_expanded(lacking: str = "") -> list[Picture]:
+    return [
+        *_pictures(),
+        *(
+            dataclasses.replace(each, sample_id=f"{each.prompt_id}/{each.index:02d}/expanded", arm="expanded")
+            for each in _pictures()
+            if each.arm == "base" and each.prompt_id != lacking
+        ),
+    ]
+
+
+def test_against_another_arm_that_arm_stands_in_the_bases_place() -> None:
+    rng = np.random.default_rng(0)
+    values = {picture.sample_id: float(rng.integers(2)) for picture in _with_expanded()}
+    found = compare(values, _with_expanded(), CONFIG, against="expanded")
+    renamed = {  # the same numbers, the expanded arm called base
+        name.replace("base", "old").replace("expanded", "base"): value for name, value in values.items()
+    }
+    expected = compare(renamed, _pictures(), CONFIG)
+    for name, line in found.items():
+        theirs = dict(expected[name])
+        del theirs["complex"]
+        assert line == {"expanded": theirs.pop("base"), **theirs}
+    assert (found["all"]["prompts"], found["all"]["p_holm"]) == (3, None)
+
+
+def test_against_an_arm_that_some_prompts_lack_only_the_others_count() -> None:
+    values = {picture.sample_id: float(picture.arm == "adapted") for picture in _with_expanded()}
+    found = compare(values, _with_expanded(lacking="c"), CONFIG, against="expanded")
+    assert list(found) == ["all", "colour"]
+    assert (found["all"]["prompts"], found["all"]["pairs"], found["all"]["difference"]) == (2, 4, 1.0)
+    assert compare(values, _pictures(), CONFIG, against="expanded") == {}

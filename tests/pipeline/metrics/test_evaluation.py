@@ -24,6 +24,12 @@ def test_experiments_are_told_apart_by_a_few_figures():
     }
 
 
+def test_reference_arms_stand_in_the_headline_where_they_were_drawn():
+    found = evaluation.headline({"accuracy": {"colour": {**LINE, "complex": 0.9, "expanded": 0.3}}})
+    assert list(found["colour"]) == ["base", "complex", "expanded", "adapted", "low", "high", "p_holm"]
+    assert found["colour"]["expanded"] == 0.3
+
+
 def test_what_was_not_computed_is_absent_from_the_headline():
     assert evaluation.headline({}) == {}
     assert evaluation.headline({"clip_score": {"all": {"adapted": 0.6}}}) == {"clip_score": 0.6}

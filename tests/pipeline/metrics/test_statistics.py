@@ -48,6 +48,19 @@ def test_with_no_effect_the_primary_test_rejects_in_five_of_a_hundred_runs() -> 
     assert 0.03 <= np.mean(np.array(ps) <= 0.05) <= 0.07
 
 
+def test_where_few_prompts_differ_intervals_are_too_narrow_and_the_test_is_not() -> None:
+    """Why reports let the p decide (ADR 0031): a quarter of 20 prompts of 4 images differs, either way alike."""
+    rng = np.random.default_rng(0)
+    excluded, rejected, runs = 0, 0, 200
+    for _ in range(runs):
+        moved = (rng.random(20) < 0.25) * rng.choice([-1, 1], 20) * rng.integers(1, 5, 20) / 4
+        low, high = statistics.cluster_interval(moved, confidence=0.95, resamples=500, seed=0)
+        excluded += low is not None and high is not None and not low <= 0 <= high
+        rejected += statistics.sign_flip(moved, seed=0) < 0.05
+    assert excluded / runs > 0.08
+    assert rejected / runs < 0.05
+
+
 def test_at_the_papers_size_a_null_effect_is_found_in_five_of_a_hundred_runs_and_the_papers_tests_find_more() -> None:
     """15 prompts of 10 images; a prompt is easier in one arm or in the other by chance, and on average in neither."""
     rng, found = np.random.default_rng(0), []

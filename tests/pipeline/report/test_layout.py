@@ -4,6 +4,7 @@ from typing import Any
 
 from pipeline.report import layout, paper
 from pipeline.report.collect import Findings, collect
+from pipeline.report.words import P_DECIDES
 from tests.pipeline.report.folder import line, metrics, write_data
 
 SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
@@ -97,6 +98,7 @@ def test_a_single_controlled_method_is_called_by_its_name(tmp_path: Path) -> Non
     assert table.head[0] == "Method: sag"
     assert _texts(table)["Counting ↑"][-1] == "12.67 → 14"
     assert "Holm over the three skills" in table.note
+    assert P_DECIDES in table.note
 
 
 def test_plain_clip_score_has_a_row_with_both_arms_and_the_ceiling(tmp_path: Path) -> None:
@@ -166,3 +168,24 @@ def test_prompts_have_their_difference_and_all_of_them_their_tests(tmp_path: Pat
 
 def test_prompts_of_several_methods_say_whose_they_are(tmp_path: Path) -> None:
     assert layout.prompt_table(_cells(tmp_path)).title == "Prompt by prompt, method none"
+
+
+def test_llm_expanded_prompts_have_a_column_where_they_were_drawn(tmp_path: Path) -> None:
+    title, figures = "Base, LLM-expanded prompt", metrics()
+    figures["accuracy"]["colour"]["expanded"] = 0.653
+    findings = _findings(tmp_path, figures)
+    drawn = replace(
+        findings,
+        prompts=[{**row, "expanded": share} for row, share in zip(findings.prompts, ("", "0.75"), strict=True)],
+    )
+    tables = [layout.accuracy_table(drawn, {}), layout.prompt_table(drawn)]
+    for table in tables:
+        assert table.head.index(title) == table.head.index("Base, complex prompt") + 1
+        assert _is_even(table)
+    assert _texts(tables[0])["Colour ↑"][6:8] == ["90.0 %", "65.3 %"]
+    assert _texts(tables[0])["Action ↑"][6:8] == ["80.0 %", "–"]
+    assert "of the skills all of whose prompts have one" in tables[0].note
+    assert [row[6].text for row in tables[1].rows] == ["–", "75.0 %"]
+    for table in (layout.accuracy_table(findings, {}), layout.prompt_table(findings)):
+        assert title not in table.head
+        assert "expanded" not in table.note

@@ -70,23 +70,3 @@ def test_what_evaluate_could_not_compute_says_why(tmp_path: Path) -> None:
     gaps = _gaps(_findings(tmp_path))
     assert gaps["preference"].why.startswith("not computed: reviews/preference")
     assert gaps["Table 3: MUSIQ"].why == "evaluate.metrics has no entry of kind musiq"
-
-
-def test_what_a_method_lacks_is_told_by_the_methods_name(tmp_path: Path) -> None:
-    asked = {"preference": {"answers": 4}, "judge_agreement": {"oracle": {}}}
-    first, second = {**metrics(), **asked}, {"clip_score": metrics()["clip_score"]}
-    cells = {"sd none": first, "sd sag": second}
-    gaps = _gaps(
-        replace(_findings(tmp_path), metrics={**first, "cells": cells}, not_computed={"brisque": "no weights"})
-    )
-    told = [what for what in gaps if "method sag" in what]
-    assert told == ["accuracy, method sag", "judge_agreement, method sag", "preference, method sag"]
-    assert gaps["accuracy, method sag"].why == "not computed: no pair of its images was judged"
-    assert gaps["brisque"].why == "not computed: no weights"
-
-
-def test_what_the_first_of_several_methods_lacks_is_told_by_its_name_and_nothing_twice(tmp_path: Path) -> None:
-    cells = {"sd none": metrics(), "sd sag": {**metrics(), "preference": {"answers": 4}}}
-    gaps = _gaps(replace(_findings(tmp_path), metrics={**metrics(), "cells": cells}))
-    assert gaps["preference, method none"].why.startswith("not computed: reviews/preference")
-    assert not [what for what in gaps if "sag" in what and what.startswith(("preference", "accuracy"))]

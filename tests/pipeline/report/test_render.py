@@ -74,15 +74,17 @@ def test_the_headline_comes_first(found: Content, tmp_path: Path) -> None:
 
 def test_studies_stand_in_both_forms_with_their_charts(tmp_path: Path) -> None:
     findings = collect(write_data(tmp_path / "data"), MODELS)
-    content = study([row("layer 1")])
-    draw(tmp_path / "layers.png")
+    content = study([row("layer 1", curve=[[50, 0.04]])])
+    for name in ("layers.png", "layers-losses.png"):
+        draw(tmp_path / name)
     drawn, bare = (study_pages.page(tmp_path / f"{name}.json", content) for name in ("layers", "bare"))
     shown = render.content(findings, [], [], [], printed={}, title="t", studies=[drawn, bare])
     page, text = render.as_page(shown), render.as_markdown(shown, tmp_path / "data" / "report")
     assert page.count("<summary>LLM layers (the paper&#39;s Table 4)</summary>") == 2
     assert "Layer 20 &amp; the others." in page
-    assert page.count("data:image/png") == 1
-    assert "](../../layers.png)" in text
+    assert page.count("data:image/png") == 2
+    assert "![LLM layers (the paper's Table 4)](../../layers.png)" in text
+    assert "![LLM layers (the paper's Table 4): losses](../../layers-losses.png)" in text
     assert text.count("### Each row against the base model") == 2
 
 

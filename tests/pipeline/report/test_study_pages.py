@@ -24,9 +24,18 @@ def test_studies_of_this_runs_model_are_shown_in_the_papers_order(tmp_path: Path
     draw(tmp_path / "layers.png")
     found = study_pages.read(tmp_path, OURS)
     assert [page.name for page in found.shown] == ["layers", "ablation", "another", "seeds"]
-    assert [page.chart for page in found.shown] == [tmp_path / "layers.png", None, None, None]
+    assert [page.charts for page in found.shown] == [[tmp_path / "layers.png"], [], [], []]
     assert found.shown[0].sentences == ["Layer 20 & the others."]
     assert found.passed_over == {}
+
+
+def test_the_losses_are_shown_where_the_file_has_the_curves(tmp_path: Path) -> None:
+    drawn = [draw(tmp_path / name) for name in ("layers.png", "layers-losses.png", "seeds-losses.png")]
+    _write(tmp_path, "layers", study([row("a"), row("b", curve=[[50, 0.04], [100, 0.03]])]))
+    _write(tmp_path, "seeds", study([row("a")]))
+    layers, seeds = study_pages.read(tmp_path, OURS).shown
+    assert layers.charts == drawn[:2]
+    assert seeds.charts == []
 
 
 def test_studies_of_other_models_or_of_an_earlier_version_say_why_they_are_not_shown(tmp_path: Path) -> None:
@@ -60,4 +69,4 @@ def test_the_studies_of_this_project_can_be_shown() -> None:
     found = study_pages.read(ROOT / study_pages.FOLDER, OURS)
     assert {"layers", "ablation", "initialisation"} <= found.names
     assert found.passed_over == {}
-    assert all(page.chart and page.tables and page.sentences for page in found.shown)
+    assert all(page.charts and page.tables and page.sentences for page in found.shown)

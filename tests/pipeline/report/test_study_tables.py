@@ -1,5 +1,6 @@
 from pipeline.report.layout import Table
 from pipeline.report.study_tables import tables
+from pipeline.report.words import P_DECIDES
 from tests.pipeline.report.folder import line
 from tests.pipeline.report.made_studies import EQUAL, row, skills, study
 
@@ -9,7 +10,7 @@ OF_PAPER = {"diffusion": SD15, "llm": "huggyllama/llama-13b", "layer": 10}
 
 def _texts(table: Table) -> list[list[str]]:
     assert all(len(cells) == len(table.head) for cells in table.rows)
-    return [[cell.text for cell in cells] for cells in table.rows]
+    return [[cell.whole for cell in cells] for cells in table.rows]
 
 
 def test_rows_stand_below_the_base_models_with_the_pictures_quality() -> None:
@@ -21,12 +22,13 @@ def test_rows_stand_below_the_base_models_with_the_pictures_quality() -> None:
     assert ceiling[5:8] == ["–", "–", "0.04900"]
     assert layer[2] == "56.9 % (+16.9; +10.9 to +23.9; p < 0.001)"
     assert layer[6] == "14.78 (+0.93; +0.87 to +1.00; p 0.200)"
-    assert layer[8] == "0.00; equal (p 0.010)"
+    assert layer[8] == "equal (0.00, p 0.010)"
 
 
 def test_only_significant_differences_are_marked() -> None:
     (table,) = tables(study([row("layer 1")]))
     assert [cell.kind for cell in table.rows[-1][1:5]] == ["", "better", "worse", "better"]
+    assert P_DECIDES in table.note
 
 
 def test_each_method_of_each_training_has_a_line_with_its_own_base() -> None:
@@ -111,4 +113,4 @@ def test_pictures_that_are_worse_by_more_than_the_margin_are_called_so_and_fit_i
     worse = {"difference": -0.06, "margin": 0.02, "p": 0.998, "p_not_worse": 0.998}
     (table,) = tables(study([row("a", equivalence={"judge_quality": worse, "clip_cosine": EQUAL})]))
     assert table.head[-1] == "Equal in judged image quality"
-    assert _texts(table)[-1][-1] == "−0.060; worse (p 0.002)"
+    assert _texts(table)[-1][-1] == "worse (−0.060, p 0.002)"

@@ -127,6 +127,18 @@ def test_how_well_people_agree_is_said_for_each_task() -> None:
     ]
 
 
+def test_the_adapter_is_compared_with_llm_expanded_prompts() -> None:
+    against = line(0.0, 0.47, 0.004, p_holm=None, prompts=18, pairs=72, expanded=0.45)
+    gain = {"difference": 0.02, "low": -0.03, "high": 0.07}
+    figures = {**metrics(), "accuracy_against_expanded": {"all": {**against, **gain, "p": 0.41}}}
+    said = [sentence for sentence in words.details(_findings(figures)) if "LLM-expanded" in sentence]
+    assert said == [
+        "With the adapter 47.0 % of images are right, the base model given LLM-expanded prompts has 45.0 % "
+        "(no significant difference; +2.0 points, 95 % interval −3.0 to +7.0, p 0.410; 18 prompts, 72 pairs)."
+    ]
+    assert not any("LLM-expanded" in sentence for sentence in words.details(_findings(metrics())))
+
+
 def test_each_further_method_has_its_sentence() -> None:
     figures = metrics()
     cells = {"sd none": figures, "sd canny": figures}

@@ -3,7 +3,6 @@ import csv
 import io
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,9 @@ from pipeline.generated import GENERATED, MANIFEST
 from pipeline.review import commands, pages, studies
 from tests.pipeline.review import verdicts_made as data
 from tests.pipeline.review.rows import queued, scored
+from tests.pipeline.review_page.browsing import browser
 
 HOSTILE = '</script><script>alert(1)</script> & "<b>" \u202ex @script@ ' + "w" * 10_000
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 def _picture(sample_id: str, side_px: int = 16) -> bytes:
@@ -244,20 +243,15 @@ def test_verdicts_on_other_prompts_are_stale(tmp_path: Path, monkeypatch: pytest
 @pytest.fixture
 def page(sampled: Path) -> Iterator[Any]:
     """The study's page in a browser of a phone's width; it fails on any request and on any error of the script."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed")
-    assert _sur("review-export", "preference", "out", "--html") == 0
     wrong: list[str] = []
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        shown = browser.new_page(viewport={"width": 390, "height": 844})
+    with browser() as found:
+        assert _sur("review-export", "preference", "out", "--html") == 0
+        shown = found.new_page(viewport={"width": 390, "height": 844})
         shown.on("console", lambda message: wrong.append(message.text))
         shown.on("pageerror", lambda error: wrong.append(str(error)))
         shown.on("request", lambda one: one.url.startswith(("data:", "file:", "blob:")) or wrong.append(one.url))
         shown.goto((sampled / "out" / "preference-1-of-1.html").as_uri())
         yield shown
-        browser.close()
     assert wrong == []
 
 

@@ -18,13 +18,19 @@ FLAGS = [
 ]
 
 
-@contextmanager
-def browser():
-    """Chromium of this machine, headless."""
+def needed():
+    """Playwright and the path of this machine's Chromium; the test is skipped where one is missing."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install .[dev]")
     path = chromium()
     if path is None:
         pytest.skip("no Chromium on PATH: install chromium to run the browser's tests")
+    return playwright, path
+
+
+@contextmanager
+def browser():
+    """Chromium of this machine, headless."""
+    playwright, path = needed()
     with playwright.sync_playwright() as driver:
         found = driver.chromium.launch(executable_path=path, args=FLAGS)
         try:

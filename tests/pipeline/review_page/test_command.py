@@ -23,10 +23,17 @@ def test_a_name_of_any_script_is_a_name():
 
 
 def test_a_name_becomes_a_safe_file_name(tmp_path):
-    with served(workspace(tmp_path, 1), "--reviewer", '../../etc/Ann & "Bob"') as running:
+    """A torn line in the file that the name means: that it is mended says that this is the file."""
+    workspace(tmp_path, 1)
+    path = tmp_path / "reviews/triplets/etc-ann-bob.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"torn')
+    with served(tmp_path, "--reviewer", '../../etc/Ann & "Bob"') as running:
         assert running.address.startswith("http://127.0.0.1:")
-    assert [path.name for path in (tmp_path / "reviews/triplets").iterdir()] == []
-    assert not (tmp_path.parent / "etc").exists()
+        assert "etc-ann-bob.jsonl: 6 bytes of a line that was never saved are taken away" in running.end()[1]
+    assert [found for found in (tmp_path / "reviews").rglob("*") if found.is_file()] == [path]
+    assert path.read_text() == ""
+    assert not (tmp_path / "etc").exists()
 
 
 def test_two_pages_on_one_file_are_refused(tmp_path):
@@ -52,12 +59,18 @@ def test_others_may_work_beside(tmp_path):
         assert second.address
 
 
+def listening(port):
+    """Addresses, as the kernel of Linux writes them, on which anything listens on a port."""
+    tables = (path for path in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")) if path.is_file())  # not all have IPv6
+    sockets = [line.split() for table in tables for line in table.read_text().splitlines()[1:]]
+    ends = [one[1].split(":") for one in sockets if one[3] == "0A"]
+    return {address for address, at in ends if int(at, 16) == port}
+
+
 def test_it_listens_on_loopback_alone(tmp_path):
     with served(workspace(tmp_path, 1), "--reviewer", "Ann") as running:
-        table = Path("/proc/net/tcp").read_text() if sys.platform == "linux" else ""
-        listening = [line.split() for line in table.splitlines()[1:] if line.split()[3] == "0A"]
-        addresses = {one[1].split(":")[0] for one in listening if int(one[1].split(":")[1], 16) == running.port}
-        assert addresses in ({"0100007F"}, set())
+        if sys.platform == "linux":
+            assert listening(running.port) == {"0100007F"}
         connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
         connection.request("GET", "/")
         assert connection.getresponse().status == 401

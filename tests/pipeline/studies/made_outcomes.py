@@ -47,9 +47,10 @@ def outcome(
     label=None,
     run=RUN,
     method=None,
+    curve=(),
     **statistics,
 ):
     found = {"accuracy": judged(complex=0.8) if accuracy is None else accuracy, **statistics}
     validation = {"adapted": 0.051, "base": 0.07, "complex": 0.049}
     made = row(key, label, layer, **{"loss.llm_weight": 0.0})
-    return Outcome(made, f"ablation-{key}-12345678", found, shares(adapted), validation, run, method)
+    return Outcome(made, f"ablation-{key}-12345678", found, shares(adapted), validation, run, method, curve)

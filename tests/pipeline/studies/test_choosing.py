@@ -72,7 +72,7 @@ def test_without_repetitions_nothing_is_said_of_what_differences_mean():
 def test_the_page_shows_each_value_and_each_seed(tmp_path):
     rows = [*SEEDS, trained(0.055, {RATE: 3e-3}, RATE)]
     tried = found(rows, {"row x": "out of memory"})
-    page = choice_page.as_markdown(tried, choice_page.as_json(tried), "choice.png")
+    page = choice_page.as_markdown(tried, choice_page.as_json(tried), ["choice.png"])
     assert f"| `{RATE}` | **0.001** (in force) | 0.06000 | 80.0 % | – |" in page
     assert f"| `{RATE}` | 0.003 | 0.05500 | 90.0 % | +10.0 |" in page
     assert "| row x | no result |" in page

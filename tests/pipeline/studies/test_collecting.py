@@ -3,13 +3,14 @@ import json
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.studies.collecting import PROMPTS, STATISTICS, TRAINING, collect
+from pipeline.studies.collecting import CURVE, PROMPTS, STATISTICS, TRAINING, collect
 from tests.pipeline.studies.made_outcomes import RUN, row
 
 FILES = {
     STATISTICS: json.dumps({"accuracy": {"all": {"base": 0.5}}}),
     PROMPTS: "prompt_id,type,source,text,adapted,base\na-1,action,x,three stars,0.7500,0.5000\n",
     TRAINING: json.dumps({"in": 3, "validation": {"adapted": 0.5, "base": None}}),
+    CURVE: "step\tdenoising\n50\t0.75\n100\t0.5\n",
 }
 
 
@@ -19,6 +20,7 @@ def test_a_finished_row_is_read():
     assert found.accuracy == {"all": {"base": 0.5}}
     assert found.prompts[0]["adapted"] == "0.7500"
     assert found.validation == {"adapted": 0.5, "base": None}
+    assert found.curve == [(50, 0.75), (100, 0.5)]
     assert (found.run, found.method) == (RUN, None)
     assert found.label == found.row.label
 
@@ -31,6 +33,7 @@ def test_a_row_that_drew_with_several_methods_is_one_outcome_each_plain_sampling
     plain, sag = collect(row(), "x", lambda name: files.__getitem__, RUN)
     assert (plain.method, plain.accuracy["all"]["base"], len(plain.prompts)) == ("none", 0.2, 1)
     assert (sag.method, sag.accuracy["all"]["base"], len(sag.prompts)) == ("sag", 0.1, 0)
+    assert (len(plain.curve), len(sag.curve)) == (2, 0)
     assert sag.label == f"{sag.row.label}, sag"
 
 
@@ -42,9 +45,9 @@ def test_quality_and_tests_of_equality_are_found_whatever_was_measured():
 
 
 def test_a_row_without_judge_or_validation_is_read_too():
-    files = {**FILES, STATISTICS: "{}", TRAINING: "{}", PROMPTS: "prompt_id,type,source,text,base\n"}
+    files = {STATISTICS: "{}", TRAINING: "{}", PROMPTS: "prompt_id,type,source,text,base\n"}
     (found,) = collect(row(), "x", lambda name: files.__getitem__, RUN)
-    assert (found.accuracy, list(found.prompts), found.validation) == ({}, [], {})
+    assert (found.accuracy, list(found.prompts), found.validation, found.curve) == ({}, [], {}, [])
 
 
 def test_files_that_are_gone_from_the_cache_are_told():

@@ -49,7 +49,7 @@ def test_prompts_that_one_row_lacks_do_not_count():
 def test_two_gains_hold_unless_the_third_skill_loses():
     gain, none, loss = (0.4, 0.52, 0.01), (0.4, 0.4, 1.0), (0.4, 0.3, 0.01)
     two = outcome(accuracy=judged(gain, gain, none))
-    assert gained(two) == ["action", "colour"]
+    assert gained(two, 0.95) == ["action", "colour"]
     assert (lost(two, 0.95), holds(two, 0.95)) == ([], True)
     harmed = outcome(accuracy=judged(gain, gain, loss))
     assert (lost(harmed, 0.95), holds(harmed, 0.95)) == (["counting"], False)
@@ -57,18 +57,23 @@ def test_two_gains_hold_unless_the_third_skill_loses():
 
 
 def test_a_gain_below_ten_points_or_with_an_interval_over_zero_does_not_count():
-    assert gained(outcome(accuracy=judged((0.4, 0.495, 0.01), (0.4, 0.5, 0.01), (0.4, 0.6, 0.01)))) == [
+    assert gained(outcome(accuracy=judged((0.4, 0.495, 0.01), (0.4, 0.5, 0.01), (0.4, 0.6, 0.01))), 0.95) == [
         "colour",
         "counting",
     ]
     wide = judged((0.4, 0.6, 0.01), (0.4, 0.6, 0.01), (0.4, 0.6, 0.01))
     wide["action"]["low"] = 0.0
     wide["colour"]["low"] = wide["colour"]["high"] = None
-    assert gained(outcome(accuracy=wide)) == ["counting"]
+    assert gained(outcome(accuracy=wide), 0.95) == ["counting"]
 
 
-def test_a_loss_is_sure_by_its_interval_or_by_its_p():
-    for p, high, expected in ((0.2, -0.01, ["action"]), (0.001, None, ["action"]), (0.2, 0.01, []), (0.2, None, [])):
+def test_a_difference_counts_by_its_corrected_p_whatever_the_interval_says():
+    """Where few prompts differ the bootstrap's interval excludes 0 too often."""
+    unsure = outcome(accuracy=judged((0.4, 0.6, 0.03), (0.4, 0.6, 0.02), (0.4, 0.6, 0.02)))
+    assert unsure.accuracy["action"]["low"] > 0
+    assert unsure.accuracy["action"]["p"] < 0.05 < unsure.accuracy["action"]["p_holm"]
+    assert gained(unsure, 0.95) == ["colour", "counting"]
+    for p, high, expected in ((0.2, -0.01, []), (0.001, None, ["action"]), (0.001, 0.01, ["action"]), (0.2, None, [])):
         lines = judged((0.4, 0.3, p))
         lines["action"]["high"] = high
         assert lost(outcome(accuracy={"action": lines["action"]}), 0.95) == expected

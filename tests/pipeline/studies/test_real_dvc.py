@@ -21,7 +21,9 @@ weight = json.loads(Path("params.yaml").read_text().split("llm_weight:")[1].spli
 if weight < 0:
     sys.exit("error: loss.llm_weight is below 0")
 Path("data/evaluate").mkdir(parents=True, exist_ok=True)
-Path("data/train").mkdir(parents=True, exist_ok=True)
+curve = Path("data/train/log/plots/metrics/val/denoising.tsv")
+curve.parent.mkdir(parents=True, exist_ok=True)
+curve.write_text("step\\tdenoising\\n50\\t0.5\\n")
 Path("data/evaluate/statistics.json").write_text(json.dumps({"accuracy": {"all": {"base": weight}}}))
 Path("data/evaluate/prompts.csv").write_text("prompt_id,type,adapted\\na-1,action,0.5\\n")
 Path("data/train/report.json").write_text('{"validation": {"adapted": 0.5}}')
@@ -32,7 +34,7 @@ stages:
     cmd: python stand_in.py
     deps: [stand_in.py]
     params: [loss]
-    outs: [data/evaluate/statistics.json, data/evaluate/prompts.csv]
+    outs: [data/evaluate/statistics.json, data/evaluate/prompts.csv, data/train/log]
     metrics: [{data/train/report.json: {cache: false}}]
 """
 GOOD, BAD = (
@@ -96,6 +98,7 @@ def test_rows_run_in_dvcs_queue_and_leave_the_workspace_as_it_was(project):
     assert found.accuracy["all"]["base"] == 0.25
     assert found.prompts == [{"prompt_id": "a-1", "type": "action", "adapted": "0.5"}]
     assert found.validation == {"adapted": 0.5}
+    assert found.curve == [(50, 0.5)]
 
     deadline = time.monotonic() + 60
     while workers(project) and time.monotonic() < deadline:

@@ -15,8 +15,8 @@ def findings(outcomes, name="ablation", failed=None, contrasts=()):
     return Findings(Study(name, "Ablation", [None] * 4), outcomes, failed or {}, contrasts, 0.95, {})
 
 
-def as_markdown(found, chart):
-    return rendering.as_markdown(as_json(found), chart)
+def as_markdown(found, *charts):
+    return rendering.as_markdown(as_json(found), charts)
 
 
 def cells(page, label):
@@ -26,7 +26,9 @@ def cells(page, label):
 
 
 def test_each_row_stands_below_base_and_ceiling():
-    page = as_markdown(findings([outcome("both", clip_score={"all": {"adapted": 0.512}}), outcome("none")]), "a.png")
+    page = as_markdown(
+        findings([outcome("both", clip_score={"all": {"adapted": 0.512}}), outcome("none")]), "a.png", "a-losses.png"
+    )
     assert cells(page, "base model, simple prompts") == [
         "base model, simple prompts",
         *["40.0 %"] * 4,
@@ -38,13 +40,13 @@ def test_each_row_stands_below_base_and_ceiling():
     assert both[1] == "50.0 % (+10.0; +4.0 to +17.0; p 0.600)"
     assert both[5:] == ["0.512", "0.05100"]
     assert cells(page, "row none")[5] == "–"
-    assert "![Ablation](a.png)" in page
+    assert "![Ablation](a.png)\n\n![Ablation: losses](a-losses.png)\n" in page
     assert "action 20 prompts, 80 pairs" in page
 
 
 def test_rows_whose_base_model_differs_show_both():
     other = judged(action=(0.1, 0.5, 0.3))
-    page = as_markdown(findings([outcome("a"), outcome("b"), outcome("c", accuracy=other)]), None)
+    page = as_markdown(findings([outcome("a"), outcome("b"), outcome("c", accuracy=other)]))
     bases = [text for text in page.splitlines() if text.startswith("| base model, simple prompts")]
     assert len(bases) == 2
     assert page.index("row b") < page.index(bases[1]) < page.index("| row c")
@@ -54,7 +56,7 @@ def test_rows_whose_base_model_differs_show_both():
 def test_seeds_share_the_base_models_lines_though_their_validation_noise_differs():
     first, second = outcome("a"), outcome("b")
     second = replace(second, validation={"adapted": 0.05, "base": 0.08, "complex": 0.049})
-    page = as_markdown(findings([first, second]), None)
+    page = as_markdown(findings([first, second]))
     assert cells(page, "base model, simple prompts")[-1] == "differs"
     assert cells(page, "base model, complex prompts (ceiling)")[-1] == "0.04900"
     assert [cells(page, f"row {key}")[-1] for key in "ab"] == ["0.05100", "0.05000"]
@@ -62,11 +64,11 @@ def test_seeds_share_the_base_models_lines_though_their_validation_noise_differs
 
 def test_equivalence_tests_have_columns_where_there_are_any():
     tested = outcome("a", clip_cosine_equivalence=EQUAL, judge_quality_equivalence={**EQUAL, "p": 0.4})
-    page = as_markdown(findings([tested, outcome("b", clip_cosine_equivalence=EQUAL)]), None)
+    page = as_markdown(findings([tested, outcome("b", clip_cosine_equivalence=EQUAL)]))
     assert "| Equal in judged image quality | Equal in CLIP cosine |" in page
     assert cells(page, "row a")[-2:] == ["not shown (+0.004, p 0.400)", "yes (+0.004, p 0.010)"]
     assert cells(page, "row b")[-2:] == ["–", "yes (+0.004, p 0.010)"]
-    assert "Equal in" not in as_markdown(findings([outcome("a")]), None)
+    assert "Equal in" not in as_markdown(findings([outcome("a")]))
 
 
 def test_comparisons_have_a_table_with_figures_or_dashes():
@@ -74,16 +76,16 @@ def test_comparisons_have_a_table_with_figures_or_dashes():
         (Contrast(THE_LLM, "beside | the other", "a", "b"), {"action": line(0.4, 0.5, 0.01)}),
         (Contrast(THE_LLM, "alone", "a", "b"), {}),
     ]
-    page = as_markdown(findings([outcome("a")], contrasts=pairs), None)
+    page = as_markdown(findings([outcome("a")], contrasts=pairs))
     assert "| The LLM loss beside \\| the other | +10.0; +4.0 to +17.0; p 0.020 | – | – | – |" in page
     assert cells(page, "The LLM loss alone")[1:] == ["–"] * 4
-    assert "Rows against each other" not in as_markdown(findings([outcome("a")]), None)
+    assert "Rows against each other" not in as_markdown(findings([outcome("a")]))
 
 
 def test_rows_without_verdicts_validation_or_result_are_shown_as_such():
     bare = outcome("bare", accuracy={})
     bare.validation.clear()
-    page = as_markdown(findings([bare], failed={"seed 1": "killed"}), None)
+    page = as_markdown(findings([bare], failed={"seed 1": "killed"}))
     assert cells(page, "row bare") == ["row bare", *["–"] * 6]
     assert cells(page, "seed 1")[1] == "no result"
     assert "no image was judged" in page
@@ -93,7 +95,7 @@ def test_rows_without_verdicts_validation_or_result_are_shown_as_such():
 def test_settings_of_each_row_are_listed():
     plain = outcome("b")
     plain.row.overrides.clear()
-    page = as_markdown(findings([outcome("a"), plain]), None)
+    page = as_markdown(findings([outcome("a"), plain]))
     assert "- row a: `loss.llm_weight: 0.0` (experiment `ablation-a-12345678`)" in page
     assert "- row b: nothing changed (" in page
 
@@ -110,10 +112,18 @@ def test_the_figures_are_the_same_as_json():
     assert content["without_result"] == {"seed 2": "killed"}
     first = content["rows"][0]
     assert first["accuracy"]["colour"]["adapted"] == 0.6
-    assert first["gained"] == ["action", "colour"]
+    assert first["gained"] == ["colour"]  # action gains as much, with a p that says nothing
     assert first["clip_score"] is None
     assert first["equivalence"] == {"clip_cosine": EQUAL}
     assert first["run"]["layer"] == 20
     assert content["command"] == "sur study seeds"
     assert content["contrasts"][0]["figures"] == {"all": line(0.4, 0.5, 0.5)}
     assert "spread" not in as_json(findings(rows))
+
+
+def test_the_curve_of_a_training_is_kept_once():
+    curve = [(50, 0.0400043354), (100, 0.03)]
+    plain, canny = (outcome("a", method=name, curve=found) for name, found in (("none", curve), ("canny", ())))
+    first, second = as_json(findings([plain, canny]))["rows"]
+    assert first["curve"] == [[50, 0.0400043], [100, 0.03]]
+    assert "curve" not in second

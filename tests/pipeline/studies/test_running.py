@@ -6,10 +6,12 @@ import pytest
 from pipeline import app
 from pipeline.errors import InputError
 from pipeline.studies import running, tasks
-from pipeline.studies.collecting import PROMPTS, STATISTICS, TRAINING
+from pipeline.studies.collecting import CURVE, PROMPTS, STATISTICS, TRAINING
 from tests.closure import ROOT
 from tests.pipeline.studies.fake_dvc import FakeDvc
 from tests.pipeline.studies.made_outcomes import judged, shares
+
+LOSSES = "step\tdenoising\n50\t0.06\n100\t0.05\n"
 
 
 @pytest.fixture
@@ -33,6 +35,7 @@ def opened(name):
         STATISTICS: json.dumps({"accuracy": judged(complex=0.9)}),
         PROMPTS: "\n".join([head, *(",".join(line.values()) for line in prompts)]),
         TRAINING: json.dumps({"validation": {"adapted": 0.05, "base": 0.07, "complex": 0.04}}),
+        CURVE: LOSSES,
     }
     return found.__getitem__
 
@@ -53,6 +56,9 @@ def test_a_study_ends_as_page_figures_and_chart(project):
     assert content["sentences"][0] in page
     assert "](ablation.png)" in page
     assert (folder / "docs/studies/ablation.png").is_file()
+    assert content["rows"][0]["curve"] == [[50, 0.06], [100, 0.05]]
+    assert "](ablation-losses.png)" in page
+    assert (folder / "docs/studies/ablation-losses.png").is_file()
 
 
 def test_a_study_may_be_a_file(project):
@@ -65,7 +71,8 @@ def test_a_study_may_be_a_file(project):
 
 def test_a_second_call_runs_nothing_until_something_decisive_changes(project, monkeypatch):
     folder, dvc = project
-    monkeypatch.setattr(running.charts, "draw", lambda *_, **__: False)  # takes a second and is another test's
+    for module in (running.charts, running.loss_chart):  # takes a second and is another test's
+        monkeypatch.setattr(module, "draw", lambda *_, **__: False)
     go(dvc)
     page = (folder / "docs/studies/ablation.md").read_bytes()
     (folder / "README.md").write_text("new words")
@@ -107,7 +114,7 @@ def test_without_verdicts_there_is_a_page_but_no_chart(project, monkeypatch):
     monkeypatch.setitem(globals(), "opened", lambda name: files.__getitem__)
     go(dvc, "seeds")
     assert "](" not in (folder / "docs/studies/seeds.md").read_text()
-    assert not (folder / "docs/studies/seeds.png").exists()
+    assert list((folder / "docs/studies").glob("*.png")) == []
 
 
 def test_the_command_hands_its_options_on(monkeypatch, tmp_path):
@@ -134,7 +141,7 @@ def test_the_command_refuses_what_makes_no_sense(arguments, capsys):
 def test_a_choice_runs_until_the_training_and_reads_nothing_else(project, monkeypatch):
     folder, dvc = project
     losses = {"adapted": 0.05, "base": 0.07, "complex": 0.04}
-    files = {TRAINING: json.dumps({"validation": losses})}
+    files = {TRAINING: json.dumps({"validation": losses}), CURVE: LOSSES}
     monkeypatch.setitem(globals(), "opened", lambda name: files.__getitem__)
     go(dvc, "choice")
     queued = [line for line in dvc.said if "--queue" in line]
@@ -145,3 +152,6 @@ def test_a_choice_runs_until_the_training_and_reads_nothing_else(project, monkey
     assert len(content["rows"]) == len(queued)
     assert "](choice.png)" in (folder / "docs/studies/choice.md").read_text()
     assert (folder / "docs/studies/choice.png").is_file()
+    assert content["rows"][0]["curve"] == [[50, 0.06], [100, 0.05]]
+    assert "](choice-losses.png)" in (folder / "docs/studies/choice.md").read_text()
+    assert (folder / "docs/studies/choice-losses.png").is_file()

@@ -122,3 +122,9 @@ def test_tasks_of_public_benchmarks_are_concluded_on_too():
     assert "more right images for GenEval counting (GenEval counting +20.0 points" in said[1]
     said = sentences(findings("seeds", [outcome(accuracy=better)]))
     assert said[1].startswith("GenEval counting over 1 seeds: mean difference +20.0 points")
+
+
+def test_a_row_that_stands_alone_has_its_sentence():
+    said = sentences(findings("nine", [outcome("a", label="nine prompts")], rows=1))
+    assert said[0].startswith("Nine prompts: more right images for colour, no significant difference for action")
+    assert not any(sentence.startswith("Row a:") for sentence in sentences(findings("nine", [outcome("a")], rows=2)))
