@@ -103,8 +103,8 @@ def _note(study: Study, arms: str) -> str:
         f"Share of right images, {arms}, in parentheses: difference to the base model in points, "
         f"{level(study['confidence'])} interval over prompts, p (of the skills corrected by Holm). Paired by prompt "
         f"and first noise. Evaluated: {'; '.join(sizes) or 'no image was judged'}. CLIP score of adapted against base "
-        "images: 0.5 is a tie. Equal: difference; what the equivalence test shows, worse and no worse by more than its "
-        f"margin. {P_DECIDES}"
+        "images: 0.5 is a tie. Equal: what the equivalence test shows (worse, no worse: by more than its margin), "
+        f"difference, p. {P_DECIDES}"
     )
 
 

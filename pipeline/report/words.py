@@ -87,7 +87,7 @@ def details(findings: Findings) -> list[str]:
     """Sentences on the first method, whose name stands before them if there are several, one on each other method,
     and how well people agree."""
     (first, part), *others = by_method(findings).items()
-    said = [f"What names no other method is of method {first}."] if others else []
+    said = [f"Sentences that name no method are of method {first}."] if others else []
     said += _of_method(part)
     for name, other in others:
         said.append(verdict(f"Method {name}", other.metrics.get("accuracy", {}), other.confidence))

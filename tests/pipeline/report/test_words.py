@@ -144,7 +144,7 @@ def test_each_further_method_has_its_sentence() -> None:
     cells = {"sd none": figures, "sd canny": figures}
     said = words.details(_findings({**figures, "cells": cells}))
     (canny,) = [sentence for sentence in said if sentence.startswith("Method canny")]
-    assert said[0] == "What names no other method is of method none."
+    assert said[0] == "Sentences that name no method are of method none."
     assert said[1].startswith("Action: 45.0 % of images right")
     assert words.headline(_findings({**figures, "cells": cells})).startswith("Method none: with the adapter more")
     assert canny.startswith("Method canny: more right images for colour, fewer right images for counting, no signif")
