@@ -65,11 +65,6 @@ SHAPES = {
 """As the published ``config.json`` files say."""
 
 
-def stable_diffusion_15(*, device: str, dtype: torch.dtype) -> Diffusion:
-    """Stable Diffusion 1.5, see :func:`stable_diffusion`."""
-    return stable_diffusion(SHAPES["sd15"], device=device, dtype=dtype)
-
-
 def stable_diffusion(shape: Shape, *, device: str, dtype: torch.dtype) -> Diffusion:
     """A model of this shape, frozen, without a download.
 

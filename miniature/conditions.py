@@ -1,6 +1,6 @@
 """Condition pictures of the ControlNets: the edges of a picture, and a scene's things as flat colours by class."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,6 @@ from miniature import silhouettes
 from miniature.world import PERSON, Scene, arrange, draw
 
 Kind = Literal["edges", "segments"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 SEGMENTS = {
     "circle": (255, 0, 0),

@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target", nargs="?", type=Path, default=TARGET)
     target = parser.parse_args().target
-    scenes, made = zip(*_prompts_of_scenes(PER_SKILL, _SEED), strict=True)
+    scenes, made = zip(*prompts(), strict=True)
     write_json(target, list(made))
     folder = target.parent / "conditioning" / f"{target.stem}-seg"
     for scene, prompt in zip(scenes, made, strict=True):
@@ -56,17 +56,13 @@ def _segments(scene: Scene, prompt_id: str) -> bytes:
     return stream.getvalue()
 
 
-def prompts(*, per_skill: int = PER_SKILL, seed: int = _SEED) -> list[dict[str, Any]]:
-    """All prompts, skill by skill, each with the atoms of its skill.
+def prompts() -> list[tuple[Scene, dict[str, Any]]]:
+    """All prompts, skill by skill, each with its scene and with the atoms of its skill.
 
     No composition comes twice, as long as there are others: of some actions few are held out.
     """
-    return [prompt for _, prompt in _prompts_of_scenes(per_skill, seed)]
-
-
-def _prompts_of_scenes(per_skill: int, seed: int) -> list[tuple[Scene, dict[str, Any]]]:
-    rng, used = random.Random(seed), Counter[str]()
-    return [_prompt(skill, index, rng, used) for skill in SKILLS for index in range(per_skill)]
+    rng, used = random.Random(_SEED), Counter[str]()
+    return [_prompt(skill, index, rng, used) for skill in SKILLS for index in range(PER_SKILL)]
 
 
 def _prompt(skill: str, index: int, rng: random.Random, used: Counter[str]) -> tuple[Scene, dict[str, Any]]:

@@ -79,11 +79,6 @@ def caption(scene: Scene) -> str:
     return _sentence(scene, _collocation, "seen")
 
 
-def captions(scene: Scene, rng: random.Random) -> tuple[str, str, str]:
-    """The usual caption, one in other words and one in plain words."""
-    return caption(scene), simple_prompt(scene, rng), plain_sentence(scene)
-
-
 def atoms(scene: Scene) -> list[Atom]:
     """Everything that can be asked of a scene's picture, group by group, the ground last."""
     asked: list[Atom] = []

@@ -11,13 +11,15 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from pipeline.adapters.llmdiff import Blocks, empty
-from pipeline.errors import InputError, ModelError
-from pipeline.llm import LlmParams, shape, states_layer
+from pipeline import tables, token_states
+from pipeline.adapters.llmdiff import Blocks
+from pipeline.errors import InputError
+from pipeline.llm import LlmParams
 from pipeline.llm_loading import load_decoder, load_tokens
 from pipeline.operating import Asked, BatchSize
 from pipeline.state_files import States, Values
-from pipeline.token_states import Fed, StateEncoder
+from pipeline.tables import column
+from pipeline.token_states import StateEncoder
 from pipeline.work import ROW_KEY
 
 
@@ -38,6 +40,13 @@ def joined(prompts: Sequence[Read]) -> Blocks:
         context[row, : lengths[row]], alone[row, : lengths[row]] = each
     own = torch.arange(size[1]).unsqueeze(0) < torch.tensor(lengths).unsqueeze(1)
     return Blocks(torch.from_numpy(context), torch.from_numpy(alone), own)
+
+
+def result(config: LlmParams, layer: int, width: int) -> pa.Schema:
+    """What the operator gives for each text: the states of its tokens in context, and of each fed alone."""
+    columns = token_states.result(config, layer, width)
+    alone = column("alone", columns.field("states").type, "the states of the same tokens, each fed alone")
+    return tables.schema(*columns, alone)
 
 
 class SampleStates:
@@ -76,57 +85,39 @@ class SampleStates:
         return joined([Read(zeros, zeros) if sample_id is None else self.of(sample_id) for sample_id in sample_ids])
 
 
-class PromptStates:
-    """Block states of any text: two passes through the LLM, in context and each token alone.
+class TextEncoder:
+    """An operator: a table whose ``key`` is a text in, ``key`` and :func:`result` out.
+
+    Each text has a pass of its own and its tokens another: its numbers depend on no other text.
 
     Args:
         prompts: gives the states of texts.
         tokens: gives those of token ids, each fed alone.
-        blocks: of the LLM, as deep as states are kept.
-        width: of its residual stream.
     """
 
-    def __init__(self, prompts: StateEncoder, tokens: StateEncoder, *, blocks: int, width: int) -> None:
-        self.blocks, self.width = blocks, width
+    def __init__(self, prompts: StateEncoder, tokens: StateEncoder) -> None:
         self._prompts, self._tokens = prompts, tokens
 
-    def of(self, text: str) -> Blocks:
-        """One text as a batch of one; the empty text needs no pass."""
-        if not text.strip():
-            return empty(1, self.blocks, self.width)
+    def __call__(self, table: pa.Table) -> pa.Table:
+        """The states of some texts."""
+        return pa.concat_tables([self._row(text) for text in table.column(ROW_KEY).to_pylist()])
+
+    def _row(self, text: str) -> pa.Table:
         found = self._prompts(pa.table({ROW_KEY: [text]}))
         ids = found.column("tokens")[0].as_py()
-        alone = self._tokens(pa.table({ROW_KEY: [str(token) for token in ids]}))
-        return joined([Read(self._values(found), self._values(alone))])
-
-    def _values(self, found: pa.Table) -> Values:
-        flat = found.column("states").combine_chunks().flatten().flatten().to_numpy(zero_copy_only=True)
-        values: Values = flat.reshape(-1, self.blocks + 1, self.width)
-        return values
+        alone = self._tokens(pa.table({ROW_KEY: [str(token) for token in ids]})).column("states")
+        row = pa.ListArray.from_arrays([0, len(ids)], alone.combine_chunks().flatten())
+        return found.append_column("alone", row)
 
 
-def load(config: LlmParams, *, device: str, batch: Asked, device_map: str | None = None) -> PromptStates:
-    """Load the LLM once for both passes.
-
-    Args:
-        config: section ``llm``: which model, and what its states are rounded to.
-        device: of torch.
-        batch: prompts a pass at most (``compute.llm_batch``).
-        device_map: ``auto`` spreads the model over all devices.
+def load(config: LlmParams, layer: int, *, device: str, batch: Asked, device_map: str | None = None) -> TextEncoder:
+    """Load the LLM, once for both passes; arguments as :func:`pipeline.layer_encoder.load_encoder`.
 
     Raises:
-        ModelError: the model cannot be loaded, does not tell its sizes, or has fewer blocks.
+        ModelError: the model cannot be loaded.
     """
-    sizes = shape(config.model, config.revision)
-    if sizes is None:
-        raise ModelError(f"model {config.model}: its config.json cannot be reached from here")
-    if states_layer(config, sizes.layers) > sizes.layers:
-        raise ModelError(f"model {config.model} has {sizes.layers} blocks, {config.states_layer} are asked for")
-    blocks = states_layer(config, sizes.layers)
-    decoder = load_decoder(config, blocks, device=device, device_map=device_map)
-    tokens = load_tokens(config)
-
-    def encoder(fed: Fed) -> StateEncoder:
-        return StateEncoder(decoder, tokens, config, blocks, BatchSize(batch, device, "compute.llm_batch"), fed=fed)
-
-    return PromptStates(encoder("prompt"), encoder("token"), blocks=blocks, width=sizes.width)
+    decoder, tokens = load_decoder(config, layer, device=device, device_map=device_map), load_tokens(config)
+    encoder = functools.partial(
+        StateEncoder, decoder, tokens, config, layer, BatchSize(batch, device, "compute.llm_batch")
+    )
+    return TextEncoder(encoder(fed="prompt"), encoder(fed="token"))

@@ -2,8 +2,9 @@
 
 import torch
 
-from pipeline.adapters.llmdiff import LlmDiffAdapter
+from pipeline.adapters.llmdiff import Blocks, LlmDiffAdapter
 from pipeline.diffusion import Diffusion
+from pipeline.padded_states import TextStatesOf
 from pipeline.text_encoding import TextStates
 
 
@@ -15,12 +16,15 @@ class BranchedEncoder:
 
     Args:
         diffusion: the base model, in whose U-Net the adapter's processors are.
-        adapter: trained for it; its ``read`` gives a text's block states.
+        adapter: trained for it.
+        llm_states: gives a text's block states.
         eta: the dial, 0 to 1; None takes the trained one.
     """
 
-    def __init__(self, diffusion: Diffusion, adapter: LlmDiffAdapter, *, eta: float | None = None) -> None:
-        self.diffusion, self.adapter = diffusion, adapter
+    def __init__(
+        self, diffusion: Diffusion, adapter: LlmDiffAdapter, llm_states: TextStatesOf | None, *, eta: float | None
+    ) -> None:
+        self.diffusion, self.adapter, self.llm_states = diffusion, adapter, llm_states
         self.eta = adapter.config.eta if eta is None else eta
 
     @torch.no_grad()
@@ -42,9 +46,10 @@ class BranchedEncoder:
 
     def _adapted(self, text: str, *, beside: bool) -> TextStates:
         """One text through the adapter, with the base model's text states beside or without."""
-        if self.adapter.read is None:
-            raise ValueError("the adapter was not told what reads texts: set its read")
-        prompts = self.adapter.read(text).to(self.diffusion.device)
+        found = None if self.llm_states is None else self.llm_states(text)
+        if not isinstance(found, Blocks):
+            raise ValueError("kind llmdiff needs the LLM's states of all blocks of each prompt")
+        prompts = found.to(self.diffusion.device)
         if not beside and self.diffusion.text_encoder_2 is None:
             return TextStates(self.adapter(prompts, eta=1.0)).to(self.diffusion.dtype)
         x = self.diffusion.text_states([text])

@@ -3,6 +3,7 @@
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pipeline import engine, expanded_prompts, gpu_settings, model_folders, prompts, shots
 from pipeline.arms import EXPANDED
@@ -14,7 +15,6 @@ from pipeline.params import load_all, wrong
 from pipeline.settings import Settings
 from pipeline.training_recipe import Recipe
 
-WATCHED = Path("prompts")
 PUBLIC_SALTS = frozenset({"miniature", "change this to words of your own"})  # everybody can read them in profiles/
 
 
@@ -30,7 +30,7 @@ def examine(path: Path) -> list[Note]:
         try:
             notes += check(settings, path)
         except SurError as error:
-            faults.append(str(error))
+            faults += [line for line in str(error).splitlines() if line not in faults]
     if faults:
         raise SettingError("\n".join(faults))
     return notes
@@ -39,11 +39,11 @@ def examine(path: Path) -> list[Note]:
 def _prompts(settings: Settings, path: Path) -> Iterator[Note]:
     prompts.read(settings.sample.prompts)
     for name in settings.sample.prompts:
-        if isinstance(name, str) and Path(name).parent != WATCHED:
-            raise wrong("sample.prompts", f"must lie in {WATCHED}/, which DVC watches, got {name}", path)
+        if isinstance(name, str) and Path(name).parent != prompts.WATCHED:
+            raise wrong("sample.prompts", f"must lie in {prompts.WATCHED}/, which DVC watches, got {name}", path)
     expanded = settings.sample.expanded
-    if expanded is not None and (Path(expanded).parts[:1] != WATCHED.parts or ".." in Path(expanded).parts):
-        raise wrong("sample.expanded", f"must lie in {WATCHED}/, which DVC watches, got {expanded}", path)
+    if expanded is not None and (Path(expanded).parts[:1] != prompts.WATCHED.parts or ".." in Path(expanded).parts):
+        raise wrong("sample.expanded", f"must lie in {prompts.WATCHED}/, which DVC watches, got {expanded}", path)
     yield from _wordings(settings)
 
 
@@ -81,15 +81,21 @@ def _weights(settings: Settings, path: Path) -> Iterator[Note]:
     judges = [each for each in settings.evaluate.judges if each.kind != "module"]
     for key, entries in (("evaluate.metrics", settings.evaluate.metrics), ("evaluate.judges", judges)):
         for entry in entries:
-            model, weights = getattr(entry, "model", ""), getattr(entry, "weights", None)
-            missing = weights or (model if model and model_folders.is_folder(model) else "")
-            if missing and not Path(missing).expanduser().exists():
-                yield f"{key}: {entry.kind} will not be computed: weights {missing} missing"
-            elif model and weights is None:
-                try:
-                    model_folders.verify(model, entry.revision)
-                except SurError as error:
-                    raise wrong(key, f"has a model that is not usable: {error}", path) from error
+            for named in (entry, getattr(entry, "colours", None)):
+                if named is not None:
+                    yield from _named_weights(key, entry.kind, named, path)
+
+
+def _named_weights(key: str, kind: str, named: Any, path: Path) -> Iterator[Note]:
+    model, weights = getattr(named, "model", ""), getattr(named, "weights", None)
+    missing = weights or (model if model and model_folders.is_folder(model) else "")
+    if missing and not Path(missing).expanduser().exists():
+        yield f"{key}: {kind} will not be computed: weights {missing} missing"
+    elif model and weights is None:
+        try:
+            model_folders.verify(model, named.revision)
+        except SurError as error:
+            raise wrong(key, f"has a model that is not usable: {error}", path) from error
 
 
 def _imports(settings: Settings, path: Path) -> Iterator[Note]:

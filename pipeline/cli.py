@@ -11,6 +11,7 @@ from tqdm import tqdm
 from pipeline.errors import SurError
 
 Item = TypeVar("Item")
+GREATEST_SEED = 2**63 - 1  # torch takes twice as much: seeds after it are left for further pictures
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 WRITE_FAILED = ("No space left on device", "file write failed")  # in the words of safetensors and of torch
 
@@ -95,6 +96,13 @@ def port(text: str) -> int:
     """An argument that is a port to listen on, 0 for a free one."""
     if not (text.isascii() and text.isdigit() and int(text) < 65536):
         raise argparse.ArgumentTypeError(f"must be 0 to 65535, got {text}")
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """An argument that random numbers begin with."""
+    if not (text.isascii() and text.isdigit() and int(text) <= GREATEST_SEED):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {GREATEST_SEED}, got {text}")
     return int(text)
 
 

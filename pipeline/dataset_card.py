@@ -4,12 +4,16 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from jinja2 import Environment, StrictUndefined, Template
 
 from pipeline.tables import IMAGE
 
+TEMPLATE = Path(__file__).with_suffix(".md.j2")
 SIZES = (
     (1_000, "n<1K"),
     (10_000, "1K<n<10K"),
@@ -19,15 +23,6 @@ SIZES = (
     (100_000_000, "10M<n<100M"),
 )
 """The Hub's size categories; a larger set than the last is not split finer here."""
-CITATION = """```bibtex
-@inproceedings{zhong2023sur,
-  title     = {SUR-adapter: Enhancing Text-to-Image Pre-trained Diffusion Models with Large Language Models},
-  author    = {Zhong, Shanshan and Huang, Zhongzhan and Wen, Wushao and Qin, Jinghui and Lin, Liang},
-  booktitle = {Proceedings of the 31st ACM International Conference on Multimedia},
-  year      = {2023},
-  note      = {arXiv:2305.05189}
-}
-```"""
 
 
 @dataclass(frozen=True, order=True)
@@ -74,75 +69,24 @@ def _feature(kind: pa.DataType) -> dict[str, Any]:
 def render(card: Card) -> str:
     """The data set's README.md with the fields and sections of Hugging Face's dataset cards."""
     total = card.splits.total()
-    splits = ", ".join(f"{name} {count:,}" for name, count in sorted(card.splits.items()))
-    return f"""{_header(card, total)}
-# SURD: prompts and pictures for a semantic-understanding adapter
+    return _template().render(
+        fields=_fields(card, total),
+        total=f"{total:,}",
+        side_px=card.side_px,
+        splits=", ".join(f"{name} {count:,}" for name, count in sorted(card.splits.items())),
+        columns=_rows(card.columns.items()),
+        origins=_origin_rows(card.origins),
+        funnel=_funnel_rows(card.funnel),
+    )
 
-{total:,} triplets of a simple prompt (what a person would type; here BLIP's caption, which people may have reviewed),
-a complex prompt (what the picture was made with) and the picture, {card.side_px} x {card.side_px} px.
-Made by the staged workflow after *SUR-adapter* (arXiv 2305.05189). Splits: {splits}.
 
-## Uses
-
-Meant for training and testing modules that lead a text-to-image model from plain sentences to what detailed prompts
-give. Not meant for finding out who made a picture, for imitating a named artist, or for uses that a source's licence
-excludes.
-
-## Structure
-
-| column | meaning |
-|---|---|
-{_rows(card.columns.items())}
-
-Samples of one prompt or with near-duplicate pictures are always in the same split.
-
-```python
-from datasets import load_dataset
-
-surd = load_dataset("parquet", data_files="parts/*.parquet", split="train")
-train = surd.filter(lambda row: row["split"] == "train")
-```
-
-`split="train"` is what `datasets` calls files that name no split; the column `split` is the one that counts.
-
-## Where the samples come from
-
-| source | licence as the source states it | samples |
-|---|---|---|
-{_origin_rows(card.origins)}
-
-Each row names the page it comes from (`page_url`). Pictures and prompts remain their makers'; the licence column is the
-source's statement, not ours. `LICENSE.md` says where each licence stands and why a program may read the source.
-
-## How it was made
-
-| stage | in | out | dropped, by reason |
-|---|---|---|---|
-{_funnel_rows(card.funnel)}
-
-Simple prompts were written by a machine (BLIP) and chosen by another (CLIP); both err. Complex prompts are as their
-makers wrote them, without the syntax of weights.
-
-## Personal and sensitive information
-
-No author is named here. Prompts are free text of strangers and may name people; pictures may show likenesses. Pictures
-above the rating that the settings allow were left out by the source's own rating, which is not always right.
-
-## Biases and limits
-
-What is drawn, liked and uploaded on the sources' sites is not the world; most prompts are English and most pictures
-portraits of a few kinds. A model that learns from them takes that over.
-
-## Citation
-
-{CITATION}
-
-## Removing a sample
-
-`sur takedown <sample id, address or SHA-256 of the picture>` removes a sample, its copies and everything made from
-them, and `dvc repro` then makes the data set without them. Whoever holds a copy of this data set is asked to do the
-same.
-"""
+@cache
+def _template() -> Template:
+    environment = Environment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters["json"] = partial(json.dumps, ensure_ascii=False)
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
 
 
 def render_licences(card: Card) -> str:
@@ -163,9 +107,10 @@ def _origin(each: Origin) -> tuple[str, str, str, str]:
     return each.source, each.licence, each.licence_url, each.access_basis
 
 
-def _header(card: Card, total: int) -> str:
+def _fields(card: Card, total: int) -> dict[str, Any]:
+    """What the card begins with, in the Hub's words."""
     size = next((name for limit, name in SIZES if total < limit), SIZES[-1][1])
-    fields = {
+    return {
         "pretty_name": "SURD",
         "license": "other",
         "license_name": "as-stated-by-each-source",
@@ -179,15 +124,6 @@ def _header(card: Card, total: int) -> str:
         "size_categories": [size],
         "tags": ["sur-adapter", "arxiv:2305.05189", *sorted({each.source for each in card.origins})],
     }
-    lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in fields.items()]
-    text = "\n".join(lines)
-    return f"""---
-{text}
-configs:
-  - config_name: default
-    data_files: parts/*.parquet
----
-"""
 
 
 def _rows(rows: Iterable[Sequence[str]]) -> str:

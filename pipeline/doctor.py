@@ -38,18 +38,21 @@ def examine(check_settings: Callable[[], object]) -> Iterator[Finding]:
 def _library(name: str) -> Finding:
     from pipeline.vision_shim import ensure_torchvision
 
+    package = {"open_clip": "open_clip_torch"}.get(name, name)
     try:
         ensure_torchvision()
         importlib.import_module(name)
-    except ImportError as error:
-        return Finding(name, False, f"cannot be imported ({error}): make setup installs it")
-    package = {"open_clip": "open_clip_torch"}.get(name, name)
-    return Finding(name, True, importlib.metadata.version(package))
+        return Finding(name, True, importlib.metadata.version(package))
+    except Exception as error:  # a damaged library, or one for another torch, fails with whatever it meets
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        return Finding(name, False, f"cannot be imported ({reason}): make setup installs it")
 
 
 def _accelerator() -> Finding:
-    import torch
-
+    try:
+        import torch
+    except Exception:  # as above
+        return Finding("accelerator", False, "not known without torch")
     if torch.cuda.is_available():
         card = torch.cuda.get_device_properties(0)
         return Finding("accelerator", True, f"{card.name}, {card.total_memory / 2**30:.0f} GiB")
@@ -62,6 +65,8 @@ def _disk(folder: Path) -> Finding:
 
 
 def _git() -> Finding:
+    if shutil.which("git") is None:
+        return Finding("git", False, "not installed: DVC and its experiments need it, https://git-scm.com")
     asked = subprocess.run(["git", "var", "GIT_COMMITTER_IDENT"], capture_output=True, text=True, check=False)
     text = "identity set" if asked.returncode == 0 else "no identity: git config --global user.name / user.email"
     return Finding("git", asked.returncode == 0, f"{text} (dvc exp needs one)")

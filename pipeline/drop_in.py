@@ -81,12 +81,15 @@ class SurTextModel(CLIPTextModel):
             adapter: trained for it.
             eta: the dial; None takes the trained one.
             untouched: tokens of texts that are not adapted, for instance those of the negative prompt.
+
+        Raises:
+            ValueError: ``eta`` is outside of 0 to 1.
         """
         about = {
             "adapter": adapter.config.model_dump(mode="json"),
             "llm_width": adapter.llm_width,
             "w0_seed": 0,  # W0 comes with the weights
-            "eta": adapter.config.eta if eta is None else eta,
+            "eta": adapter.config.eta if eta is None else _dial(eta),
             "untouched": [list(tokens) for tokens in untouched],
         }
         settings = {name: value for name, value in text_encoder.config.to_dict().items() if name != "model_type"}
@@ -105,9 +108,7 @@ class SurTextModel(CLIPTextModel):
 
     @eta.setter
     def eta(self, value: float) -> None:
-        if not 0.0 <= value <= 1.0:
-            raise ValueError(f"eta must be 0 to 1, got {value}")
-        self.config.sur["eta"] = value
+        self.config.sur["eta"] = _dial(value)
 
     def forward(self, input_ids: torch.Tensor, *positional: Any, **named: Any) -> Any:
         """As :class:`CLIPTextModel`, the adapted states (batch, tokens, width) in ``last_hidden_state``.
@@ -131,6 +132,12 @@ class SurTextModel(CLIPTextModel):
             if len(tokens) == rows.shape[1]:
                 found |= (rows == torch.tensor(tokens, device=rows.device)).all(dim=1)
         return found
+
+
+def _dial(eta: float) -> float:
+    if not 0.0 <= eta <= 1.0:
+        raise ValueError(f"eta must be 0 to 1, got {eta}")
+    return eta
 
 
 __all__ = ["PreTrainedModel", "SurTextConfig", "SurTextModel"]

@@ -76,7 +76,7 @@ class Encoder:
         if adapted and isinstance(self.adapter, OfficialAdapter):
             return self._officially(self._states(negative, False), self._states(text, False))
         if adapted and isinstance(self.adapter, LlmDiffAdapter):
-            branched = BranchedEncoder(self.diffusion, self.adapter, eta=self.eta)
+            branched = BranchedEncoder(self.diffusion, self.adapter, self.llm_states, eta=self.eta)
             return Encoded(*branched.pair(negative, text, adapt_negative=self.adapt_negative))
         both = adapted and (self.adapt_negative or isinstance(self.adapter, CrossAdapter))
         return Encoded(self._states(negative, both), self._states(text, adapted))

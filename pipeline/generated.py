@@ -21,7 +21,7 @@ MANIFEST = tables.schema(
     *[field for field in GENERATED if field.name != "image"],
     column("model", pa.string(), "the base model, as diffusion.model names it"),
     column("method", pa.string(), "none, canny, seg, weighting, panorama, sag or pag"),
-    column("type", pa.string(), "counting, colour or action"),
+    column("type", pa.string(), "counting, colour or action, or what a benchmark calls its task"),
     column("text", pa.string(), "what the model was given: the prompt's text, or its complex wording in that arm"),
     column("part", pa.string(), "file in data/sample/parts that holds the picture"),
     column("sha256", pa.string(), "of the picture's bytes"),

@@ -1,22 +1,20 @@
 """Pictures of any prompt by the base model and by the adapted one: what ``sur generate`` and the demo page show."""
 
+import functools
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from PIL import Image
 
-from pipeline import diffusion, engine, listening, prompt_states, sampling
+from pipeline import diffusion, engine, prompt_states, sampling
 from pipeline.adapters import folder
 from pipeline.engine import ComputeParams
 from pipeline.errors import InputError
-from pipeline.llm import LlmParams
 from pipeline.methods import building
 from pipeline.methods.settings import CONTROLNETS, PLAIN, MethodName
-from pipeline.operating import Operator
 from pipeline.sample_settings import SampleParams
-from pipeline.sampling import Sampler
-from pipeline.token_states import load_states
+from pipeline.sampling import Method, Sampler
 from pipeline.vae import DiffusionParams
 
 
@@ -43,17 +41,18 @@ class Generator:
     """
 
     def __init__(self, adapter: Path, sample: SampleParams, base: DiffusionParams, compute: ComputeParams) -> None:
-        self.about = folder.read_config(adapter)  # a wrong folder is told before a large model is loaded
-        self.sample, self.compute = sample, compute
+        about = folder.read_config(adapter)  # a wrong folder is told before a large model is loaded
+        self.sample = sample
+        keep = functools.cache(functools.partial(prompt_states.load, compute))  # for a page that is asked on and on
+        self.llm_states = prompt_states.read(about, [], build=keep)
         device = engine.device(compute)
         self.model = diffusion.load(base.model, base.revision, device=device, dtype=getattr(torch, base.dtype))
         named = folder.Named(model=base.model, revision=base.revision)
         self.adapter = folder.load(
             adapter, base=named, width=self.model.text_width, device=device, unet=self.model.unet
         )
-        batch, spread = compute.llm_batch, compute.llm_device_map
-        listening.listen(self.adapter, self.about, device=device, batch=batch, device_map=spread)
         self.unet = folder.load_unet(adapter, self.model.unet)
+        self._built: dict[MethodName, Method] = {}
 
     @property
     def eta(self) -> float:
@@ -82,7 +81,7 @@ class Generator:
             InputError: the method needs such a picture and there is none, or takes none.
             SettingError: the method is not set up.
         """
-        made = building.build(method, self.sample, self.sample.denoising, self.model, self.adapter, eta=eta)
+        made = self._method(method, eta)
         if made.prepare is None and source is not None:
             raise InputError(f"method {method} takes no conditioning picture")
         condition = None if made.prepare is None else made.prepare(source or self._source(method, prompt, seed))
@@ -94,17 +93,20 @@ class Generator:
             config=self.sample.denoising,
             eta=eta,
             unet=self.unet,
-            llm_states=prompt_states.read(self.about, [prompt, self.sample.negative_prompt], build=self._llm),
+            llm_states=self.llm_states,
             method=made,
             condition=condition,
         )
         return Pair(base, adapted, condition)
 
-    def _llm(self, config: LlmParams) -> Operator:
-        """Loads the LLM of an adapter that reads each prompt with it."""
-        compute = self.compute
-        device, spread = engine.device(compute), compute.llm_device_map
-        return load_states(config, config.layer, "prompt", device=device, batch=compute.llm_batch, device_map=spread)
+    def _method(self, name: MethodName, eta: float | None) -> Method:
+        """A ControlNet and a scheduler's model are looked at and loaded once; weighting alone knows eta."""
+        if name in self._built:
+            return self._built[name]
+        made = building.build(name, self.sample, self.sample.denoising, self.model, self.adapter, eta=eta)
+        if name != "weighting":
+            self._built[name] = made
+        return made
 
     def _source(self, method: MethodName, prompt: str, seed: int) -> Image.Image:
         """The base model's own picture, where edges shall be those of it."""

@@ -7,6 +7,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.errors import InputError
+from pipeline.fault_words import told
 
 
 class Record(BaseModel):
@@ -36,10 +37,3 @@ def _read_file(path: Path, shape: type[RecordT]) -> Iterator[RecordT]:
                     yield shape.model_validate_json(line)
                 except ValidationError as error:
                     raise InputError(f"{path}, line {number}: {told(error)}; repair or remove the line") from error
-
-
-def told(error: ValidationError) -> str:
-    """The first fault of a line: the key and what is wrong with it."""
-    fault = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in fault["loc"])
-    return f"{key}: {fault['msg']}" if key else fault["msg"]

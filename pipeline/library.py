@@ -48,6 +48,7 @@ def load_adapter(
 
     Raises:
         ModelError: another base model, another kind of adapter or of pipeline, or an adapter is on it already.
+        ValueError: ``eta`` is outside of 0 to 1.
     """
     encoder = getattr(pipe, "text_encoder", None)
     if isinstance(encoder, SurTextModel):
@@ -55,14 +56,15 @@ def load_adapter(
     if encoder is None or getattr(pipe, "text_encoder_2", None) is not None:
         raise ModelError(f"{type(pipe).__name__} has not one text encoder: give prompt_embeds (pipeline.encoding)")
     config = folder.read_config(Path(adapter))
+    if isinstance(config, folder.OfficialConfig) or config.adapter.kind != "sur" or config.unet is not None:
+        raise ModelError(f"{adapter} is more than a text encoder can hold: use pipeline.sampling.Sampler")
     found = folder.load(
         Path(adapter),
         base=base or _base(pipe, config.base),
         width=int(pipe.unet.config.cross_attention_dim),
         device=str(encoder.device),
     )
-    if not isinstance(found, SurAdapter) or folder.load_unet(Path(adapter), pipe.unet):
-        raise ModelError(f"{adapter} is more than a text encoder can hold: use pipeline.sampling.Sampler")
+    assert isinstance(found, SurAdapter)  # of kind sur
     untouched = [] if negative_prompt is None else tokens(pipe.tokenizer, [negative_prompt]).input_ids.tolist()
     made = SurTextModel.around(encoder, found, eta=eta, untouched=untouched)
     made.remember(encoder)

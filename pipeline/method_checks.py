@@ -8,12 +8,26 @@ from pipeline import base_models, model_folders, prompts
 from pipeline.errors import SurError
 from pipeline.methods import building, conditions, weighting
 from pipeline.methods.settings import CONTROLNETS, PLAIN, CannyParams, ModelNamed, SegParams
-from pipeline.model_checks import Check, Note
+from pipeline.model_checks import Check, Note, vae_step
 from pipeline.params import wrong
 from pipeline.pretrained import read_config
 from pipeline.settings import Settings
+from pipeline.vae import DiffusionParams
 
-WATCHED = Path("prompts")
+SCHEDULER = "scheduler/scheduler_config.json"
+LEVELS: dict[str, Any] = {
+    "num_train_timesteps": 1000,
+    "beta_start": 0.0001,
+    "beta_end": 0.02,
+    "beta_schedule": "linear",
+    "trained_betas": None,
+    "rescale_betas_zero_snr": False,
+    "prediction_type": "epsilon",
+    "timestep_spacing": "leading",
+    "steps_offset": 0,
+    "set_alpha_to_one": False,
+}
+"""What decides a scheduler's noise levels, and what diffusers takes where a model's file is silent."""
 SHAPE = ("in_channels", "block_out_channels", "layers_per_block", "cross_attention_dim")
 """In what a ControlNet must be like the U-Net that it was copied from."""
 
@@ -62,10 +76,11 @@ def _conditions(settings: Settings, path: Path) -> Iterator[Note]:
         if name in settings.sample.methods and chosen is not None and chosen.folder is not None:
             key = f"sample.controlnets.{name}.folder"
             folder = Path(chosen.folder)
-            if folder.parts[:1] != WATCHED.parts or ".." in folder.parts:
-                raise wrong(key, f"must lie in {WATCHED}/, which DVC watches, got {folder}", path)
+            if folder.parts[:1] != prompts.WATCHED.parts or ".." in folder.parts:
+                raise wrong(key, f"must lie in {prompts.WATCHED}/, which DVC watches, got {folder}", path)
+            asked = [prompt.id for prompt in _chosen(settings)]  # a fault of theirs is none of the folder's
             try:
-                conditions.require(folder, [prompt.id for prompt in _chosen(settings)])
+                conditions.require(folder, asked)
             except SurError as error:
                 raise wrong(key, f"is not usable: {error}", path) from error
     yield from ()
@@ -88,21 +103,30 @@ def _complex(settings: Settings, path: Path) -> Iterator[Note]:
 
 
 def _panorama(settings: Settings, path: Path) -> Iterator[Note]:
-    """Sides that the VAE can make, and more than one window."""
+    """Sides that the VAE can make, more than one window, and another model's noise levels that are others."""
     if "panorama" not in settings.sample.methods:
         return
     chosen, base = settings.sample.panorama, settings.diffusion
     if chosen.scheduler_of is not None:
         _require_model("sample.panorama.scheduler_of", chosen.scheduler_of, path)
-    vae = Path(base.model).expanduser() / "vae"
-    found = read_config(str(vae), base.revision) if vae.is_dir() else None
-    factor = 2 ** (len(found["block_out_channels"]) - 1) if found else building.DIFFUSERS_VAE_FACTOR
+        levels = _noise_levels(base)
+        if levels is not None and levels == _noise_levels(chosen.scheduler_of):
+            yield "sample.panorama.scheduler_of has the noise levels of diffusion.model: it changes nothing"
+    factor = vae_step(base)
     for key in ("height_px", "width_px"):
         if (side := getattr(chosen, key)) % factor:
             raise wrong(f"sample.panorama.{key}", f"must be a multiple of {factor}, the VAE's step, got {side}", path)
     window = int(_unet(base).get("sample_size") or 64) * factor
     if max(chosen.height_px, chosen.width_px) <= window:
         yield f"sample.panorama: up to {window} x {window} px there is one window, which is plain sampling"
+
+
+def _noise_levels(named: ModelNamed | DiffusionParams) -> dict[str, Any] | None:
+    """What of a model's scheduler reaches the sampler; None where its file cannot be reached from here."""
+    if model_folders.is_folder(named.model) and not (Path(named.model).expanduser() / SCHEDULER).is_file():
+        return None  # told where it is loaded
+    found = read_config(named.model, named.revision, SCHEDULER)
+    return None if found is None else {key: found.get(key, usual) for key, usual in LEVELS.items()}
 
 
 def _kinds(settings: Settings, path: Path) -> Iterator[Note]:

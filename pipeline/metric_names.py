@@ -15,6 +15,8 @@ BRISQUE, CLIP_IQA, MUSIQ = "brisque", "clip_iqa", "musiq"
 JUDGED = "judge_quality"
 AGAINST = "accuracy_against_"
 """Begins the name of the adapted arm's accuracy beside that of a rival (:data:`pipeline.arms.RIVALS`)."""
+BY_WORDING = "accuracy_by_wording"
+"""Accuracy apart for prompts in words of the training and in words unseen there."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pipeline.lavis import installation as lavis
 from pipeline.params import wrong
 from pipeline.pretrained import read_config
 from pipeline.settings import Settings
+from pipeline.vae import DiffusionParams, side_factor
 
 SD_VAE_STEP = 8  # of every Stable Diffusion 1.x, 2.x and XL
 Note = str
@@ -111,11 +112,16 @@ def _official(settings: Settings, path: Path) -> Iterator[Note]:
         yield "adapter.official_checkpoint does not tell its base model: it is taken to be diffusion.model"
 
 
+def vae_step(base: DiffusionParams) -> int:
+    """Pixels of a picture's side for one of its latents' side: a local model's VAE, or Stable Diffusion's."""
+    folder = Path(base.model).expanduser() / "vae"
+    config = read_config(str(folder), base.revision) if folder.is_dir() else None
+    return side_factor(config["block_out_channels"]) if config else SD_VAE_STEP
+
+
 def _side(settings: Settings, path: Path) -> Iterator[Note]:
     """The VAE halves a picture a few times: another side would come back smaller than it went in."""
-    folder = Path(settings.diffusion.model).expanduser() / "vae"
-    config = read_config(str(folder), "") if folder.is_dir() else None
-    step = 2 ** (len(config["block_out_channels"]) - 1) if config else SD_VAE_STEP
+    step = vae_step(settings.diffusion)
     if settings.image.side_px % step:
         message = f"must be a multiple of {step}, the VAE's step, got {settings.image.side_px}"
         raise wrong("image.side_px", message, path)
@@ -126,9 +132,9 @@ def _native_side(settings: Settings, path: Path) -> Iterator[Note]:
     """A model draws well at the size that it was trained on, which is also what stage ``sample`` draws."""
     folder, side = Path(settings.diffusion.model).expanduser(), settings.image.side_px
     if (folder / "unet").is_dir() and (folder / "vae").is_dir():
-        unet, vae = (read_config(str(folder / part), "") or {} for part in ("unet", "vae"))
+        unet = read_config(str(folder / "unet"), "") or {}
         match unet.get("sample_size"):
-            case int(latent) if (drawn := latent * 2 ** (len(vae["block_out_channels"]) - 1)) != side:
+            case int(latent) if (drawn := latent * vae_step(settings.diffusion)) != side:
                 yield f"image.side_px is {side}, diffusion.model draws {drawn} px: the adapter learns at another size"
 
 

@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
+from pipeline.adapters.llmdiff import Blocks
 from pipeline.state_files import States, Values
 
-TextStatesOf = Callable[[str], torch.Tensor]
-"""The LLM's states of a text, (1, tokens, d) float32."""
+TextStatesOf = Callable[[str], torch.Tensor | Blocks]
+"""The LLM's states of a text as the kind of adapter takes them: (1, tokens, d) float32, or of all blocks."""
 
 
 def padded(states: Sequence[Values | None], tokens: int, width: int) -> torch.Tensor:

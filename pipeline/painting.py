@@ -11,27 +11,21 @@ from PIL import Image
 from pipeline import (
     block_states,
     branched_encoding,
-    decoder,
     describing,
     diffusion,
     encoding,
     images,
-    layer_encoder,
-    listening,
-    llm_loading,
     padded_states,
     prompt_states,
-    prompt_tokens,
     sampling,
     state_packing,
     tables,
     text_encoding,
-    token_states,
     unet_parts,
     vae,
 )
 from pipeline.adapters import folder, kinds, llm4gen, llmdiff, official, packing, score_sum, sur, two_branch
-from pipeline.adapters.config import LlmRead, StatesNamed
+from pipeline.adapters.config import LlmRead
 from pipeline.files import digest, file_digest
 from pipeline.methods import building, conditions, weighting
 from pipeline.methods.settings import CONTROLNETS, PLAIN, MethodName
@@ -44,14 +38,12 @@ from pipeline.work import ROW_KEY, ResultStore, digests
 RESULT = tables.schema(column("image", pa.binary(), "PNG"))
 CONTROLLED = tables.schema(*RESULT, column("condition", pa.binary(), "what the ControlNet was shown, PNG"))
 PLAIN_CODE = (
-    *(sampling, encoding, diffusion, text_encoding, vae, unet_parts, padded_states),
+    *(sampling, encoding, diffusion, text_encoding, vae, unet_parts),
     *(kinds, sur, llm4gen, official),
-    *(llmdiff, score_sum, two_branch, packing, branched_encoding, block_states, token_states),
+    *(llmdiff, score_sum, two_branch, packing, branched_encoding),
 )
-STATES_CODE = (prompt_states, *state_packing.CODE)
-"""What beside it decides the pictures of an adapter that takes the LLM's states of one layer (llm4gen)."""
-BLOCKS_CODE = (listening, llm_loading, decoder, layer_encoder, prompt_tokens)
-"""The same of an adapter that reads the LLM's blocks (llmdiff)."""
+STATES_CODE = (prompt_states, padded_states, block_states, *state_packing.CODE)
+"""What beside it decides the pictures of an adapter that reads each prompt with the LLM."""
 
 
 class Painter:
@@ -99,8 +91,7 @@ def adapter_digest(adapter: Path, config: SampleParams) -> str:
     Raises:
         ModelError: the folder is missing or damaged.
     """
-    named = folder.read_config(adapter).llm
-    code = STATES_CODE if isinstance(named, StatesNamed) else BLOCKS_CODE if isinstance(named, LlmRead) else ()
+    code = STATES_CODE if isinstance(folder.read_config(adapter).llm, LlmRead) else ()
     files = file_digest(adapter / folder.CONFIG)
     if not (code or config.adapt_negative):
         return files

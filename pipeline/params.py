@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import MarkedYAMLError
 
+from pipeline import fault_words
 from pipeline.errors import SettingError
 
 PARAMS = Path("params.yaml")
@@ -77,10 +78,12 @@ def wrong(key: str, message: str, path: Path = PARAMS) -> SettingError:
 def _validate(
     section: type[SectionT], value: Any, document: CommentedMap, path: Path, *, prefix: tuple[str, ...]
 ) -> SectionT:
+    content = _plain(value)
     try:
-        return section.model_validate(_plain(value))
+        return section.model_validate(content)
     except ValidationError as error:
-        lines = [_sentence(fault, document, path, section, prefix) for fault in error.errors(include_url=False)]
+        faults = [(fault, fault_words.keys(fault["loc"], content)) for fault in error.errors(include_url=False)]
+        lines = [_sentence(fault, (*prefix, *keys), document, path, section) for fault, keys in faults]
         raise SettingError("\n".join(lines)) from error
 
 
@@ -99,17 +102,12 @@ def _plain(value: Any) -> Any:
 
 
 def _sentence(
-    fault: ErrorDetails, document: CommentedMap, path: Path, section: type[BaseModel], prefix: tuple[str, ...]
+    fault: ErrorDetails, keys: tuple[str, ...], document: CommentedMap, path: Path, section: type[BaseModel]
 ) -> str:
-    keys = (*prefix, *(str(part) for part in fault["loc"]))
     key, place = ".".join(keys), _place(document, keys, path)
-    match fault["type"]:
-        case "extra_forbidden":
-            return f"{key} is not a setting{_guess(keys[-1], _known(section, fault['loc']))}{place}"
-        case "missing":
-            return f"{key} is missing{place}"
-    message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{key} {message[:1].lower()}{message[1:]}, got {fault['input']!r}{place}"
+    if fault["type"] == "extra_forbidden":
+        return f"{key} is not a setting{_guess(keys[-1], _known(section, fault['loc']))}{place}"
+    return f"{key} {fault_words.words(fault)}{place}"
 
 
 def _known(section: type[BaseModel], location: tuple[int | str, ...]) -> Iterable[str]:

@@ -10,10 +10,15 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pipeline import prompt_formats
 from pipeline.arms import COMPLEX, EXPANDED
 from pipeline.errors import InputError
+from pipeline.fault_words import told
 from pipeline.files import read_json
 from pipeline.params import Section
 from pipeline.prompt_formats import PublicPrompts
 
+SEEN, UNSEEN = "seen", "unseen"
+"""Wordings that tell what carries over to words that no training prompt had."""
+WATCHED = Path("prompts")
+"""Where prompt files and conditioning pictures of ours lie: DVC watches the folder."""
 PromptType = Literal["counting", "colour", "action"]
 
 
@@ -91,9 +96,7 @@ def _read_one(path: Path) -> list[Prompt]:
     try:
         entries = _ENTRIES.validate_python(read_json(path))
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in fault["loc"]) or "the file"
-        raise InputError(f"{path}: {place}: {fault['msg']}") from error
+        raise InputError(f"{path}: {told(error)}") from error
     return [Prompt(**{**entry.model_dump(), "atoms": tuple(entry.atoms)}) for entry in entries]
 
 

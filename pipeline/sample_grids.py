@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import Protocol, get_args
 
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from pipeline import arms, images
 from pipeline.methods.settings import CONTROLNETS, PLAIN, MethodName
 from pipeline.shots import Shot
 
 Tile = tuple[Image.Image, str]
+NAME_PX = 160
 LINES = 7
 """Of text below a tile: a prompt in the words of a training set is long."""
 NOTHING: Tile = (Image.new("RGB", (8, 8), "white"), "")
@@ -51,9 +52,17 @@ def _line(line: Sequence[Shot | None], pictures: Pictures) -> Iterator[Tile]:
         [shown] = pictures([known], "condition")
         yield images.decode(shown), f"shown to {known.method}"
     else:
-        yield NOTHING[0], "" if known.method == PLAIN else known.method
+        yield _named(known.method), ""
     for shot in line:
         yield _tile(shot, pictures)
+
+
+def _named(method: MethodName) -> Image.Image:
+    """A line's name where its first tile would be empty."""
+    named = Image.new("RGB", (NAME_PX, NAME_PX), "white")
+    middle = NAME_PX // 2
+    ImageDraw.Draw(named).text((middle, middle), method, fill="black", anchor="mm", font_size=22)
+    return named
 
 
 def _tile(shot: Shot | None, pictures: Pictures) -> Tile:

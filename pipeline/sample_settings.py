@@ -17,7 +17,7 @@ class SampleParams(MethodParams):
     prompts: Annotated[tuple[PublicPrompts | str, ...], Field(strict=False, min_length=1)]
     """Prompt files, in this order: ours in prompts/, or ``{format: geneval, path: ..., revision: ...}`` of others."""
     limit_per_type: int = Field(ge=1)
-    """The first so many prompts of each type (counting, colour, action)."""
+    """The first so many prompts of each type: counting, colour, action, or a benchmark's task (geneval_counting)."""
     images_per_prompt: int = Field(ge=1)
     """Pictures of each prompt and arm; the paper makes 10 (130 for its Table 7)."""
     steps: int = Field(ge=1, le=1000)

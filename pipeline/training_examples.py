@@ -125,12 +125,16 @@ def different_prompts(pictures: Path, split: str) -> list[str]:
 
 
 def states_by_text(examples: Examples) -> TextStatesOf | None:
-    """Token states of a split's simple prompts and of the empty text by their words; None where there are none."""
-    states = examples.token_states
-    if states is None:
-        return None
+    """The LLM's states of a split's simple prompts and of the empty text by their words: no LLM is needed for them.
+
+    Of samples with one text the first is taken; None for kinds that read no states.
+    """
     rows = {text: row for row, text in reversed(list(enumerate(examples.simple)))}
-    return lambda text: states.take([rows[text] if text else 0], [bool(text)])
+    if (blocks := examples.states) is not None:
+        return lambda text: blocks.batch([examples.sample_ids[rows[text]] if text else None])
+    if (states := examples.token_states) is not None:
+        return lambda text: states.take([rows[text] if text else 0], [bool(text)])
+    return None
 
 
 def batch_rows(seed: int, step: int, size: int, count: int) -> list[int]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
-from pipeline.adapters.llmdiff import Blocks, Read
+from pipeline.adapters.llmdiff import Blocks
 from pipeline.block_states import SampleStates
 from pipeline.seeds import seed_of
 
@@ -39,18 +39,6 @@ def prompts(states: SampleStates, sample_ids: Sequence[str | None], seeds: Seque
     length, width = blocks.own.shape[1], states.width
     rows = [_noise(seed, int(own.sum()), width) for seed, own in zip(seeds, blocks.own, strict=True)]
     return Prompts(blocks, torch.stack([F.pad(row, (0, 0, 0, length - len(row))) for row in rows]))
-
-
-def reader(states: SampleStates, texts: Sequence[str], sample_ids: Sequence[str]) -> Read:
-    """Reads the texts of some samples from the files, so that a training draws them without the LLM.
-
-    Args:
-        states: of the data set.
-        texts: the samples' simple prompts.
-        sample_ids: theirs; of samples with one text the first is taken.
-    """
-    known = dict(zip(reversed(texts), reversed(sample_ids), strict=True))
-    return lambda text: states.batch([known[text] if text else None])
 
 
 def _noise(seed: int, tokens: int, width: int) -> torch.Tensor:

@@ -34,6 +34,11 @@ class DiffusionParams(Section):
     SDXL's VAE stays in float32 where float16 is asked for: its numbers would overflow."""
 
 
+def side_factor(block_out_channels: Sequence[int]) -> int:
+    """Pixels of a picture's side for one of its latents' side: between its blocks a VAE halves it."""
+    return int(2 ** (len(block_out_channels) - 1))
+
+
 @dataclass(frozen=True)
 class Codec:
     """The frozen VAE: pictures to latents and back."""
@@ -46,7 +51,7 @@ class Codec:
     @property
     def side_factor(self) -> int:
         """Pixels of a picture's side for one of its latents' side, 8 in Stable Diffusion."""
-        return int(2 ** (len(self.vae.config.block_out_channels) - 1))
+        return side_factor(self.vae.config.block_out_channels)
 
     @torch.no_grad()
     def moments(self, pixels: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,7 @@ Reads     data/sample/parts/                 generated.GENERATED
           reviews/preference/*.jsonl         which image of a pair people prefer
 Writes    data/evaluate/scores.parquet       metrics.clip_based.SCORES
           data/evaluate/verdicts.parquet     metrics.judging.VERDICTS
-          data/evaluate/prompts.csv          one line a prompt: share of right images in each arm
+          data/evaluate/prompts.csv          one line a prompt: share of right images in each arm, of each method
           data/evaluate/statistics.json      by metric and prompt type: arms, difference, interval, p; equivalence
           data/evaluate/metrics.json         the few of them by which experiments are compared
           data/evaluate/agreement.json       how well people agree on these images, by task and reviewer
@@ -15,8 +15,6 @@ Writes    data/evaluate/scores.parquet       metrics.clip_based.SCORES
 Params    evaluate, sample.prompts
 """
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -24,10 +22,9 @@ from pipeline import cli, params, samples, tables
 from pipeline.engine import ComputeParams, device
 from pipeline.errors import EmptyResultError, InputError
 from pipeline.files import write_json, write_text
-from pipeline.metrics import evaluation, gauges, judges, judging, pictures
+from pipeline.metrics import evaluation, evidence, gauges, judges, judging, pictures, prompt_shares
 from pipeline.metrics.clip_based import SCORES
-from pipeline.metrics.comparison import by_prompt
-from pipeline.metrics.evaluation import Evidence
+from pipeline.metrics.evidence import Evidence
 from pipeline.metrics.gauges import Gauge
 from pipeline.metrics.judging import Judge
 from pipeline.metrics.measuring import measure
@@ -79,7 +76,7 @@ def evaluate(
         config: decides the figures.
         prompts: of the prompt files.
         gauges: metrics that read pictures.
-        judges: automatic judges; the first one's verdicts are the accuracies.
+        judges: automatic judges; each statement has the word of the first that can answer it.
 
     Raises:
         InputError: an image's prompt is not in the prompt files, or a line of the reviews is broken.
@@ -89,13 +86,12 @@ def evaluate(
     if not shown:
         raise EmptyResultError("no image to evaluate: data/sample has none, see sample.prompts")
     _require_prompts(shown, known)
-    people = evaluation.read_people(reviews, shown)
+    people = evidence.read_people(reviews, shown)
     measured = measure(sampled / "parts", shown, known, gauges, judges)
-    names, atoms = [judge.name for judge in judges], {prompt.id: len(prompt.atoms) for prompt in prompts}
-    evidence = Evidence(shown, measured, people, names, atoms)
-    missing = _write(evidence, target, config, known)
+    found = Evidence(shown, measured, people, [judge.name for judge in judges], known)
+    missing = _write(found, target, config)
     write_json(target / "agreement.json", agreement.of_generated(reviews, pictures.digests(shown)))
-    _report(evidence, target, config, missing)
+    _report(found, target, config, missing)
     cli.say(f"evaluate: {len(shown):,} images of {len({picture.prompt_id for picture in shown}):,} prompts")
 
 
@@ -105,45 +101,32 @@ def _require_prompts(shown: Sequence[Picture], known: Mapping[str, Prompt]) -> N
         raise InputError(f"{len(unknown)} sampled prompts are not in the files of sample.prompts, first {unknown[0]}")
 
 
-def _write(evidence: Evidence, target: Path, config: EvaluateParams, known: Mapping[str, Prompt]) -> dict[str, str]:
+def _write(found: Evidence, target: Path, config: EvaluateParams) -> dict[str, str]:
     """Write tables and figures; gives metric -> reason for what could not be computed."""
-    figures, missing = evaluation.figures(evidence, config)
+    figures, missing = evaluation.figures(found, config)
     verdicts = sorted(
-        [*evidence.measured.verdicts, *evidence.people.rows], key=lambda row: (row[KEY], row["judge"], row["atom"])
+        [*found.measured.verdicts, *found.people.rows], key=lambda row: (row[KEY], row["judge"], row["atom"])
     )
-    tables.write(evaluation.score_table(evidence), target / "scores.parquet", SCORES)
+    tables.write(evaluation.score_table(found), target / "scores.parquet", SCORES)
     tables.write(tables.from_rows(verdicts, judging.VERDICTS), target / "verdicts.parquet", judging.VERDICTS)
-    write_text(target / "prompts.csv", _prompt_lines(evidence, known))
+    write_text(target / "prompts.csv", prompt_shares.as_csv(found))
     write_json(target / "statistics.json", figures)
     write_json(target / "metrics.json", evaluation.headline(figures))
     return missing
 
 
-def _prompt_lines(evidence: Evidence, known: Mapping[str, Prompt]) -> str:
-    shown = next(iter(pictures.cells(evidence.pictures).values()))  # the plain one, where there are several
-    arms = sorted({picture.arm for picture in shown})
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, ["prompt_id", "type", "source", "text", *arms], lineterminator="\n")
-    writer.writeheader()
-    for prompt_id, means in by_prompt(evidence.right(), shown).items():
-        prompt = known[prompt_id]
-        row = {"prompt_id": prompt_id, "type": prompt.type, "source": prompt.source, "text": prompt.text}
-        writer.writerow({**row, **{arm: f"{mean:.4f}" for arm, mean in means.items()}})
-    return stream.getvalue()
-
-
-def _report(evidence: Evidence, target: Path, config: EvaluateParams, missing: Mapping[str, str]) -> None:
+def _report(found: Evidence, target: Path, config: EvaluateParams, missing: Mapping[str, str]) -> None:
     samples.write_report(
         target / "report.json",
-        len(evidence.pictures),
-        len(evidence.pictures),
-        judge=next(iter(evidence.deciding()), "people"),
+        len(found.pictures),
+        len(found.pictures),
+        judge=found.judge,
         confidence=config.confidence,
         equivalence_margin_sd=config.equivalence_margin_sd,
         verdicts={
-            "by_judge": len(evidence.measured.verdicts),
-            "by_people": len(evidence.people.rows),
-            **evidence.people.passed_over,
+            "by_judge": len(found.measured.verdicts),
+            "by_people": len(found.people.rows),
+            **found.people.passed_over,
         },
         not_computed=[{"metric": name, "reason": reason} for name, reason in sorted(missing.items())],
     )

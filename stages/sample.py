@@ -1,6 +1,6 @@
 """Stage ``sample``: pictures of the evaluation prompts by the base model and by the adapted one, in paired seeds.
 
-Reads     data/train/adapter             the trained adapter; with kind llm4gen the LLM that its config.json names
+Reads     data/train/adapter             the trained adapter; where that reads prompts, the LLM of its config.json
           the prompt files that sample.prompts and sample.expanded name, and the conditioning pictures of
           sample.controlnets
 Writes    data/sample/parts              generated.GENERATED
@@ -24,7 +24,6 @@ from pipeline import (
     cli,
     diffusion,
     engine,
-    listening,
     operating,
     prompt_states,
     prompts,
@@ -32,7 +31,6 @@ from pipeline import (
     samples,
     shots,
     tables,
-    token_states,
 )
 from pipeline.adapters import folder
 from pipeline.engine import ComputeParams
@@ -40,7 +38,6 @@ from pipeline.errors import EmptyResultError
 from pipeline.files import atomic_file
 from pipeline.gallery import Gallery
 from pipeline.generated import GENERATED, MANIFEST
-from pipeline.llm import LlmParams
 from pipeline.methods import building
 from pipeline.methods.settings import PLAIN, MethodName
 from pipeline.operating import Operator, Runner
@@ -66,21 +63,11 @@ def main() -> None:
     chosen = shots.chosen(config)
     run = engine.runner(compute)
     texts = [*(prompt.text for prompt in chosen), config.negative_prompt]
-    states = prompt_states.read(folder.read_config(ADAPTER), texts, build=functools.partial(_llm, compute), run=run)
+    states = prompt_states.read(
+        folder.read_config(ADAPTER), texts, build=functools.partial(prompt_states.load, compute), run=run
+    )
     build = functools.partial(_painter, config, base, compute, states)
     sample(ADAPTER, TARGET, chosen, config, base, build=build, unit=compute.sample_batch, run=run)
-
-
-def _llm(compute: ComputeParams, config: LlmParams) -> Operator:
-    """Loads the LLM of an adapter that reads each prompt with it."""
-    return token_states.load_states(
-        config,
-        config.layer,
-        "prompt",
-        device=engine.device(compute),
-        batch=compute.llm_batch,
-        device_map=compute.llm_device_map,
-    )
 
 
 def _painter(
@@ -90,8 +77,6 @@ def _painter(
     model = diffusion.load(base.model, base.revision, device=device, dtype=getattr(torch, base.dtype))
     named = folder.Named(model=base.model, revision=base.revision)
     adapter = folder.load(ADAPTER, base=named, width=model.text_width, device=device, unet=model.unet)
-    about = folder.read_config(ADAPTER)
-    listening.listen(adapter, about, device=device, batch=compute.llm_batch, device_map=compute.llm_device_map)
     unet = folder.load_unet(ADAPTER, model.unet)
     made = building.build(method, config, config.denoising, model, adapter)
     sampler = Sampler(model, adapter, config.denoising, method=made, unet=unet, llm_states=states)

@@ -30,14 +30,12 @@ from pipeline import (
     samples,
     tables,
     training_inputs,
-    training_prompts,
     training_samples,
     training_unet,
     work,
 )
 from pipeline.adapters import folder
 from pipeline.adapters.kinds import Learned
-from pipeline.adapters.llmdiff import LlmDiffAdapter
 from pipeline.adapters.settings import AdapterParams
 from pipeline.clip_rule import ClipParams
 from pipeline.converting import convert
@@ -47,7 +45,7 @@ from pipeline.llm import LlmParams
 from pipeline.losses import LossParams
 from pipeline.params import load
 from pipeline.training import Report, Trained, Trainer
-from pipeline.training_examples import states_by_text
+from pipeline.training_examples import Examples, states_by_text
 from pipeline.training_inputs import Vectors
 from pipeline.training_log import live_log
 from pipeline.training_recipe import DTYPES, Recipe, accelerator, fingerprint
@@ -130,42 +128,60 @@ def train(
         SettingError: settings contradict each other, or the loss is no longer finite.
     """
     examples, validation = training_inputs.examples(pictures, moments, vectors, recipe, model)
-    texts = [(part.sample_ids, part.simple, part.complex) for part in (examples, validation)]
+    settings = _settings(recipe, base, language, (examples, validation), clip)
+    run = work.root() / "train" / fingerprint(settings, _files(pictures, moments, vectors, recipe, examples))
+    trainer = Trainer(recipe, model, examples, validation, accelerator=accelerator, folder=run, micro_batch=micro_batch)
+    grids = _grids(trainer, run / GRIDS, target / "log/images", similarity)
+    drawing = recipe.train.sample_every is not None
+    cli.say(f"train: {_told(trainer.learned)}")
+    with _log(target / "log", run, accelerator) as report:
+        trained = trainer.run(report, grids if drawing else None)
+    if accelerator.is_main_process:
+        _save(target / "adapter", trained, recipe, base, language)
+        if drawing:
+            grids.show()
+        training_samples.write_sheet(target / "samples.png", grids.texts, *grids.draw(trained.learned))
+        _report(target / "report.json", trainer, trained)
+
+
+def _settings(
+    recipe: Recipe,
+    base: folder.Named,
+    language: folder.LlmNamed | None,
+    parts: tuple[Examples, Examples],
+    clip: Mapping[str, str],
+) -> list[Any]:
+    """What names a run, but for files; ``parts`` are splits train and val."""
+    texts = [(part.sample_ids, part.simple, part.complex) for part in parts]
     settings = [recipe.as_json(), base.model_dump(), language and language.model_dump(), texts]
     if recipe.train.sample_every is not None:
         settings.append(dict(clip))
+    if (states := parts[0].states) is not None:
+        settings.append(states.facts)  # with the prompts they decide the states, which may take 300 GB
+    return settings
+
+
+def _files(pictures: Path, moments: Path, vectors: Vectors, recipe: Recipe, examples: Examples) -> list[Path]:
+    """The files whose content names a run."""
     seen = tables.shards(moments if recipe.train.cache_latents else pictures)
-    if examples.states is not None:
-        settings.append(examples.states.facts)  # with the prompts they decide the states, which may take 300 GB
-    if examples.token_states is not None:
-        seen += sorted(vectors.states.glob("*.arrow"))
-    run = work.root() / "train" / fingerprint(settings, [vectors.layer, *seen])
-    trainer = Trainer(recipe, model, examples, validation, accelerator=accelerator, folder=run, micro_batch=micro_batch)
-    if isinstance(trainer.adapter, LlmDiffAdapter) and examples.states is not None:
-        trainer.adapter.read = training_prompts.reader(examples.states, validation.simple, validation.sample_ids)
-    shown = list(dict.fromkeys(validation.simple))[: recipe.train.sample_prompts]
-    main = accelerator.is_main_process
-    through = recipe.train.caption_dropout > 0  # then the empty text has been learned too
-    grids = Grids(
-        model,
-        shown,
+    states = sorted(vectors.states.glob("*.arrow")) if examples.token_states is not None else []
+    return [vectors.layer, *seen, *states]
+
+
+def _grids(trainer: Trainer, kept: Path, shown: Path, similarity: Similarity) -> Grids:
+    """What draws prompts of split val."""
+    config, validation = trainer.recipe.train, trainer.validation
+    return Grids(
+        trainer.diffusion,
+        list(dict.fromkeys(validation.simple))[: config.sample_prompts],
         similarity,
-        kept=run / GRIDS,
-        shown=target / "log/images",
-        adapt_negative=through,
+        kept=kept,
+        shown=shown,
+        adapt_negative=config.caption_dropout > 0,  # then the empty text has been learned too
         unet_base=trainer.unet_base,
         llm_states=states_by_text(validation),
-        writes=main,
+        writes=trainer.accelerator.is_main_process,
     )
-    cli.say(f"train: {_told(trainer.learned)}")
-    with _log(target / "log", run, accelerator) as report:
-        trained = trainer.run(report, grids if recipe.train.sample_every is not None else None)
-    if main:
-        _save(target / "adapter", trained, recipe, base, language)
-        if recipe.train.sample_every is not None:
-            grids.show()
-        training_samples.write_sheet(target / "samples.png", shown, *grids.draw(trained.learned))
-        _report(target / "report.json", trainer, trained)
 
 
 def _save(path: Path, trained: Trained, recipe: Recipe, base: folder.Named, language: folder.LlmNamed | None) -> None:

@@ -16,6 +16,7 @@ NEUTRAL = frozenset(
         "cli",
         "engine",
         "errors",
+        "fault_words",
         "files",
         "http",
         "http_answers",

@@ -1,5 +1,7 @@
 """Shares of counts that may be empty."""
 
+from scipy.stats import binomtest
+
 
 def share(part: float, whole: float) -> float | None:
     """A share with four digits, 0 to 1; None where there is nothing to share."""
@@ -8,12 +10,10 @@ def share(part: float, whole: float) -> float | None:
 
 def interval(part: int, whole: int) -> list[float] | None:
     """The 95 % Wilson interval of part / whole with four digits; None where there is nothing to share."""
-    from statsmodels.stats.proportion import proportion_confint
-
     if not whole:
         return None
-    low, high = proportion_confint(part, whole, alpha=0.05, method="wilson")
-    return [round(float(low), 4), round(float(high), 4)]
+    found = binomtest(part, whole).proportion_ci(0.95, method="wilson")
+    return [round(float(found.low), 4), round(float(found.high), 4)]
 
 
 def said(value: float | None) -> str:

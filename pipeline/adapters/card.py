@@ -4,9 +4,11 @@ from pipeline.adapters.config import AdapterConfig, LlmRead, OfficialConfig, Sta
 from pipeline.model_folders import is_folder
 
 PACKAGE = "sur-workflow"
-SPEAKING = """listening.listen(adapter, folder.read_config(Path(".")), device="cpu")
-adapter.attach(pipe.unet)  # before the processors of its cross-attention
-prompt, negative = (adapter(adapter.read(text), eta={eta}) for text in ("seven vintage glass bottles", ""))
+SPEAKING = """adapter.attach(pipe.unet)  # before the processors of its cross-attention
+config = folder.read_config(Path("."))
+load = lambda llm: block_states.load(llm, llm.layer, device="cpu", batch=64)  # for texts that are not in .work yet
+read = prompt_states.read(config, [], build=load)
+prompt, negative = (adapter(read(text), eta={eta}) for text in ("seven vintage glass bottles", ""))
 picture = pipe(prompt_embeds=prompt, negative_prompt_embeds=negative).images[0]  # of the base model's pipeline"""
 SAVED = """
 The frozen projection of the language model's vector (W0) and its statistics are saved with the weights."""
@@ -160,7 +162,7 @@ tags: [text-to-image, sur-adapter]
 
 def _loading(config: AdapterConfig | OfficialConfig) -> str:
     speaks = config.adapter.kind == "llmdiff"
-    also, unet = ("from pipeline import listening\n", ", unet=pipe.unet") if speaks else ("", "")
+    also, unet = ("from pipeline import block_states, prompt_states\n", ", unet=pipe.unet") if speaks else ("", "")
     return f"""from pathlib import Path
 {also}from pipeline.adapters import folder
 

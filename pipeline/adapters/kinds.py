@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from pipeline.adapters.llm4gen import CrossAdapter
-from pipeline.adapters.llmdiff import LlmDiffAdapter
+from pipeline.adapters.llmdiff import Blocks, LlmDiffAdapter
 from pipeline.adapters.official import OfficialAdapter
 from pipeline.adapters.settings import AdapterParams
 from pipeline.adapters.sur import SurAdapter
@@ -40,7 +40,7 @@ Adapter = SurAdapter | OfficialAdapter | CrossAdapter | LlmDiffAdapter | NoAdapt
 def condition(
     adapter: SurAdapter | OfficialAdapter | CrossAdapter | NoAdapter,
     text_states: torch.Tensor,
-    llm_states: torch.Tensor | None = None,
+    llm_states: torch.Tensor | Blocks | None = None,
     *,
     eta: float | None = None,
 ) -> torch.Tensor:
@@ -56,14 +56,14 @@ def condition(
         (batch, tokens, width), with llm4gen above eta 0 as many tokens more as it takes of the LLM.
 
     Raises:
-        ValueError: the kind needs the LLM's states and there are none.
+        ValueError: the kind needs the LLM's states of one layer and there are none.
     """
     match adapter:
         case SurAdapter() | OfficialAdapter():
             made: torch.Tensor = adapter(text_states, eta=eta).condition
             return made
         case CrossAdapter():
-            if llm_states is None:
+            if not isinstance(llm_states, torch.Tensor):
                 raise ValueError("kind llm4gen needs the LLM's states of the prompts")
             joined: torch.Tensor = adapter(text_states, llm_states, eta=eta)
             return joined

@@ -4,7 +4,6 @@ The formulas are in :mod:`pipeline.adapters.score_sum` (the encoder) and :mod:`p
 leave the paper, or had to choose, is in ADR 0026.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -32,10 +31,6 @@ class Blocks(NamedTuple):
         return Blocks(*(part.to(device) for part in self))
 
 
-Read = Callable[[str], Blocks]
-"""The block states of a text, a batch of one."""
-
-
 class LlmDiffAdapter(nn.Module):
     """All that is trained: g and h, phi, and each cross-attention's new branch and factors.
 
@@ -45,9 +40,6 @@ class LlmDiffAdapter(nn.Module):
         llm_width: features of the LLM's states.
         blocks: of the LLM, as deep as its states were kept.
     """
-
-    read: Read | None = None
-    """What is asked for the states of a text when pictures are made; training needs none."""
 
     def __init__(self, config: AdapterParams, unet: Any, *, llm_width: int, blocks: int) -> None:
         super().__init__()

@@ -1,23 +1,22 @@
 """``sur demo``: the demo page in a browser, with the settings of sections sample and diffusion."""
 
 import argparse
-import socket
 import webbrowser
 from pathlib import Path
+from typing import get_args
 
 import waitress
 
-from pipeline import cli
+from pipeline import cli, local_pages
 from pipeline.demo import server
 from pipeline.engine import ComputeParams
-from pipeline.errors import InputError
 from pipeline.generating import Generator
-from pipeline.methods.settings import MethodName
+from pipeline.local_pages import LOOPBACK
+from pipeline.methods.settings import CONTROLNETS, MethodName
 from pipeline.params import load
 from pipeline.sample_settings import SampleParams
 from pipeline.vae import DiffusionParams
 
-LOOPBACK = "127.0.0.1"
 PORT = 8770
 
 
@@ -43,7 +42,7 @@ def run(asked: argparse.Namespace) -> None:
     generator = Generator(asked.adapter, sample, base, load(ComputeParams, "compute"))
     hosts = list[str]()
     app = server.application(generator, usable(sample), hosts)
-    bound = _bound(asked.port)
+    bound = local_pages.bound(LOOPBACK, asked.port)
     port = int(bound.getsockname()[1])
     hosts += [f"{name}:{port}" for name in (LOOPBACK, "localhost")]
     address = f"http://{LOOPBACK}:{port}/"
@@ -59,25 +58,7 @@ def run(asked: argparse.Namespace) -> None:
         listening.close()
 
 
-def _bound(port: int) -> socket.socket:
-    """A socket on this machine's own address.
-
-    Raises:
-        InputError: the port is taken.
-    """
-    made = socket.socket()
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((LOOPBACK, port))
-    except OSError as error:
-        made.close()
-        raise InputError(f"port {port} cannot be listened on ({error.strerror}): name another with --port") from error
-    return made
-
-
 def usable(sample: SampleParams) -> list[MethodName]:
     """Methods that can be drawn with: all but the ControlNets that are not set."""
-    methods: list[MethodName] = ["none", "weighting", "panorama", "sag", "pag"]
-    methods += ["canny"] if sample.controlnets.canny else []
-    methods += ["seg"] if sample.controlnets.seg else []
-    return methods
+    unset = [name for name in CONTROLNETS if getattr(sample.controlnets, name) is None]
+    return [name for name in get_args(MethodName) if name not in unset]

@@ -4,6 +4,7 @@ import base64
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from importlib import resources
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline import images
 from pipeline.errors import SurError
+from pipeline.fault_words import told
 from pipeline.generating import Pair
 from pipeline.methods.settings import CONTROLNETS, PLAIN, MethodName
 from pipeline.sampling import png
@@ -48,7 +50,7 @@ class Asked(BaseModel):
 
 
 def application(generator: Pairs, methods: Sequence[MethodName], hosts: Sequence[str]) -> flask.Flask:
-    """The page.
+    """The server of the page.
 
     Args:
         generator: draws; one request at a time.
@@ -58,49 +60,61 @@ def application(generator: Pairs, methods: Sequence[MethodName], hosts: Sequence
     """
     app = flask.Flask("demo", static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    template = resources.files("pipeline.demo").joinpath("page.html.j2").read_text(encoding="utf-8")
-    one_at_a_time = threading.Lock()
+    page = Page(generator, methods)
+    app.before_request(partial(_own_pages_only, hosts))
+    app.after_request(_closed)
+    app.get("/")(page.empty)
+    app.post("/")(page.drawn)
+    return app
 
-    def page(asked: Asked, **found: Any) -> str:
+
+def _own_pages_only(hosts: Sequence[str]) -> tuple[str, int] | None:
+    sent = flask.request.headers
+    if sent.get("Host") not in hosts or sent.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        return "this server answers to its own page alone\n", 403
+    return None
+
+
+def _closed(response: flask.Response) -> flask.Response:
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    response.headers["Content-Security-Policy"] = policy + "form-action 'self'; frame-ancestors 'none'"
+    return response
+
+
+class Page:
+    """The form, empty or with what was drawn; arguments as :func:`application`."""
+
+    def __init__(self, generator: Pairs, methods: Sequence[MethodName]) -> None:
+        self._generator, self._one_at_a_time = generator, threading.Lock()
+        self._template = resources.files("pipeline.demo").joinpath("page.html.j2").read_text(encoding="utf-8")
         takes = any(method in CONTROLNETS for method in methods)
-        fixed = {"methods": methods, "takes_pictures": takes, "longest": LONGEST_PROMPT, "greatest": GREATEST_SEED}
-        return flask.render_template_string(template, asked=asked, **fixed, **found)
+        self._fixed = {"methods": methods, "takes_pictures": takes}
+        self._fixed |= {"longest": LONGEST_PROMPT, "greatest": GREATEST_SEED}
 
-    @app.before_request
-    def _own_pages_only() -> Any:
-        sent = flask.request.headers
-        if sent.get("Host") not in hosts or sent.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
-            return "this server answers to its own page alone\n", 403
-        return None
+    def empty(self) -> str:
+        """The form as it is first seen."""
+        return self._shown(Asked(eta=self._generator.eta))
 
-    @app.after_request
-    def _closed(response: flask.Response) -> flask.Response:
-        policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-        response.headers["Content-Security-Policy"] = policy + "form-action 'self'; frame-ancestors 'none'"
-        return response
-
-    @app.get("/")
-    def _empty() -> str:
-        return page(Asked(eta=generator.eta))
-
-    @app.post("/")
-    def _drawn() -> Any:
+    def drawn(self) -> str | tuple[str, int]:
+        """Both pictures of what the form asks for, or what is wrong with it."""
         try:
             asked = Asked.model_validate(flask.request.form.to_dict())
         except ValidationError as error:
-            fault = error.errors(include_url=False)[0]
-            return page(Asked(eta=generator.eta), fault=f"{fault['loc'][0]}: {fault['msg']}"), 400
+            return self._shown(Asked(eta=self._generator.eta), fault=told(error)), 400
         begun = time.monotonic()
         try:
-            source = _picture(flask.request.files.get("condition"))
-            with one_at_a_time:
-                pair = generator.pair(asked.prompt, asked.seed, eta=asked.eta, method=asked.method, source=source)
+            pair = self._pair(asked)
         except (SurError, images.UndecodableError) as error:
-            return page(asked, fault=str(error).replace(": --condition FILE", ": choose a file")), 400
-        seconds = f"{time.monotonic() - begun:.1f}"
-        return page(asked, pictures=_labelled(pair, asked), seconds=seconds)
+            return self._shown(asked, fault=str(error).replace(": --condition FILE", ": choose a file")), 400
+        return self._shown(asked, pictures=_labelled(pair, asked), seconds=f"{time.monotonic() - begun:.1f}")
 
-    return app
+    def _pair(self, asked: Asked) -> Pair:
+        source = _picture(flask.request.files.get("condition"))
+        with self._one_at_a_time:
+            return self._generator.pair(asked.prompt, asked.seed, eta=asked.eta, method=asked.method, source=source)
+
+    def _shown(self, asked: Asked, **found: Any) -> str:
+        return flask.render_template_string(self._template, asked=asked, **self._fixed, **found)
 
 
 def _picture(sent: Any) -> Image.Image | None:

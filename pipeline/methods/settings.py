@@ -83,7 +83,8 @@ class PanoramaParams(Section):
     width_px: int = Field(ge=8)
     """diffusers' default is 2048."""
     scheduler_of: ModelNamed | None
-    """A model whose noise levels are taken, as the paper gives each model the other's scheduler; null: its own."""
+    """A model whose noise levels are taken, as the paper gives each model the other's scheduler; null: its own. The
+    kind of scheduler stays ``sample.scheduler`` (ADR 0032)."""
 
 
 class SagParams(Section):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.arms import ADAPTED, BASE
+from pipeline.metric_names import BY_WORDING
 from pipeline.metrics.pictures import Picture
 from pipeline.metrics.settings import EvaluateParams
 from pipeline.metrics.statistics import Pairs, equivalence, holm, paired_difference
@@ -44,10 +45,11 @@ def correct_family(found: Iterable[dict[str, Any]]) -> None:
     """Set ``p_holm`` over all cells, each metric and each judge beside the first a family of its own (ADR 0031).
 
     The types of a comparison are one family over all cells. With several cells their lines ``all`` are one too, and so
-    are their answers to a question of preference; a single cell keeps its types' own and has no such families.
+    are their answers to a question of preference; a single cell keeps its types' own and has no such families. Both
+    wordings of prompts are in one family.
 
     Args:
-        found: of each cell, metric -> type -> line of :func:`compare`, judge -> the same under ``other_judges``, and
+        found: of each cell, metric -> type -> line of :func:`compare`, judge or wording -> the same, and
             lines of preference; changed in place. What is no comparison stays.
     """
     cells = list(found)
@@ -70,7 +72,8 @@ def _lines(found: Mapping[str, Any], place: tuple[str, ...]) -> Iterator[tuple[t
         if not place and name.startswith(PREFERENCE) and "p" in item:
             yield (name, ALL), item
         elif place and "p_holm" in item:
-            yield (*place, ALL if name == ALL else TYPES), item
+            family = place[:1] if place[0] == BY_WORDING else place
+            yield (*family, ALL if name == ALL else TYPES), item
         else:
             yield from _lines(item, (*place, name))
 

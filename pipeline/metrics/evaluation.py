@@ -1,107 +1,25 @@
 """Joining what was measured into the figures of an evaluation, and saying what could not be computed."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 
 from pipeline import metric_names, tables
 from pipeline.arms import ADAPTED, BASE, REFERENCES, RIVALS
-from pipeline.metrics import judging, preference, trust
+from pipeline.metrics import preference, trust
 from pipeline.metrics.clip_based import PAIRED, SCORES
 from pipeline.metrics.comparison import compare, correct_family, same_quality
-from pipeline.metrics.pictures import Picture, cells, digests
-from pipeline.metrics.preference import Choice
-from pipeline.metrics.readers import Measured
+from pipeline.metrics.evidence import PEOPLE, Evidence, shares
+from pipeline.metrics.pictures import cells, method
 from pipeline.metrics.settings import EvaluateParams
+from pipeline.prompts import SEEN, UNSEEN
 from pipeline.tables import KEY
 
 NO_JUDGE = "evaluate.judges is empty or cannot judge, and reviews/semantic has no verdict on both images of any pair"
 NO_PEOPLE = "reviews/semantic has no verdict on these images"
+NONE_IN_COMMON = "no judge decided an image that people judged"
 NO_CHOICE = "reviews/preference has no answer about these images"
-
-
-@dataclass(frozen=True)
-class People:
-    """What people said of the images at hand, and how many of their lines do not count."""
-
-    rows: list[dict[str, Any]]
-    choices: list[Choice]
-    passed_over: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """All that the figures are made from.
-
-    Args:
-        pictures: every image.
-        measured: scores and the judges' verdicts.
-        people: their verdicts and choices.
-        judges: names of the automatic judges, the one that decides first.
-        atoms: prompt id -> how many statements its images are judged by.
-    """
-
-    pictures: Sequence[Picture]
-    measured: Measured
-    people: People
-    judges: Sequence[str] = ()
-    atoms: Mapping[str, int] = field(default_factory=dict)
-
-    def judged(self, judge: str) -> dict[str, bool]:
-        """sample_id -> whether the image is right, by one automatic judge, of the images that it could decide."""
-        rows = (row for row in self.measured.verdicts if row["judge"] == judge)
-        return judging.right_by_judge(rows, {each.sample_id: self.atoms[each.prompt_id] for each in self.pictures})
-
-    def said(self) -> dict[str, bool]:
-        """sample_id -> whether the image is right, by most people."""
-        return judging.right_by_people(self.people.rows)
-
-    def deciding(self) -> list[str]:
-        """The automatic judges that decided an image, in the order of the settings."""
-        return [judge for judge in self.judges if self.judged(judge)]
-
-    def right(self) -> dict[str, float]:
-        """sample_id -> 1 if the image is right, 0 if not: the first judge's word, or people's where no judge spoke."""
-        spoken = self.deciding()
-        return _shares(self.judged(spoken[0]) if spoken else self.said())
-
-    def of(self, pictures: Sequence[Picture]) -> "Evidence":
-        """The part about some images."""
-        names = {picture.sample_id for picture in pictures}
-        scores = {metric: _chosen(values, names) for metric, values in self.measured.scores.items()}
-        verdicts, rows = (
-            [row for row in rows if row[KEY] in names] for rows in (self.measured.verdicts, self.people.rows)
-        )
-        choices = [choice for choice in self.people.choices if choice.cell in {each.cell for each in pictures}]
-        measured = replace(self.measured, scores=scores, verdicts=verdicts)
-        people = replace(self.people, rows=rows, choices=choices)
-        return replace(self, pictures=pictures, measured=measured, people=people)
-
-
-def _chosen(values: Mapping[str, float], names: set[str]) -> dict[str, float]:
-    return {name: value for name, value in values.items() if name in names}
-
-
-def _shares(right: Mapping[str, bool]) -> dict[str, float]:
-    return {sample_id: float(held) for sample_id, held in right.items()}
-
-
-def read_people(reviews: Path, pictures: Sequence[Picture]) -> People:
-    """Verdicts and preferences that hold for these images, and the number of lines that do not count.
-
-    Args:
-        reviews: folder with ``semantic`` and ``preference``.
-        pictures: the images at hand.
-
-    Raises:
-        InputError: a line is broken; names file and line.
-    """
-    rows, passed_over = judging.read_people(reviews / "semantic", digests(pictures))
-    choices, stale = preference.read_choices(reviews / "preference", pictures)
-    return People(rows, choices, {**passed_over, "stale_preferences": stale})
 
 
 def figures(evidence: Evidence, config: EvaluateParams) -> tuple[dict[str, Any], dict[str, str]]:
@@ -110,13 +28,10 @@ def figures(evidence: Evidence, config: EvaluateParams) -> tuple[dict[str, Any],
     Arms are compared within a cell (model and method). Where there are several, the figures at the top are those of the
     first, all of them stand under ``cells``, and p values are corrected over the family of all cells and types.
     """
-    found = {
-        cell: _of_cell(evidence.of(pictures) if cell else evidence, config)
-        for cell, pictures in cells(evidence.pictures).items()
-    }
+    parts = {cell: evidence.of(pictures) if cell else evidence for cell, pictures in cells(evidence.pictures).items()}
+    found = {cell: _of_cell(part, config) for cell, part in parts.items()}
     correct_family(list(found.values()))
-    first = next(iter(found.values()))
-    missing = _missing(evidence, first)
+    missing = evidence.measured.missing | _missing(parts, found)
     rounded_ = {cell: {name: rounded(value) for name, value in lines.items() if value} for cell, lines in found.items()}
     top = next(iter(rounded_.values()))
     return ({**top, "cells": rounded_} if len(found) > 1 else top), missing
@@ -133,13 +48,29 @@ def _of_cell(evidence: Evidence, config: EvaluateParams) -> dict[str, Any]:
     found["accuracy"] = compare(right, evidence.pictures, config)
     for arm in RIVALS:
         found[metric_names.AGAINST + arm] = compare(right, evidence.pictures, config, against=arm)
+    found[metric_names.BY_WORDING] = _by_wording(evidence, config)
     found |= preference.figures(evidence.people.choices, config)
-    for judge in evidence.deciding()[1:]:
-        line = compare(_shares(evidence.judged(judge)), evidence.pictures, config)
-        found.setdefault("other_judges", {}).update({judge: line} if line else {})
+    found["other_judges"] = _other_judges(evidence, config)
     found["judge_agreement"] = trust.agreements(evidence)
     found["prediction_powered"] = trust.prediction_powered(evidence, config.confidence)
     return found
+
+
+def _by_wording(evidence: Evidence, config: EvaluateParams) -> dict[str, Any]:
+    """Wording -> accuracy of its prompts; empty unless prompts with words seen in training and unseen ones have one."""
+    wordings = {prompt.id: prompt.wording for prompt in evidence.prompts.values()}
+    right, found = evidence.right(), {}
+    for wording in (SEEN, UNSEEN):
+        shown = [picture for picture in evidence.pictures if wordings.get(picture.prompt_id) == wording]
+        found[wording] = compare(right, shown, config)
+    return found if all(found.values()) else {}
+
+
+def _other_judges(evidence: Evidence, config: EvaluateParams) -> dict[str, Any]:
+    """Who judged too but does not decide -> accuracy: each judge alone, and people."""
+    _, *others = [*evidence.voices().items(), (PEOPLE, evidence.said())]
+    lines = {judge: compare(shares(right), evidence.pictures, config) for judge, right in others}
+    return {judge: line for judge, line in lines.items() if line}
 
 
 def is_tested_for_equality(metric: str) -> bool:
@@ -147,11 +78,28 @@ def is_tested_for_equality(metric: str) -> bool:
     return metric.endswith(metric_names.COSINE) or metric_names.meaning(metric).is_quality
 
 
-def _missing(evidence: Evidence, found: Mapping[str, Any]) -> dict[str, str]:
+def _missing(parts: Mapping[str, Evidence], found: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Figure -> why it is absent; what only some methods lack says which."""
+    reasons: dict[str, dict[str, list[str]]] = {}
+    for cell, part in parts.items():
+        for name, reason in _reasons(part).items():
+            if not found[cell][name]:
+                reasons.setdefault(name, {}).setdefault(reason, []).append(method(cell))
+    return {name: _told(each, len(parts)) for name, each in reasons.items()}
+
+
+def _told(reasons: Mapping[str, list[str]], count: int) -> str:
+    if len(reasons) == 1 and all(len(methods) == count for methods in reasons.values()):
+        return next(iter(reasons))
+    return "; ".join(f"{', '.join(methods)}: {reason}" for reason, methods in reasons.items())
+
+
+def _reasons(evidence: Evidence) -> dict[str, str]:
+    """Figure -> why it is absent where it is."""
     reasons = {"accuracy": NO_JUDGE, "preference": NO_CHOICE}
     if evidence.judges:
-        reasons["judge_agreement"] = NO_PEOPLE
-    return evidence.measured.missing | {name: reason for name, reason in reasons.items() if not found[name]}
+        reasons["judge_agreement"] = NONE_IN_COMMON if evidence.said() else NO_PEOPLE
+    return reasons
 
 
 def headline(found: Mapping[str, Any]) -> dict[str, Any]:

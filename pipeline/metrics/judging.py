@@ -2,7 +2,7 @@
 
 A judge gives for every atom (one checkable statement of the prompt) a mapping of ``atom`` (its index), ``p``
 (probability that it holds), ``verdict`` and ``reason``. An image is right if all its atoms hold (the paper's all or
-nothing); a judge that cannot answer each of a prompt's atoms says nothing of its images.
+nothing); what a judge cannot answer the next one may, and an image with an atom that none answered is not judged.
 
 A judge may be a module with ``judge(image, atoms)``, which may also have ``quality(image)``, how good the picture is
 whatever it shows: 0 to 1, higher is better. The others are built by :mod:`pipeline.metrics.judges`.
@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from PIL import Image
 
@@ -202,32 +201,19 @@ def _persons_row(line: SemanticVerdict) -> dict[str, Any]:
 
 
 def right_by_judge(rows: Iterable[Mapping[str, Any]], atoms: Mapping[str, int]) -> dict[str, bool]:
-    """sample_id -> whether all its statements hold (the paper's all or nothing), from one judge's rows.
+    """sample_id -> whether all its statements hold (the paper's all or nothing), from rows of one judge or of several.
 
-    Images of prompts that the judge cannot answer in full are left out, whatever it said of the rest: it could only
-    ever find them wrong.
+    Images of prompts that are not answered in full are left out, whatever was said of the rest: they could only ever be
+    found wrong.
 
     Args:
-        rows: of one judge.
+        rows: at most one of a statement of an image.
         atoms: sample_id -> number of its prompt's atoms.
     """
     said: dict[str, list[bool]] = {}
     for row in rows:
         said.setdefault(row[KEY], []).append(row["verdict"])
     return {name: all(verdicts) for name, verdicts in said.items() if len(verdicts) == atoms[name]}
-
-
-def soft_score(p: Sequence[float]) -> float:
-    """Geometric mean of the atoms' probabilities, 0 to 1, higher is better: soft-TIFA's score of a prompt.
-
-    Source: GenEval 2, arXiv 2512.16853.
-    """
-    return float(np.exp(np.mean(np.log(p)))) if min(p) > 0 else 0.0
-
-
-def atom_share(verdicts: Sequence[bool]) -> float:
-    """Share of the atoms that hold, 0 to 1, higher is better: DPG-Bench's score of an image, over 100."""
-    return sum(verdicts) / len(verdicts)
 
 
 def right_by_people(rows: Iterable[Mapping[str, Any]]) -> dict[str, bool]:

@@ -68,6 +68,11 @@ def cells(pictures: Iterable[Picture]) -> dict[str, list[Picture]]:
     return dict(sorted(found.items(), key=lambda item: (not item[0].endswith(PLAIN), item[0])))
 
 
+def method(cell: str) -> str:
+    """The method of a cell; all cells of an evaluation have the same model."""
+    return cell.rpartition(" ")[2]
+
+
 def digests(pictures: Iterable[Picture]) -> Mapping[str, str]:
     """sample_id -> SHA-256 of the picture's bytes."""
     return {picture.sample_id: picture.sha256 for picture in pictures}

@@ -13,7 +13,8 @@ from pipeline.arms import ADAPTED, BASE
 from pipeline.metric_names import ATOMS, JUDGED, SOFT
 from pipeline.metrics.clip_based import paired_clip_score
 from pipeline.metrics.gauges import Gauge
-from pipeline.metrics.judging import Judge, answer_key, atom_share, judge_image, rate_image, soft_score
+from pipeline.metrics.grading import atom_share, soft_score, with_parents
+from pipeline.metrics.judging import Judge, answer_key, judge_image, rate_image
 from pipeline.metrics.pictures import Picture, by_place
 from pipeline.prompts import Prompt
 from pipeline.work import ROW_KEY, ResultStore
@@ -166,7 +167,11 @@ class JudgeReader:
 
     def _grade(self, found: Measured) -> None:
         """Soft score and share of atoms of the images whose atoms it all answered."""
-        whole = {name: each for name, each in self._answers.items() if len(each) == len(self._atoms[name])}
+        whole = {
+            name: with_parents(each, self._atoms[name])
+            for name, each in self._answers.items()
+            if len(each) == len(self._atoms[name])
+        }
         soft = {name: soft_score([answer["p"] for answer in each]) for name, each in whole.items()}
         atoms = {name: atom_share([answer["verdict"] for answer in each]) for name, each in whole.items()}
         for end, values in ((SOFT, soft), (ATOMS, atoms)):

@@ -206,8 +206,8 @@ class EvaluateParams(Section):
     metrics: tuple[AnyMetric, ...] = Field(strict=False)
     """What is computed of every picture; each entry has its weights. What lacks them is told as not computed."""
     judges: tuple[AnyJudge, ...] = Field(strict=False)
-    """Automatic judges; the accuracies are the first one's, the others stand beside it. ``[]`` leaves the verdicts to
-    people (reviews/semantic), as in the paper."""
+    """Automatic judges; each statement is decided by the first that can answer it, and each judge alone stands beside
+    (ADR 0031). ``[]`` leaves the verdicts to people (reviews/semantic), as in the paper."""
     confidence: float = Field(gt=0.5, lt=1.0)
     """Of all intervals."""
     bootstrap: int = Field(ge=100, le=1_000_000)

@@ -10,18 +10,14 @@ from pipeline.metrics.prediction_powered import of_images
 
 
 class Verdicts(Protocol):
-    """What is asked of :class:`pipeline.metrics.evaluation.Evidence`."""
+    """What is asked of :class:`pipeline.metrics.evidence.Evidence`."""
 
     @property
     def pictures(self) -> Any:
         """All images."""
 
-    @property
-    def judges(self) -> Any:
-        """Names of the automatic judges."""
-
-    def judged(self, judge: str, /) -> Mapping[str, bool]:
-        """Verdicts of one of them."""
+    def voices(self) -> Mapping[str, Mapping[str, bool]]:
+        """Name -> verdicts: of the judges together, and of each alone."""
 
     def said(self) -> Mapping[str, bool]:
         """Verdicts of people."""
@@ -30,18 +26,18 @@ class Verdicts(Protocol):
 def agreements(evidence: Verdicts) -> dict[str, Any]:
     """Judge -> its agreement with people over all images, by type and by arm; absent where no image has both."""
     said = evidence.said()
-    found = {judge: agreement(evidence.judged(judge), said, evidence.pictures) for judge in evidence.judges}
+    found = {judge: agreement(judged, said, evidence.pictures) for judge, judged in evidence.voices().items()}
     return {judge: figures for judge, figures in found.items() if figures}
 
 
 def prediction_powered(evidence: Verdicts, confidence: float) -> dict[str, Any]:
     """Judge -> arm -> the share of right images that people would find, with its interval; absent where undefined."""
-    found = {judge: _by_arm(evidence, judge, confidence) for judge in evidence.judges}
+    found = {judge: _by_arm(evidence, judged, confidence) for judge, judged in evidence.voices().items()}
     return {judge: arms for judge, arms in found.items() if arms}
 
 
-def _by_arm(evidence: Verdicts, judge: str, confidence: float) -> dict[str, Any]:
-    judged, said = evidence.judged(judge), evidence.said()
+def _by_arm(evidence: Verdicts, judged: Mapping[str, bool], confidence: float) -> dict[str, Any]:
+    said = evidence.said()
     arms: dict[str, list[Picture]] = {}
     for picture in evidence.pictures:
         arms.setdefault(picture.arm, []).append(picture)

@@ -9,10 +9,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pipeline import fault_words
 from pipeline.answers import SHAPES, SKILLS, PreferenceAnswer, SemanticVerdict, Task, TripletVerdict
 from pipeline.errors import InputError
 from pipeline.review import foreign, studies
-from pipeline.review.foreign import Row
+from pipeline.review.answer_rows import Row
 from pipeline.review.forms import TIE
 from pipeline.review.studies import Key, Pair, Picture
 
@@ -189,11 +190,8 @@ def _checked(source: Source, row: Row, fields: Mapping[str, Any]) -> AnyLine:
         given = {name: value for name, value in fields.items() if value is not None}
         return SHAPES[source.task].model_validate_json(json.dumps(given))
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        column = ".".join(str(part) for part in fault["loc"]).removeprefix("answers.")
-        got = f", got {fault['input']!r}" if column and fault["type"] != "missing" else ""
-        told = f"column {column}: {fault['msg']}{got}" if column else fault["msg"]
-        raise _wrong(source, row, told) from error
+        fault = fault_words.told(error, what="column").replace("column answers.", "column ", 1)
+        raise _wrong(source, row, fault) from error
 
 
 def _wrong(source: Source, row: Row, told: str) -> InputError:

@@ -14,8 +14,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from pipeline import answers, cli, params, work
+from pipeline import answers, cli, local_pages, params, work
 from pipeline.errors import InputError
+from pipeline.local_pages import LOOPBACK
 from pipeline.review import locking
 from pipeline.review.verdicts import NOT_A_PERSON, ReviewParams
 from pipeline.review_page import guard, pairs, semantic, triplets
@@ -36,7 +37,6 @@ PARTS = {
 }
 REVIEWS = Path("reviews")
 LONGEST_NAME = 80
-LOOPBACK = "127.0.0.1"
 PORT = 8765
 HELP = "open the page on which a person judges pairs or pictures"
 
@@ -115,7 +115,7 @@ def _serve(desk: Desk, asked: argparse.Namespace, secret: str) -> None:
 
     from pipeline.review_page.server import THREADS, application
 
-    listening = _listen(asked.host, asked.port)
+    listening = local_pages.bound(asked.host, asked.port)
     port = listening.getsockname()[1]
     app = application(desk, secret=secret, host=asked.host, port=port)
     server = create_server(app, sockets=[listening], threads=THREADS, ident=None)
@@ -138,20 +138,6 @@ def _serve(desk: Desk, asked: argparse.Namespace, secret: str) -> None:
         server.run()
     finally:
         server.close()
-
-
-def _listen(host: str, port: int) -> Any:
-    import socket
-
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        listening.close()
-        raise InputError(f"cannot listen on {host}, port {port}: {error.strerror}; choose another --port") from error
-    return listening
 
 
 def _ask_name() -> str:

@@ -9,6 +9,7 @@ from flask.json.provider import DefaultJSONProvider
 from pydantic import ValidationError
 
 from pipeline.errors import InputError, StorageError
+from pipeline.fault_words import told
 from pipeline.review_page import guard
 from pipeline.review_page.desk import Answers, Desk, WrongAnswerError
 from pipeline.review_page.shards import kind
@@ -128,8 +129,7 @@ def _api(app: flask.Flask, desk: Desk, secret: str) -> None:
         try:
             given = Answers.model_validate_json(flask.request.get_data())
         except ValidationError as error:
-            fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            raise WrongAnswerError(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from error
+            raise WrongAnswerError(told(error)) from error
         return flask.jsonify(desk.take(given.answers))
 
     @app.get("/picture/<address>/<int:side>")

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from pipeline.answers import Line
 from pipeline.errors import InputError
+from pipeline.fault_words import told
 from pipeline.review.verdicts import NOT_A_PERSON
 from pipeline.review_page.journal import LINE_END
 from pipeline.review_page.task import Said, Task, said
@@ -83,8 +84,7 @@ class Standing:
         try:
             return self._task.shape.model_validate_json(line)
         except ValidationError as error:
-            fault = error.errors(include_url=False)[0]
-            raise InputError(f"{_place(path, start, number)}: {fault['msg']}; repair or remove the line") from error
+            raise InputError(f"{_place(path, start, number)}: {told(error)}; repair or remove the line") from error
 
     def _take(self, line: Any) -> None:
         row = self._task.rows.get(line.item)

@@ -56,7 +56,7 @@ def as_markdown(found: Findings, content: Mapping[str, Any], charts: Sequence[st
     made = (
         f"`{content['command']}` made this page. One setting at a time was changed; each row was trained and "
         "nothing was drawn, so the evaluation prompts had no part in it. In force are the values that params.yaml had "
-        "when the page was made."
+        "when the page was made; which others it has now, and why, ADR 0017 says."
     )
     shown = [
         "## Each value",

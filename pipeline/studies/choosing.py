@@ -72,9 +72,9 @@ def trials(outcomes: Sequence[Outcome], in_force: Mapping[str, float]) -> dict[s
         own = [(float(outcome.row.overrides[key]), outcome, False) for outcome in outcomes if outcome.row.tried == key]
         own += [(float(in_force[key]), outcome, True) for outcome in outcomes if not outcome.row.overrides]
         made = [
-            Trial(value, share, float(outcome.validation["adapted"] or 0), chosen)
+            Trial(value, share, loss, chosen)
             for value, outcome, chosen in own
-            if (share := closed(outcome)) is not None
+            if (share := closed(outcome)) is not None and (loss := outcome.validation["adapted"]) is not None
         ]
         found[key] = sorted(made, key=lambda trial: trial.value)
     return {key: made for key, made in found.items() if made}
@@ -83,12 +83,12 @@ def trials(outcomes: Sequence[Outcome], in_force: Mapping[str, float]) -> dict[s
 def sentences(found: Findings) -> list[str]:
     """The most important first."""
     spread = repeats(found.outcomes)
-    said = [_in_force(spread, found.outcomes)]
+    said = [_in_force(spread)]
     said += [_setting(key, made, spread) for key, made in trials(found.outcomes, found.in_force).items()]
     return said + [f"Without a result: {label} ({why})." for label, why in found.failed.items()]
 
 
-def _in_force(spread: Repeats | None, outcomes: Sequence[Outcome]) -> str:
+def _in_force(spread: Repeats | None) -> str:
     if spread is None:
         return (
             "What the values in force reach is not known: fewer than two of their trainings have a result, or complex "

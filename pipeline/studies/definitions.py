@@ -89,14 +89,18 @@ def define(name: str, settings: Settings, *, prompts_per_type: int | None = None
         name: one of ``STUDIES``.
         settings: all of params.yaml.
         prompts_per_type: evaluation prompts of each skill; without it the study ``seeds`` takes all there are, the
-            others as many as ``sample.limit_per_type`` says.
+            others as many as ``sample.limit_per_type`` says. The study ``choice`` draws nothing and takes none.
         path: where the settings stand, for messages.
 
     Raises:
-        SettingError: the settings leave nothing to compare.
+        SettingError: the settings leave nothing to compare, or prompts are given that nothing would be drawn from.
     """
     made = STUDIES[name](settings, path)
-    if made.until is not None:  # nothing is drawn
+    if made.until is not None:
+        if prompts_per_type is not None:
+            raise SettingError(
+                f"--prompts: the study {name} ends with stage {made.until} and draws nothing: leave it out"
+            )
         return made
     if prompts_per_type is None and name == "seeds":
         prompts_per_type = all_prompts(settings)

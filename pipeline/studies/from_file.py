@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from pipeline import params
 from pipeline.errors import SettingError
+from pipeline.fault_words import told
 from pipeline.params import Section
 from pipeline.settings import Settings
 from pipeline.studies.definitions import STUDIES, Contrast, Row, Study, limited
@@ -123,6 +124,4 @@ def changed(settings: Settings, overrides: Mapping[str, Any], where: str) -> Set
     try:
         return Settings.model_validate(content)
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        key = ".".join(map(str, fault["loc"]))
-        raise SettingError(f"{where}: {key}: {fault['msg']}, got {fault['input']!r}") from error
+        raise SettingError(f"{where}: {told(error, content)}") from error

@@ -63,7 +63,7 @@ def as_curve(outcome: Outcome) -> dict[str, Any]:
 
 def _prompt(line: Mapping[str, str]) -> dict[str, Any]:
     """A line of prompts.csv with its shares as numbers."""
-    words = ("prompt_id", "type", "source", "text")
+    words = ("prompt_id", "type", "source", "wording", "text", "method")
     return {key: value if key in words else float(value) for key, value in line.items() if value}
 
 

@@ -16,7 +16,8 @@ from pipeline.settings import Settings
 from pipeline.studies.commands import Run, require
 
 WIRING = Path("dvc.yaml")
-MODELS = ("blip", "clip", "llm", "diffusion")
+FILES = ("model", "weights", "path", "folder", "expanded")
+"""Settings that may name a file or folder, wherever they stand."""
 
 
 def fingerprint(settings: Settings, run: Run) -> str:
@@ -39,16 +40,37 @@ def fingerprint(settings: Settings, run: Run) -> str:
 
 
 def require_visible_models(settings: Settings, run: Run, path: Path = PARAMS) -> None:
-    """Refuse a relative model folder that git does not hold: a queued experiment would look for it in its own copy.
+    """Refuse a relative path that git does not hold: a queued experiment would look for it in its own copy.
+
+    Looked at are models, files of weights, public prompts, conditioning pictures and what enabled imports read.
 
     Raises:
-        SettingError: names the key and says to give an absolute path.
+        SettingError: names the key and says what to do.
     """
-    for section in MODELS:
-        model = str(getattr(settings, section).model)
-        if model_folders.is_folder(model) and not model.startswith(("/", "~")) and not _listed(run, "--cached", model):
-            needed = "queued experiments do not see it: give its absolute path"
-            raise wrong(f"{section}.model", f"is a relative folder that git does not hold, {needed}, got {model}", path)
+    for key, name in _named(_read_by_stages(settings), ()):
+        there = model_folders.is_folder(name) or Path(name).exists()
+        if there and not name.startswith(("/", "~")) and not _listed(run, "--cached", name):
+            needed = "so queued experiments do not see it: git add it, or give an absolute path"
+            raise wrong(key, f"is a relative path that git does not hold, {needed}, got {name}", path)
+
+
+def _read_by_stages(settings: Settings) -> dict[str, Any]:
+    """All settings but those of imports that are not enabled."""
+    content = settings.model_dump(mode="json")
+    idle = set(settings.sources.imports) - set(settings.sources.enabled)
+    content["sources"] = {key: value for key, value in content["sources"].items() if key not in idle}
+    return content
+
+
+def _named(content: Any, place: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Dotted key and value of every setting that may name a file or folder."""
+    match content:
+        case dict() | list():
+            items = content.items() if isinstance(content, dict) else enumerate(content)
+            for key, value in items:
+                yield from _named(value, (*place, str(key)))
+        case str() if content and place[-1] in FILES:
+            yield ".".join(place), content
 
 
 def _require_in_git(read: list[str], run: Run) -> None:

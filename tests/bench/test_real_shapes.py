@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from bench import real_shapes
+from bench import operator_inputs, real_shapes
+from bench.scale.architectures import LLAMA
 
 
 def test_small_shapes_run_through_our_operators(capsys):
@@ -28,7 +29,7 @@ def test_a_model_that_does_not_fit_is_left_out(monkeypatch, capsys):
     for name in ("run_blip", "run_llama"):
         monkeypatch.setattr(real_shapes, name, too_large)
     monkeypatch.setattr(real_shapes, "run_clip", lambda *_arguments: {"clip_a_s": 1.0})
-    assert real_shapes.run(real_shapes.tiny(), "cpu") == {"clip_a_s": 1.0}
+    assert real_shapes.run(operator_inputs.tiny(), "cpu") == {"clip_a_s": 1.0}
     assert "blip does not fit the card's memory: left out" in capsys.readouterr().err
 
 
@@ -50,15 +51,15 @@ def test_the_share_is_flop_over_time_and_peak(monkeypatch):
 
 
 def test_prompts_have_the_captions_mean_length():
-    rows, lengths = real_shapes.prompt_rows(2000, 32_000)
+    rows, lengths = operator_inputs.prompt_rows(2000, 32_000)
     assert sum(lengths) / len(lengths) == pytest.approx(13.3, abs=0.3)
     assert len(set(rows.column("key").to_pylist())) == 2000
     assert len(set(lengths)) > 5
 
 
 def test_the_real_shapes_are_the_papers():
-    shapes = real_shapes.real()
+    shapes = operator_inputs.real()
     assert set(shapes.llamas) == {"7B", "13B"}
-    assert real_shapes.shape_of(shapes.llamas["13B"]) == real_shapes.LLAMA["13B"]
+    assert real_shapes.shape_of(shapes.llamas["13B"]) == LLAMA["13B"]
     assert shapes.blip.vision_config.image_size == 384
     assert shapes.clip["vision_cfg"]["patch_size"] == 32

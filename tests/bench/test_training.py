@@ -8,7 +8,7 @@ from tests.pipeline.training_setup import process, recipe
 
 
 def test_the_random_model_has_the_real_shape():
-    model = random_diffusion.stable_diffusion_15(device="meta", dtype=torch.bfloat16)
+    model = random_diffusion.stable_diffusion(random_diffusion.SHAPES["sd15"], device="meta", dtype=torch.bfloat16)
     count = sum(parameter.numel() for parameter in model.unet.parameters())
     assert count == 859_520_964
     assert sum(parameter.numel() for parameter in model.text_encoder.parameters()) == 123_060_480

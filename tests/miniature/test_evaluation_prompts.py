@@ -18,7 +18,7 @@ FILE = Path(__file__).parents[2] / "prompts" / "miniature.json"
 
 @pytest.fixture(scope="module")
 def made():
-    return evaluation_prompts.prompts()
+    return [prompt for _, prompt in evaluation_prompts.prompts()]
 
 
 def test_the_committed_file_is_what_the_generator_writes(made):

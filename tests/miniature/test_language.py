@@ -19,7 +19,8 @@ def test_sentences_mean_their_scene_whatever_the_wording():
     rng = random.Random(5)
     for scene in _scenes():
         for text in (
-            *language.captions(scene, rng),
+            language.caption(scene),
+            language.plain_sentence(scene),
             language.simple_prompt(scene, rng),
             language.simple_prompt(scene, rng, wording="unseen"),
         ):

@@ -1,12 +1,18 @@
 import shutil
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from pipeline import app, checking, doctor, settings
+from pipeline import app, checking, doctor, generate_command, settings
 from pipeline.adapters import folder
+from pipeline.engine import ComputeParams
 from pipeline.files import write_json
-from pipeline.params import load_all
+from pipeline.generating import Generator
+from pipeline.methods import building
+from pipeline.params import load, load_all
+from pipeline.sample_settings import SampleParams
+from pipeline.vae import DiffusionParams
 from tests.closure import ROOT
 from tests.pipeline import tiny_models
 from tests.pipeline.adapters import official_file
@@ -139,6 +145,57 @@ def test_generate_says_what_a_method_needs(tmp_path, monkeypatch, capsys, argume
     Image.new("RGB", (16, 16), "lime").save("given.png")
     assert run("generate", "two", *arguments) == 1
     assert told in capsys.readouterr().err
+
+
+def test_a_controlnet_and_a_schedulers_model_are_loaded_once_for_all_pictures(tmp_path, monkeypatch):
+    noise_levels = {"model": str(tiny_models.folder()), "revision": tiny_models.revision()}
+    panorama = {"height_px": 16, "width_px": 32, "scheduler_of": noise_levels}
+    nets = {"canny": tiny_controlnet.canny(), "seg": None}
+    miniature_like(tmp_path, monkeypatch, controlnets=nets, panorama=panorama)
+    opened, opening = [], building.opening
+    monkeypatch.setattr(building, "opening", lambda model, *rest: opened.append(model) or opening(model, *rest))
+    assert run("generate", "two", "--method", "canny", "--images", "2") == 0
+    assert run("generate", "two", "--method", "panorama", "--images", "2") == 0
+    assert opened == [nets["canny"]["model"], noise_levels["model"]]
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.5])
+def test_a_method_that_was_built_already_still_draws_with_the_eta_that_is_asked_for(tmp_path, monkeypatch, eta):
+    nets = {"canny": tiny_controlnet.canny(), "seg": None}
+    miniature_like(tmp_path, monkeypatch, controlnets=nets)
+    sections = {"sample": SampleParams, "diffusion": DiffusionParams, "compute": ComputeParams}
+    drawing = Generator(Path("data/train/adapter"), *(load(each, name) for name, each in sections.items()))
+    for method in ("canny", "weighting"):
+        drawing.pair("two", 1, eta=1.0, method=method)
+        base, adapted, _ = drawing.pair("two", 1, eta=eta, method=method)
+        assert (base.tobytes() == adapted.tobytes()) == (eta == 0.0)
+
+
+@pytest.mark.parametrize(
+    ("out", "told"),
+    [
+        (".", "--out . is a folder: name the picture in it, for instance generated.png"),
+        ("params.yaml/new/two.png", "params.yaml is no folder that you may write in"),
+        ("locked/two.png", "locked is no folder that you may write in"),
+    ],
+)
+def test_a_picture_that_cannot_be_written_is_refused_before_anything_is_loaded(
+    tmp_path, monkeypatch, capsys, out, told
+):
+    miniature_like(tmp_path, monkeypatch)
+    (tmp_path / "locked").mkdir()
+    monkeypatch.setattr(generate_command.os, "access", lambda folder, _: folder.name != "locked")  # root may all
+    monkeypatch.setattr(generate_command, "Generator", None)
+    assert run("generate", "two", "--out", out) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: --out {out} ")
+    assert line.endswith(told)
+
+
+@pytest.mark.parametrize("seed", [str(2**63), "-1", "x", "1.5"])
+def test_a_seed_that_no_noise_begins_with_is_refused(capsys, seed):
+    assert run("generate", "two", f"--seed={seed}") == 2
+    assert f"must be a whole number from 0 to {2**63 - 1}, got {seed}" in capsys.readouterr().err
 
 
 def test_generate_without_an_adapter_says_so(tmp_path, monkeypatch, capsys):

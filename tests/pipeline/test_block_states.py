@@ -1,11 +1,13 @@
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
-from pipeline import block_states, llm
+from pipeline import block_states
 from pipeline.block_states import Read, SampleStates, joined
-from pipeline.errors import InputError, ModelError
+from pipeline.errors import InputError
 from pipeline.state_files import States
+from pipeline.tables import check
 from tests.pipeline import frozen_models
 from tests.pipeline.test_state_files import TOKENS, WIDTH, state, write
 
@@ -71,45 +73,35 @@ def config(tmp_path_factory):
     return frozen_models.llm_params(model=model, revision=revision, states="blocks")
 
 
+def told(encode, *texts, layers=5):
+    """States of some texts in context and alone, (tokens, layers, width) each."""
+    rows = encode(pa.table({"key": list(texts)})).to_pylist()
+    return [tuple(np.array(row[name]).reshape(-1, layers, 16) for name in ("states", "alone")) for row in rows]
+
+
 def test_a_text_has_the_states_of_its_tokens_in_context_and_of_each_alone(config):
-    reader = block_states.load(config, device="cpu", batch=2)
-    found = reader.of("a red circle")
-    assert found.context.shape == (1, 3, 5, 16)
-    assert found.context.dtype == torch.float16
-    assert found.own.all()
+    encode = block_states.load(config, 4, device="cpu", batch=2)
+    [(context, alone)], [(_, red)] = told(encode, "a red circle"), told(encode, "red")
+    assert context.shape == alone.shape == (3, 5, 16)
     # Before the first block there is no context yet, and a first word has none after it either.
-    assert torch.equal(found.context[:, :, 0], found.alone[:, :, 0])
-    assert torch.allclose(found.context[0, 0].float(), found.alone[0, 0].float(), atol=1e-2)
-    assert not torch.allclose(found.context[0, 2, 4], found.alone[0, 2, 4], atol=0.1)
-    assert torch.equal(reader.of("red").alone[0, 0], found.alone[0, 1])
+    assert (context[:, 0] == alone[:, 0]).all()
+    np.testing.assert_allclose(context[0, 0].astype(float), alone[0, 0].astype(float), atol=1e-2)
+    assert not np.allclose(context[2, 4], alone[2, 4], atol=0.1)
+    assert (red[0] == alone[1]).all()
 
 
-def test_a_texts_states_do_not_depend_on_what_was_asked_before(config):
-    reader = block_states.load(config, device="cpu", batch=8)
-    first = reader.of("two blue stars")
-    reader.of("a person jumping on white ground")
-    assert all(torch.equal(one, other) for one, other in zip(first, reader.of("two blue stars"), strict=True))
+def test_a_texts_states_depend_on_no_other_text(config):
+    encode = block_states.load(config, 4, device="cpu", batch=8)
+    texts = ("two blue stars", "a red circle", "person jumping on white ground")
+    together = told(encode, *texts)
+    for text, (context, alone) in zip(texts, together, strict=True):
+        [(own_context, own_alone)] = told(encode, text)
+        assert (own_context == context).all()
+        assert (own_alone == alone).all()
 
 
-def test_states_are_as_deep_and_as_fine_as_they_are_stored(config):
-    reader = block_states.load(
-        config.model_copy(update={"states_layer": 2, "store_dtype": "float32"}), device="cpu", batch=2
-    )
-    found = reader.of("red star")
-    assert found.context.shape == (1, 2, 3, 16)
-    assert found.context.dtype == torch.float32
-
-
-@pytest.mark.parametrize("text", ["", "  "])
-def test_the_empty_text_needs_no_pass(config, text):
-    found = block_states.load(config, device="cpu", batch=2).of(text)
-    assert found.context.shape == (1, 1, 5, 16)
-    assert found.context.abs().sum() == found.alone.abs().sum() == 0
-    assert found.own.all()
-
-
-def test_an_llm_whose_sizes_cannot_be_read_is_refused(config, monkeypatch):
-    monkeypatch.setattr(block_states, "shape", lambda *_: None)
-    with pytest.raises(ModelError, match="cannot be reached"):
-        block_states.load(config, device="cpu", batch=2)
-    monkeypatch.setattr(block_states, "shape", llm.shape)
+def test_rows_are_as_deep_and_as_fine_as_they_are_stored(config):
+    chosen = config.model_copy(update={"store_dtype": "float32"})
+    found = block_states.load(chosen, 2, device="cpu", batch=2)(pa.table({"key": ["red star"]}))
+    assert check(found.select(["tokens", "states", "alone"]), block_states.result(chosen, 2, 16)).num_rows == 1
+    assert told(lambda _: found, layers=3)[0][0].shape == (2, 3, 16)

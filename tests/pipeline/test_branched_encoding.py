@@ -33,8 +33,7 @@ def model():
 def encoder(model, eta=1.0):
     adapter = spoken(made(model.unet)).eval()
     adapter.attach(model.unet)
-    adapter.read = read
-    return BranchedEncoder(model, adapter, eta=eta)
+    return BranchedEncoder(model, adapter, read, eta=eta)
 
 
 def predicted(model, condition):
@@ -88,12 +87,13 @@ class NoEncoder:
 
 
 def test_the_trained_eta_is_taken_where_none_is_given(model):
-    assert BranchedEncoder(model, made(model.unet, eta=0.75)).eta == 0.75
+    assert BranchedEncoder(model, made(model.unet, eta=0.75), read, eta=None).eta == 0.75
 
 
-def test_an_adapter_that_was_told_no_reader_says_so(model):
-    with pytest.raises(ValueError, match="not told what reads texts"):
-        BranchedEncoder(model, made(model.unet)).pair("", TEXT, adapt_negative=True)
+@pytest.mark.parametrize("states", [None, lambda text: torch.zeros(1, 2, LLM_WIDTH)])
+def test_without_the_states_of_all_blocks_it_says_so(model, states):
+    with pytest.raises(ValueError, match="needs the LLM's states of all blocks"):
+        BranchedEncoder(model, made(model.unet), states, eta=None).pair("", TEXT, adapt_negative=True)
 
 
 @pytest.mark.parametrize("kind", model_kinds.KINDS)
@@ -102,9 +102,8 @@ def test_an_adapter_that_was_told_no_reader_says_so(model):
 def test_stable_diffusion_2_and_xl_are_drawn_with_too(kind, eta, adapt_negative):
     own = model_kinds.load(kind)
     adapter = spoken(made(own.unet)).eval()
-    adapter.read = read
     settings = Denoising(2, 4.0, "ddim", adapt_negative=adapt_negative)
-    options = {"diffusion": own, "adapter": adapter, "config": settings}
+    options = {"diffusion": own, "adapter": adapter, "config": settings, "llm_states": read}
     base, none = generate(TEXT, 1, eta=0.0, **options)
     same, adapted = generate(TEXT, 1, eta=eta, **options)
     assert base.tobytes() == none.tobytes() == same.tobytes() != adapted.tobytes()

@@ -124,6 +124,33 @@ def test_a_model_of_the_evaluation_that_is_another_one_is_told_and_a_missing_one
     assert note == "evaluate.metrics: clip will not be computed: weights miniature/models/none missing"
 
 
+COLOURS = "colours: {{library: open_clip, model: {0}, revision: {1}, weights: null, dtype: float32}}"
+DETECTOR = (
+    "{{kind: detector, model: {0}, revision: {1}, dtype: float32, query: '{{}}', threshold: 0.3, "
+    "counting_threshold: 0.9, position_threshold: 0.1, max_objects: 16, {2}}}"
+)
+
+
+def test_the_model_that_tells_a_detector_colours_is_looked_at_too(project):
+    clip = load_all(Settings, project).clip
+    before = project.read_text()
+    begin = before.index("  judges:")
+    rest = before[begin:].partition("\n  confidence:")
+
+    def judged(model, revision):
+        judge = DETECTOR.format(clip.model, clip.revision, COLOURS.format(model, revision))
+        project.write_text(f"{before[:begin]}  judges: [{judge}]{rest[1]}{rest[2]}")
+
+    judged(clip.model, clip.revision)
+    assert checking.examine(project) == []
+    judged("miniature/models/none", clip.revision)
+    weights = "weights miniature/models/none missing"
+    assert checking.examine(project) == [f"evaluate.judges: detector will not be computed: {weights}"]
+    judged(clip.model, "f" * 16)
+    (line,) = faults(project)
+    assert line.startswith(f"evaluate.judges has a model that is not usable: model folder {clip.model} has revision ")
+
+
 def test_a_benchmarks_prompts_may_lie_anywhere_and_ours_only_where_dvc_watches(project, tmp_path):
     (tmp_path / "color_val.txt").write_text("a red cup and a blue plate\n")
     revision = file_revision(tmp_path / "color_val.txt")

@@ -1,5 +1,6 @@
 import shutil
 import subprocess
+import sys
 from types import SimpleNamespace
 
 from pipeline import doctor
@@ -30,6 +31,29 @@ def test_faults_are_told_with_what_to_do(monkeypatch):
     assert not findings["disk"].good
     assert "git config" in findings["git"].text
     assert findings["params.yaml"].text == "a is wrong; b is wrong"
+
+
+def test_a_machine_without_git_is_told_so(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    (git,) = [finding for finding in doctor.examine(good) if finding.what == "git"]
+    assert not git.good
+    assert git.text.startswith("not installed: ")
+
+
+def test_libraries_that_do_not_go_together_are_told_whatever_they_raise(monkeypatch):
+    def mismatched(name):
+        raise RuntimeError(f"operator {name}::nms does not exist\nand more")
+
+    monkeypatch.setattr(doctor.importlib, "import_module", mismatched)
+    (finding,) = [finding for finding in doctor.examine(good) if finding.what == "torchvision"]
+    assert not finding.good
+    assert finding.text == "cannot be imported (operator torchvision::nms does not exist): make setup installs it"
+
+
+def test_without_torch_no_accelerator_is_known(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr(doctor, "LIBRARIES", ())
+    assert [each.text for each in doctor.examine(good) if each.what == "accelerator"] == ["not known without torch"]
 
 
 def test_a_graphics_card_is_named(monkeypatch):

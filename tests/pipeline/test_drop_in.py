@@ -44,6 +44,8 @@ def test_eta_is_a_dial_and_0_the_base_model_bit_for_bit(model, adapter):
     assert (states(encoder, tokens(model, "two")) == model.text_states(["two"]).states).all()
     with pytest.raises(ValueError, match=r"eta must be 0 to 1, got 1\.5"):
         encoder.eta = 1.5
+    with pytest.raises(ValueError, match="eta must be 0 to 1, got 5"):
+        SurTextModel.around(model.text_encoder, adapter, eta=5)
 
 
 def test_a_text_that_is_left_alone_is_known_by_its_tokens(model, adapter):

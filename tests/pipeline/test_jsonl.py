@@ -25,9 +25,9 @@ def test_a_missing_folder_has_no_lines(tmp_path: Path) -> None:
     ("line", "told"),
     [
         ('{"name": "cut off', "line 2: Invalid JSON"),
-        ('{"name": 1}', "line 2: name: Input should be a valid string"),
+        ('{"name": 1}', "line 2: name should be a valid string, got 1"),
         ("[]", "line 2: Input should be an object"),
-        ('{"number": 2}', "line 2: name: Field required"),
+        ('{"number": 2}', "line 2: name is missing"),
         ("\xff", "line 2: Invalid JSON"),
     ],
 )

@@ -1,3 +1,4 @@
+import json
 import re
 import subprocess
 import sys
@@ -121,7 +122,27 @@ def test_a_pipeline_of_unknown_origin_is_asked_for_it(adapter):
     load_adapter(pipe, adapter, base=named())
 
 
-def test_what_a_text_encoder_cannot_hold_is_refused(pipe, tmp_path):
+def test_a_dial_that_goes_too_far_leaves_the_pipeline_as_it_was(pipe, adapter):
+    before = pipe.text_encoder
+    with pytest.raises(ValueError, match="eta must be 0 to 1, got 5"):
+        load_adapter(pipe, adapter, eta=5)
+    assert pipe.text_encoder is before
+
+
+@pytest.mark.parametrize("changes", [{"parts": "cross_attention"}, {"kind": "llm4gen"}, {"kind": "llmdiff"}])
+def test_what_a_text_encoder_cannot_hold_is_refused_before_any_weight_is_read(pipe, adapter, monkeypatch, changes):
+    config = json.loads((adapter / folder.CONFIG).read_text())
+    if "kind" in changes:
+        config["adapter"] |= changes
+    else:
+        config["unet"] = {**changes, "weights_sha256": "0" * 64}
+    (adapter / folder.CONFIG).write_text(json.dumps(config))
+    monkeypatch.setattr(folder, "weight_files", None)
+    with pytest.raises(ModelError, match="adapter is more than a text encoder can hold"):
+        load_adapter(pipe, adapter)
+
+
+def test_the_authors_weights_are_more_than_a_text_encoder_can_hold(pipe, tmp_path):
     from pipeline.adapters import checkpoint
 
     official_file.write(tmp_path / "theirs.pt")

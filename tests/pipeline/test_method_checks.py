@@ -8,6 +8,7 @@ from ruamel.yaml import YAML
 
 from pipeline import checking
 from pipeline.errors import SettingError
+from pipeline.model_folders import folder_digest
 from tests.closure import ROOT
 
 
@@ -154,3 +155,21 @@ def test_a_controlnet_does_not_go_with_llmdiff(project):
         llm__states="blocks",
     )
     assert line.startswith("sample.methods canny hears text states, adapter.kind: llmdiff has none")
+
+
+def test_a_missing_file_of_prompts_is_not_laid_at_the_pictures_door(project):
+    line = fault(project, sample__methods=["seg"], sample__prompts=["prompts/gone.json"])
+    assert line == "prompt file prompts/gone.json is missing: see sample.prompts"
+
+
+@pytest.mark.parametrize("beta_end", [0.02, 0.012])
+def test_a_scheduler_with_the_models_own_noise_levels_is_noted_to_change_nothing(project, tmp_path, beta_end):
+    ours = Path("miniature/models/diffusion/scheduler/scheduler_config.json").read_text()
+    assert '"beta_end": 0.02,' in ours
+    theirs = tmp_path / "other/scheduler/scheduler_config.json"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text(ours.replace('"beta_end": 0.02,', f'"beta_end": {beta_end},'))
+    named = {"model": str(tmp_path / "other"), "revision": folder_digest(tmp_path / "other")}
+    change(project, sample__methods=["none", "panorama"], sample__panorama__scheduler_of=named)
+    same = "sample.panorama.scheduler_of has the noise levels of diffusion.model: it changes nothing"
+    assert checking.examine(project) == ([same] if beta_end == 0.02 else [])

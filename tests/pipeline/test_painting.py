@@ -123,8 +123,8 @@ def adapter_of(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("kind", "modules"),
     [
-        ("llmdiff", ["listening", "llm_loading", "decoder", "layer_encoder", "prompt_tokens"]),
-        ("llm4gen", ["prompt_states", "llm_loading", "decoder", "layer_encoder", "prompt_tokens", "token_states"]),
+        ("llmdiff", ["prompt_states", "block_states", "llm_loading", "decoder", "layer_encoder", "prompt_tokens"]),
+        ("llm4gen", ["prompt_states", "padded_states", "llm_loading", "decoder", "prompt_tokens", "token_states"]),
     ],
 )
 def test_code_that_runs_the_llm_makes_those_adapters_pictures_anew_and_no_other(kind, modules, adapter_of, monkeypatch):

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from pipeline import sample_grids, shots
 from pipeline.sampling import png
@@ -22,8 +22,8 @@ def drawn(methods, **changes):
 
 
 def colours(sheet, columns, row):
-    """What lies in a row of tiles, by the middle of each."""
-    return [sheet.getpixel((8 + column * 168 + 80, 8 + row * 266 + 80)) for column in range(columns)]
+    """What lies in a row of tiles, by a place near the upper left corner of each."""
+    return [sheet.getpixel((8 + column * 168 + 20, 8 + row * 266 + 20)) for column in range(columns)]
 
 
 RED, BLUE, LIME, BLACK, WHITE = (255, 0, 0), (0, 0, 255), (0, 255, 0), (0, 0, 0), (255, 255, 255)
@@ -33,6 +33,16 @@ def test_plain_sampling_has_two_prompts_a_line():
     sheet = drawn(["none"])
     assert sheet.width == 6 * 168 + 8
     assert colours(sheet, 6, 0) == [RED, BLUE, LIME, RED, BLUE, WHITE]
+
+
+def test_a_line_begins_with_its_methods_name_where_nothing_was_shown():
+    sheet = drawn(["sag", "none"])
+    sag, none = (sheet.crop((8, top, 168, top + 160)) for top in (8 + 266, 8))
+    for tile in (sag, none):
+        left, top, right, bottom = ImageOps.invert(tile.convert("L")).getbbox()
+        assert 60 <= (left + right) / 2 <= 100
+        assert 60 <= (top + bottom) / 2 <= 100
+    assert sag.tobytes() != none.tobytes()
 
 
 def test_methods_have_a_line_each_with_what_the_model_was_shown():

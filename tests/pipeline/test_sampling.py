@@ -213,7 +213,6 @@ def branched():
     """A base model with an LLMDiff-Adapter that has learned something."""
     own = tiny_models.load()
     adapter = spoken(made(own.unet)).eval().requires_grad_(False)
-    adapter.read = read
     return own, adapter
 
 
@@ -221,7 +220,9 @@ def branched():
 def test_two_branches_draw_the_adapted_arm_and_leave_the_base_arm_bit_for_bit(branched, model, adapt_negative):
     own, adapter = branched
     settings = Denoising(3, 4.0, "ddim", adapt_negative=adapt_negative)
-    mixed = Sampler(own, adapter, settings).pictures(["two", "two", "blue"], [1, 1, 2], [True, False, True])
+    mixed = Sampler(own, adapter, settings, llm_states=read).pictures(
+        ["two", "two", "blue"], [1, 1, 2], [True, False, True]
+    )
     plain = Sampler(model, None, settings).pictures(["two"] * 3, [1] * 3, [False] * 3)
     assert mixed[1].tobytes() == plain[0].tobytes()
     assert np.abs(pixels(mixed[:1]) - pixels(mixed[1:2])).max() > 1
@@ -233,7 +234,8 @@ def test_eta_is_a_dial_of_two_branches_and_0_is_the_base_model_bit_for_bit(branc
     settings = Denoising(3, 4.0, "ddim", adapt_negative=adapt_negative)
 
     def drawn(eta):
-        return pixels(sampling.generate("two", 5, diffusion=own, adapter=adapter, config=settings, eta=eta))
+        options = {"diffusion": own, "adapter": adapter, "config": settings, "llm_states": read}
+        return pixels(sampling.generate("two", 5, eta=eta, **options))
 
     base, none = drawn(0.0)
     assert (base == none).all()
@@ -244,7 +246,7 @@ def test_eta_is_a_dial_of_two_branches_and_0_is_the_base_model_bit_for_bit(branc
 
 def test_a_picture_of_two_branches_does_not_depend_on_its_neighbours(branched):
     own, adapter = branched
-    sampler = Sampler(own, adapter, Denoising(3, 4.0, "ddim"))
+    sampler = Sampler(own, adapter, Denoising(3, 4.0, "ddim"), llm_states=read)
     one = sampler.pictures(["two", "a blue square"], [1, 2], [True, True])[0]
     other = sampler.pictures(["two", "red"], [1, 9], [True, True])[0]
     assert one.tobytes() == other.tobytes()

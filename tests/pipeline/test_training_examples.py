@@ -136,3 +136,23 @@ def test_dropped_captions_are_a_share_and_move_no_other_draw():
 
 def test_validation_drops_no_caption():
     assert bool(validation_batch(examples(4, sides=1), range(4), 0, 1000).captioned.all())
+
+
+@pytest.mark.parametrize("kind", ["llm4gen", "llmdiff"])
+def test_texts_of_a_split_and_the_empty_one_have_the_states_of_their_first_sample(kind):
+    part = examples(6, kind=kind)  # texts come again after four rows
+    read = training_examples.states_by_text(part)
+    batch = validation_batch(part, [1], 0, 1000)
+    own, empty = read(part.simple[5]), read("")
+    if kind == "llmdiff":
+        assert torch.equal(own.context, batch.prompts.blocks.context)
+        assert empty.context.shape == (1, 1, 4, tiny_models.LLM_WIDTH)
+        own, empty = own.context, empty.context
+    else:
+        assert torch.equal(own, batch.token_states)
+    assert own.any()
+    assert not empty.any()
+
+
+def test_kinds_that_read_no_states_know_no_text():
+    assert training_examples.states_by_text(examples(4)) is None

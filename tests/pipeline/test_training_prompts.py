@@ -52,11 +52,3 @@ def test_kinds_that_read_no_states_get_none():
     plain = training_examples.Examples(part.sample_ids, part.simple, part.complex, part.llm, part.moments)
     assert training_examples.training_batch(plain, [0], [1], 1000).prompts is None
     assert training_examples.validation_batch(plain, [0], 0, 1000).prompts is None
-
-
-def test_texts_of_samples_are_read_from_their_files_and_the_empty_text_too():
-    states = MadeStates()
-    read = training_prompts.reader(states, ["a", "b", "a"], IDS)
-    assert torch.equal(read("a").context, states.batch([IDS[0]]).context)
-    assert torch.equal(read("b").context, states.batch([IDS[1]]).context)
-    assert read("").context.shape == (1, 1, 4, 12)

@@ -13,10 +13,7 @@ from pipeline import tables
 from pipeline.errors import EmptyResultError, InputError
 from pipeline.generated import MANIFEST
 from pipeline.metrics.clip_based import SCORES
-from pipeline.metrics.evaluation import Evidence, People
 from pipeline.metrics.judging import VERDICTS, Judge
-from pipeline.metrics.pictures import Picture
-from pipeline.metrics.readers import Measured
 from pipeline.metrics.settings import EvaluateParams
 from stages import evaluate as stage
 from tests.pipeline.metrics.fake_gauges import clip_gauge, no_weights
@@ -241,16 +238,57 @@ def test_a_judge_that_cannot_be_had_leaves_its_place_to_the_next(tmp_path: Path)
     assert report["judge"] == "fake"
 
 
-def test_prompts_are_told_of_the_plain_method_alone() -> None:
-    shown = [
-        Picture(f"disc/00/{arm}/{method}", arm, "disc", "colour", 0, cell=f"sd {method}")
-        for method in ("canny", "none")
-        for arm in ("base", "adapted")
-    ]
-    rows = [JUDGE.row(each.sample_id, {**_holds(0), "verdict": each.cell == "sd canny"}) for each in shown]
-    evidence = Evidence(shown, Measured(verdicts=rows), People([], [], {}), ["fake"], {"disc": 1})
-    (line,) = csv.DictReader(stage._prompt_lines(evidence, {"disc": PROMPTS[0]}).splitlines())
-    assert (line["base"], line["adapted"]) == ("0.0000", "0.0000")
+@pytest.mark.usefixtures("sampled")
+def test_the_next_judge_answers_what_the_first_cannot(tmp_path: Path) -> None:
+    """Each row of the verdicts still names who answered the statement."""
+    colours = replace(
+        JUDGE,
+        name="colours",
+        can=lambda atom: atom["skill"] == "colour",
+        ask=lambda image, atoms: _is_red(image, atoms)[:1],
+    )
+    other = replace(JUDGE, name="other", ask=lambda image, atoms: [_holds(index) for index in range(len(atoms))])
+    figures, report = _run(tmp_path, judges=[colours, other])
+    assert report["judge"] == "colours, then other"
+    assert {name: line["base"] for name, line in figures["accuracy"].items()} == {
+        "all": 0.5,
+        "colour": 0.5,
+        "counting": 0.5,
+    }
+    assert {name: list(lines) for name, lines in figures["other_judges"].items()} == {
+        "colours": ["all", "colour"],
+        "other": ["all", "colour", "counting"],
+    }
+    rows = tables.read(tmp_path / "out" / "verdicts.parquet", VERDICTS).to_pylist()
+    said = [(row["judge"], row["atom"]) for row in rows if row["sample_id"] == "pair/00/base"]
+    assert said == [("colours", 0), ("other", 0), ("other", 1)]
+
+
+def test_peoples_own_comparison_stands_beside_the_judges(tmp_path: Path, sampled: Path) -> None:
+    _write_reviews(tmp_path, sampled)
+    figures, report = _run(tmp_path)
+    alone, _ = _run(tmp_path, "alone", judges=[])
+    assert report["judge"] == "fake"
+    assert figures["other_judges"] == {"people": alone["accuracy"]}
+    assert "other_judges" not in alone
+
+
+@pytest.mark.usefixtures("sampled")
+def test_prompts_in_unseen_words_are_told_apart(tmp_path: Path) -> None:
+    disc, pair = PROMPTS
+    unseen = replace(pair, wording="unseen")
+    figures, _ = _run(tmp_path, prompts=[disc, unseen])
+    found = figures["accuracy_by_wording"]
+    assert {name: list(lines) for name, lines in found.items()} == {
+        "seen": ["all", "colour"],
+        "unseen": ["all", "counting"],
+    }
+    assert found["seen"]["colour"].keys() == figures["accuracy"]["colour"].keys()
+    assert found["unseen"]["all"]["adapted"] == 1.0
+    both, _ = _run(tmp_path, "both")
+    assert "accuracy_by_wording" not in both
+    with (tmp_path / "out" / "prompts.csv").open() as stream:
+        assert [row["wording"] for row in csv.DictReader(stream)] == ["seen", "unseen"]
 
 
 def test_the_adapter_is_compared_with_llm_expanded_prompts_where_they_were_drawn(tmp_path: Path) -> None:

@@ -1,22 +1,20 @@
 import json
+from functools import partial
 
 import pytest
 import torch
-from PIL import Image
 
-from pipeline import block_states, listening, llm, state_packing, training_inputs
+from pipeline import block_states, llm, prompt_states, state_packing, tables, training_inputs
 from pipeline.adapters import folder
-from pipeline.engine import ComputeParams
 from pipeline.errors import InputError
+from pipeline.generated import MANIFEST
 from pipeline.llm_loading import load_tokens
-from pipeline.params import load
-from pipeline.sample_settings import SampleParams
 from pipeline.sampling import Denoising, generate
 from pipeline.token_states import load_states
-from pipeline.vae import DiffusionParams
 from stages import sample as sample_stage
 from stages import train as stage
 from tests.pipeline import frozen_models, tiny_models
+from tests.pipeline.test_prompts import ENTRY
 from tests.pipeline.training_setup import process, recipe
 from tests.stages.test_train import base, contents, failing_log, run, write_data
 
@@ -52,11 +50,6 @@ def train(data, target, config, chosen=None):
     run(data, target, chosen, language=training_inputs.language(chosen.adapter, config))
 
 
-def loaded(path, model):
-    adapter = folder.load(path, base=base(), width=tiny_models.WIDTH, unet=model.unet)
-    return listening.listen(adapter, folder.read_config(path), device="cpu")
-
-
 def test_a_training_leaves_an_adapter_that_reads_new_texts_as_it_read_its_own(data, tmp_path, config):
     train(data, tmp_path, config)
     found = folder.read_config(tmp_path / "adapter")
@@ -66,12 +59,15 @@ def test_a_training_leaves_an_adapter_that_reads_new_texts_as_it_read_its_own(da
     assert report["parameters"]["by_part"]["encoder"] == 8
     assert tiny_models.is_picture(tmp_path / "samples.png")
     model = tiny_models.load()
-    adapter = loaded(tmp_path / "adapter", model)
+    adapter = folder.load(tmp_path / "adapter", base=base(), width=tiny_models.WIDTH, unet=model.unet)
+    load = partial(block_states.load, layer=4, device="cpu", batch=8)
+    read = prompt_states.read(found, ["a red square"], build=load)
     stored = block_states.SampleStates(block_states.States(data / "embed/states"), limit=9)
     rows = [stored.batch([f"test:{row:03d}"]) for row in range(13)]
-    assert any(torch.equal(adapter.read("a red square").context, row.context) for row in rows)
-    assert any(torch.equal(adapter.read("a red square").alone, row.alone) for row in rows)
-    pair = generate("two stars", 1, diffusion=model, adapter=adapter, config=Denoising(2, 3.0, "ddim"))
+    assert any(torch.equal(read("a red square").context, row.context) for row in rows)
+    assert any(torch.equal(read("a red square").alone, row.alone) for row in rows)
+    settings = Denoising(2, 3.0, "ddim")
+    pair = generate("two stars", 1, diffusion=model, adapter=adapter, config=settings, llm_states=read)
     assert pair[0].tobytes() != pair[1].tobytes()
 
 
@@ -116,8 +112,8 @@ def test_both_stages_run_with_the_settings_in_force(data, tmp_path, config, monk
     monkeypatch.setattr(stage, "TARGET", tmp_path / "train")
     stage.main()
     monkeypatch.setattr(sample_stage, "ADAPTER", tmp_path / "train/adapter")
-    sections = ((SampleParams, "sample"), (DiffusionParams, "diffusion"), (ComputeParams, "compute"))
-    chosen = (load(section, name) for section, name in sections)
-    painter = sample_stage._painter(*chosen, states=None, method="none")
-    picture = painter.sampler.pictures(["two stars"], [1], [True])[0]
-    assert isinstance(picture, Image.Image)
+    monkeypatch.setattr(sample_stage, "TARGET", tmp_path / "sample")
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts/miniature.json").write_text(json.dumps([ENTRY]))
+    sample_stage.main()
+    assert tables.read(tmp_path / "sample/manifest.parquet", MANIFEST).num_rows == 3

@@ -80,7 +80,7 @@ def test_a_mistake_is_told_on_the_page(page):
 def test_what_the_form_cannot_send_is_refused(page, drawer, changed):
     answer = sent(page, **{"prompt": "two", "eta": "1", "seed": "0", "method": "sag", **changed})
     assert answer.status_code == 400
-    assert f"{next(iter(changed))}: " in answer.get_data(as_text=True)
+    assert f'alert">{next(iter(changed))} should ' in answer.get_data(as_text=True)
     assert drawer.asked == []
 
 

@@ -25,7 +25,9 @@ def test_a_judge_that_always_says_yes_has_kappa_0() -> None:
 def test_kappa_equals_statsmodels(one: int, two: int, three: int, four: int) -> None:
     found = Confusion(one, two, three, four)
     table = np.array([[found.true_yes, found.false_yes], [found.false_no, found.true_no]])
-    if found.images and found.kappa is not None:
+    if found.images in (found.true_yes, found.true_no):  # both said one and the same throughout
+        assert not found.images or found.kappa is None
+    else:
         assert found.kappa == pytest.approx(cohens_kappa(table, return_results=False), abs=1e-12)
 
 

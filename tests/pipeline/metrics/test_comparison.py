@@ -57,9 +57,11 @@ def test_a_type_without_any_pair_has_no_line() -> None:
 
 
 def test_swapped_arms_of_a_paired_score_give_one_minus_it() -> None:
-    found = compare(_values(0.4, 0.6), _pictures(), CONFIG)["all"]
-    swapped = compare(_values(0.6, 0.4), _pictures(), CONFIG)["all"]
-    assert found["adapted"] == pytest.approx(1.0 - swapped["adapted"])
+    """The base model's score is what the adapted one leaves of 1; which arm is which is seen by their difference."""
+    for adapted in (0.7, 0.3):
+        found = compare(_values(1.0 - adapted, adapted), _pictures(), CONFIG)["all"]
+        assert (found["base"], found["adapted"]) == pytest.approx((1.0 - adapted, adapted))
+        assert found["difference"] == pytest.approx(2 * adapted - 1.0)
 
 
 def test_quality_is_equal_where_the_arms_are() -> None:
@@ -113,6 +115,17 @@ def test_other_judges_and_preference_are_families_over_cells_too() -> None:
         assert [line["p_holm"] for line in found] == [0.02, 0.04]
     assert cells[0]["preference_text"]["p_holm"] == 0.02
     assert "p_holm" not in cells[0]["clip_cosine_equivalence"]
+
+
+def test_both_wordings_are_one_family() -> None:
+    def lines(p: float) -> dict[str, Any]:
+        return {"all": {"p": p, "p_holm": None}, "colour": {"p": p, "p_holm": p}}
+
+    cells = [{"accuracy_by_wording": {"seen": lines(0.01), "unseen": lines(0.04)}}]
+    correct_family(cells)
+    found = cells[0]["accuracy_by_wording"]
+    assert [found[wording]["colour"]["p_holm"] for wording in found] == [0.02, 0.04]
+    assert found["seen"]["all"]["p_holm"] is None
 
 
 def test_a_single_cell_has_families_of_types_alone() -> None:

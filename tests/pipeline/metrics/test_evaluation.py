@@ -5,11 +5,12 @@ import pytest
 from statsmodels.stats.weightstats import ttost_paired
 
 from pipeline.metrics import evaluation
-from pipeline.metrics.evaluation import Evidence, People
+from pipeline.metrics.evidence import Evidence, People
 from pipeline.metrics.pictures import Picture
 from pipeline.metrics.preference import Choice
 from pipeline.metrics.readers import Measured, paired_scores
 from pipeline.metrics.settings import EvaluateParams
+from pipeline.prompts import Prompt
 
 CONFIG = EvaluateParams(metrics=(), judges=(), confidence=0.95, bootstrap=200, equivalence_margin_sd=0.2, seed=0)
 LINE = {"base": 0.1, "adapted": 0.4, "low": 0.2, "high": 0.5, "p": 0.01, "p_holm": 0.02, "pairs": 80, "mcnemar_p": None}
@@ -132,7 +133,38 @@ def test_cells_are_compared_apart_and_the_plain_one_stands_on_top() -> None:
     assert "preference" not in found
     assert found["cells"]["sd canny"]["preference"]["adapted"] == 1.0
     assert found["cells"]["sd none"]["clip_cosine"]["colour"]["p_holm"] == 2 * found["clip_cosine"]["colour"]["p"]
-    assert missing["preference"] == evaluation.NO_CHOICE
+    assert missing["preference"] == f"none: {evaluation.NO_CHOICE}"
+    assert missing["accuracy"] == evaluation.NO_JUDGE
+
+
+def _judged(said: list[str], judged: list[str]) -> Evidence:
+    """Pictures of two methods; people saw those of some, and a judge those of others."""
+    shown = [
+        Picture(f"p/00/{arm}/{method}", arm, "p", "colour", 0, cell=f"sd {method}")
+        for method in ("canny", "none", "seg")
+        for arm in ("base", "adapted")
+    ]
+    rows, verdicts = (
+        [
+            {"sample_id": each.sample_id, "judge": judge, "atom": 0, "verdict": True}
+            for each in shown
+            if each.cell.split()[1] in methods
+        ]
+        for judge, methods in (("person: Ann", said), ("fake", judged))
+    )
+    prompt = Prompt("p", "a disc", None, "colour", ({"skill": "colour"},), "authored", "authored")
+    return Evidence(shown, Measured(verdicts=verdicts), People(rows, [], {}), ["fake"], {"p": prompt})
+
+
+def test_what_some_methods_lack_says_which_and_why() -> None:
+    found, missing = evaluation.figures(_judged(["none", "canny"], ["none", "seg"]), CONFIG)
+    assert "judge_agreement" in found
+    assert missing == {
+        "judge_agreement": f"canny: {evaluation.NONE_IN_COMMON}; seg: {evaluation.NO_PEOPLE}",
+        "preference": evaluation.NO_CHOICE,
+    }
+    _, missing = evaluation.figures(_judged(["none"], ["none", "seg", "canny"]), CONFIG)
+    assert missing["judge_agreement"] == f"canny, seg: {evaluation.NO_PEOPLE}"
 
 
 @pytest.mark.parametrize(

@@ -93,12 +93,6 @@ def test_a_judge_that_cannot_answer_an_atom_is_not_asked_to() -> None:
         judging.judge_image(replace(judge, ask=_judge(_answer(0)).ask), "x/00/base", PICTURE, ATOMS)
 
 
-def test_soft_scores_are_the_geometric_mean_and_the_share() -> None:
-    assert judging.soft_score([0.9, 0.4]) == pytest.approx(0.6)
-    assert judging.soft_score([0.9, 0.0]) == 0.0
-    assert judging.atom_share([True, False, True, True]) == 0.75
-
-
 def test_most_reviewers_decide_and_an_even_split_decides_nothing() -> None:
     said = {"x": [True, True, False], "y": [False], "z": [True, False]}
     rows = [{"sample_id": name, "verdict": verdict} for name, verdicts in said.items() for verdict in verdicts]

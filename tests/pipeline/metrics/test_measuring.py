@@ -1,3 +1,5 @@
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +113,9 @@ def test_another_metric_reads_pictures_for_itself_alone(sampled: Path, decoded: 
 def test_the_scale_may_be_the_models_own(sampled: Path) -> None:
     own, fixed = _measured(sampled, clip_gauge(logit_scale=None)), _measured(sampled, clip_gauge(logit_scale=50.0))
     assert own.scores == fixed.scores
+    soft = _measured(sampled, clip_gauge(logit_scale=5.0)).scores["clip_score"]
+    assert soft["disc/01/adapted"] == pytest.approx(1 / (1 + math.exp(-5.0)))  # its cosine is 1, the base picture's 0
+    assert own.scores["clip_score"]["disc/01/adapted"] == pytest.approx(1.0)
 
 
 def test_siglip_has_a_sigmoid_and_no_pairing(sampled: Path) -> None:
@@ -176,6 +181,20 @@ def test_a_judge_with_figures_gives_soft_scores_of_images_whose_atoms_it_all_ans
         "model", "1" * 16, lambda *asked: answers[:1], can=lambda atom: atom["skill"] == "colour", figures="vqa"
     )
     assert set(_measured(sampled, partly).scores["vqa_soft"]) == {f"disc/0{i}/{arm}" for i in (0, 1) for arm in ARMS}
+
+
+def test_soft_scores_follow_a_statements_parents_and_its_verdict_does_not(sampled: Path) -> None:
+    prompts = dict(KNOWN)
+    prompts["pair"] = replace(KNOWN["pair"], atoms=({"skill": "colour"}, {"skill": "counting", "depends_on": [0]}))
+    answers = [
+        {"atom": 0, "p": 0.4, "verdict": False, "reason": ""},
+        {"atom": 1, "p": 0.9, "verdict": True, "reason": ""},
+    ]
+    judge = Judge("model", "1" * 16, lambda image, atoms: answers[: len(atoms)], figures="vqa")
+    found = measure(sampled / "parts", pictures.read(sampled / "manifest.parquet"), prompts, [], [judge])
+    assert (found.scores["vqa_soft"]["pair/00/base"], found.scores["vqa_atoms"]["pair/00/base"]) == (0.0, 0.0)
+    said = [row["verdict"] for row in found.verdicts if row["sample_id"] == "pair/00/base"]
+    assert said == [False, True]
 
 
 def test_a_judge_without_its_weights_leaves_a_reason(sampled: Path) -> None:

@@ -64,5 +64,5 @@ def test_two_models_may_stand_side_by_side_under_two_names() -> None:
 def test_a_wrong_value_is_one_line_with_its_key(tmp_path: Path) -> None:
     text = (ROOT / "params.yaml").read_text().replace("logit_scale: 100.0", "logit_scale: -1.0")
     (tmp_path / "params.yaml").write_text(text)
-    with pytest.raises(SettingError, match=r"evaluate\.metrics\.0\.clip\.logit_scale should be greater than 0"):
+    with pytest.raises(SettingError, match=r"evaluate\.metrics\.0\.logit_scale should be greater than 0"):
         params.load(EvaluateParams, "evaluate", tmp_path / "params.yaml")

@@ -1,5 +1,6 @@
 """Tiny random models of the evaluation's real architectures, saved as folders."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import open_clip
@@ -34,8 +35,10 @@ from transformers.models.siglip.image_processing_pil_siglip import SiglipImagePr
 from pipeline.model_folders import write_revision
 
 WORDS = ["a", "photo", "of", "red", "blue", "circle", "star", "two", "is", "there", "yes", "no", "?", "."]
+MARKS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 SMALL = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
 VISION = {**SMALL, "image_size": 16, "patch_size": 8, "initializer_range": 0.5}
+BERT_WORDS = [*MARKS, "[MASK]", *WORDS]
 Named = tuple[str, str]
 
 
@@ -52,7 +55,7 @@ def _tokenizer() -> PreTrainedTokenizerFast:
 
 
 def _bert() -> BertTokenizer:
-    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[DEC]", "[MASK]", *WORDS]
+    names = [*MARKS, "[DEC]", "[MASK]", *WORDS]
     return BertTokenizer(vocab={word: at for at, word in enumerate(names)})
 
 
@@ -85,17 +88,24 @@ def siglip(folder: Path) -> Named:
     return _saved(folder, model, SiglipProcessor(images, _tokenizer()))
 
 
-def blip_vqa(folder: Path, *, knows_no: bool = True) -> Named:
-    """A BlipForQuestionAnswering."""
+def blip_vqa(folder: Path, *, words: Sequence[str] = BERT_WORDS, vocabulary: int = 21) -> Named:
+    """A BlipForQuestionAnswering for pictures of 240 pixels a side, four places each.
+
+    Args:
+        folder: where it is saved.
+        words: of the tokenizer; as published, [DEC] and [ENC] are not among them.
+        vocabulary: rows of the embedding, of which [DEC] is the last but one.
+    """
     torch.manual_seed(0)
-    text = {**SMALL, "vocab_size": 24, "max_position_embeddings": 16, "encoder_hidden_size": 16}
-    text |= {"bos_token_id": 4, "eos_token_id": 3, "sep_token_id": 3, "pad_token_id": 0, "initializer_range": 0.5}
-    model = BlipForQuestionAnswering(BlipConfig(text_config=text, vision_config=VISION, projection_dim=16))
-    words = _bert()
-    if not knows_no:
-        words = BertTokenizer(vocab={"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[DEC]": 4, "yes": 5})
-    images = BlipImageProcessorPil(size={"height": 16, "width": 16})
-    return _saved(folder, model, BlipProcessor(images, words))
+    text = {**SMALL, "vocab_size": vocabulary, "max_position_embeddings": 40, "encoder_hidden_size": 16}
+    text |= {"bos_token_id": vocabulary - 2, "eos_token_id": 3, "sep_token_id": 3, "pad_token_id": 0}
+    text |= {"initializer_range": 0.5}
+    vision = {**VISION, "image_size": 240, "patch_size": 120}
+    model = BlipForQuestionAnswering(BlipConfig(text_config=text, vision_config=vision, projection_dim=16))
+    torch.nn.init.normal_(model.vision_model.embeddings.position_embedding)
+    images = BlipImageProcessorPil(size={"height": 240, "width": 240})
+    tokenizer = BertTokenizer(vocab={word: at for at, word in enumerate(words)})
+    return _saved(folder, model, BlipProcessor(images, tokenizer))
 
 
 def owlv2(folder: Path) -> Named:

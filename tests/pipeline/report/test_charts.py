@@ -12,14 +12,22 @@ from pipeline.report.collect import Step, collect
 from tests.pipeline.report.folder import line, metrics, write_data
 
 
+def _widths(folder: Path) -> dict[str, int]:
+    """Of all pictures in a folder, as they decode."""
+    found = {}
+    for path in sorted(folder.glob("*.png")):
+        with Image.open(path) as picture:
+            picture.load()
+            found[path.name] = picture.width
+    return found
+
+
 def test_a_chart_is_drawn_for_every_part(tmp_path: Path) -> None:
     findings = collect(write_data(tmp_path), [])
     charts.differences(findings, tmp_path / "a.png")
     charts.funnel(findings.funnel, tmp_path / "b.png")
     charts.losses(findings.curves, tmp_path / "c.png")
-    for name in "abc":
-        with Image.open(tmp_path / f"{name}.png") as picture:
-            assert picture.width == 768
+    assert _widths(tmp_path) == {"a.png": 768, "b.png": 768, "c.png": 768}
 
 
 def test_charts_survive_having_nothing_to_show(tmp_path: Path) -> None:
@@ -28,12 +36,13 @@ def test_charts_survive_having_nothing_to_show(tmp_path: Path) -> None:
     charts.funnel([Step("scrape", 0, 0, {})], tmp_path / "b.png")
     charts.losses({}, tmp_path / "c.png")
     charts.losses({"train/denoising": [(0, 0.0)]}, tmp_path / "d.png")
+    assert _widths(tmp_path) == dict.fromkeys(("a.png", "b.png", "c.png", "d.png"), 768)
 
 
 def test_a_single_prompt_is_a_point_without_interval(tmp_path: Path) -> None:
     findings = collect(write_data(tmp_path, {"accuracy": {"colour": line(0.0, 1.0, 1.0, low=None, high=None)}}), [])
     charts.differences(findings, tmp_path / "a.png")
-    assert (tmp_path / "a.png").is_file()
+    assert _widths(tmp_path) == {"a.png": 768}
 
 
 def test_several_methods_stand_below_each_other_each_with_its_skills(

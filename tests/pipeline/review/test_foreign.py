@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.answers import Task
 from pipeline.errors import InputError
-from pipeline.review import foreign, reading, studies
+from pipeline.review import foreign, label_studio, reading, studies
 from pipeline.review.reading import Source
 from tests.pipeline.review import verdicts_made as data
 
@@ -58,15 +58,15 @@ def test_lines_of_our_own_are_taken_as_they_are(tmp_path: Path) -> None:
     [
         ("", "is empty"),
         ("a,b\n1,2\n", r"line 1: has no column review_key or item, only a, b"),
-        ("review_key,verdict\n" + KEY + ",kept\n", r"line 2, column verdict: Input should be .*got 'kept'"),
-        (f"review_key,verdict\n{KEY},keep\nshort,keep\n", r"line 3, column review_key: .*got 'short'"),
+        ("review_key,verdict\n" + KEY + ",kept\n", r"line 2, column verdict should be .*got 'kept'"),
+        (f"review_key,verdict\n{KEY},keep\nshort,keep\n", r"line 3, column review_key should .*got 'short'"),
         (f"review_key,verdict\n{KEY},keep,more\n", r"line 2: has 3 cells where the header has 2"),
         (f"review_key,verdict,seconds\n{KEY},keep,soon\n", r"line 2, column seconds: could not convert"),
         (f'review_key,verdict\n{KEY},"keep" x\n', r"line \d: no CSV"),
         (f"annotation_id,annotator,review_key,verdict,lead_time\n1,1,{KEY},keep,x\n", "line 2, column lead_time"),
         (json.dumps(TRIPLET) + "\n{broken\n", r"line 2, no JSON"),
         (json.dumps(TRIPLET) + "\n3\n", r"line 2, no JSON object"),
-        (json.dumps({**TRIPLET, "verdict": "maybe"}) + "\n", r"line 1, column verdict: .*got 'maybe'"),
+        (json.dumps({**TRIPLET, "verdict": "maybe"}) + "\n", r"line 1, column verdict should be .*got 'maybe'"),
         (json.dumps({"review_key": KEY, "reviewer": "Ann"}) + "\n", r"line 1, verdict is missing"),
         (
             '[{"id": 7, "annotation_id": 1, "annotator": 1, "lead_time": "x"}]',
@@ -134,7 +134,7 @@ def test_an_answer_of_nobody_is_not_taken(tmp_path: Path) -> None:
 def test_an_element_that_is_larger_than_what_is_read_at_once_is_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(foreign, "CHUNK", 7)
+    monkeypatch.setattr(label_studio, "CHUNK", 7)
     annotation = {"id": 2, "completed_by": 1, "result": [{"from_name": "verdict", "value": {"choices": ["keep"]}}]}
     tasks = [{"id": n, "data": {"review_key": f"{n:064x}"}, "annotations": [annotation]} for n in range(3)]
     lines = _lines(_write(tmp_path, json.dumps(tasks, indent=2)))
@@ -175,7 +175,7 @@ def test_items_of_no_study_or_of_another_task_are_told(tmp_path: Path, study: st
             _lines(path, task, {"": "Ann"})  # type: ignore[arg-type]
     with pytest.raises(InputError, match="line 2, column item is missing"):
         _lines(_write(tmp_path, "item,overall\n,left\n"), "preference", {"": "Ann"})
-    with pytest.raises(InputError, match=r"line 2, column overall: .*got 'up'"):
+    with pytest.raises(InputError, match=r"line 2, column overall should be .*got 'up'"):
         _lines(_write(tmp_path, f"item,overall\n{pair},up\n"), "preference", {"": "Ann"})
     assert _lines(_write(tmp_path, f"item,overall\n{pair},\n"), "preference") == [("without an answer", 1)]
 

@@ -70,7 +70,7 @@ def test_no_contact_is_allowed(tmp_path):
         ("[lexica, civitai]", "[]", r"sources\.enabled"),
         ("[lexica, civitai]", "[lexica, lexica]", r"sources\.enabled\.1 should be named once, got 'lexica'"),
         ("[lexica, civitai]", "[lexicon]", r"sources\.enabled\.0 should be a site, or an import with a section here"),
-        ("[lexica, civitai]", "[../x]", r"sources\.enabled\.0 string should match pattern"),
+        ("[lexica, civitai]", "[../x]", r"sources\.enabled\.0 should match pattern"),
         (
             "  attempts: 5",
             "  attempts: 5\n  contacts: 5",

@@ -106,7 +106,7 @@ def test_a_recipe_that_is_the_papers_leaves_nothing_to_compare(settings):
 
 def test_a_choice_changes_one_setting_at_a_time_and_ends_with_the_training(settings):
     mine = changed(settings, "train", steps=300, learning_rate=0.007, seed=4)
-    made = define("choice", mine, prompts_per_type=7)
+    made = define("choice", mine)
     assert made.until == "train"
     first, *others = made.rows
     assert dict(first.overrides) == {}
@@ -118,3 +118,9 @@ def test_a_choice_changes_one_setting_at_a_time_and_ends_with_the_training(setti
     assert values["train.steps"] == [150, 600]
     assert values["train.learning_rate"] == list(TRIED["train.learning_rate"])
     assert in_force(mine)["train.learning_rate"] == 0.007
+
+
+def test_a_study_that_draws_nothing_takes_no_number_of_prompts(settings):
+    with pytest.raises(SettingError) as caught:
+        define("choice", settings, prompts_per_type=7)
+    assert str(caught.value) == "--prompts: the study choice ends with stage train and draws nothing: leave it out"

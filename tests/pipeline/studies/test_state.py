@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from pipeline import params
@@ -96,17 +98,87 @@ def test_outside_of_git_nothing_can_be_queued(project):
         state.fingerprint(settings, dvc)
 
 
-def test_a_relative_model_folder_must_be_in_git(project):
-    folder, settings, dvc = project
-    mine = settings
-    for section in state.MODELS:
-        mine = changed(mine, section, model="/models/x")
+@pytest.fixture
+def elsewhere(project):
+    """The settings in force with all models outside of the project."""
+    _, settings, _ = project
+    content = json.loads(settings.model_dump_json().replace("miniature/models", "/models"))
+    content["sample"]["controlnets"] = {"canny": None, "seg": None}
+    return Settings.model_validate(content)
+
+
+def test_a_relative_model_folder_must_be_in_git(project, elsewhere):
+    folder, _, dvc = project
+    mine = elsewhere
     for model, good in (("models/sub/llama", False), (str(folder), True), ("~/llama", True), ("huggyllama/x", True)):
         asked = changed(mine, "llm", model=model)
         if good:
             state.require_visible_models(asked, dvc)
         else:
-            with pytest.raises(SettingError, match=r"llm\.model is a relative folder.*absolute path, got models/sub"):
+            with pytest.raises(SettingError, match=r"llm\.model is a relative path.*an absolute path, got models/sub"):
                 state.require_visible_models(asked, dvc)
     dvc.tracked["models/sub/llama"] = ["models/sub/llama/config.json"]
     state.require_visible_models(changed(mine, "llm", model="models/sub/llama"), dvc)
+
+
+def public(path):
+    return {"format": "t2i_compbench", "path": path, "revision": "0"}
+
+
+NAMED = {"model": "far/off/net", "revision": "0"}
+COLOURS = {**NAMED, "library": "transformers", "weights": None, "dtype": "float32"}
+RULES = {"threshold": 0.3, "counting_threshold": 0.9, "position_threshold": 0.1, "max_objects": 16}
+DETECTOR = {"kind": "detector", **NAMED, "model": "/x", "dtype": "float32", "query": "{}", **RULES}
+FOLDERS = {
+    "access_basis": "own",
+    "licence": "CC0-1.0",
+    "licence_url": "https://a.example/l",
+    "page_url": "https://a.example",
+    "max_records": 9,
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("sample.controlnets.seg", {**NAMED, "scale": 1.0, "folder": "prompts/none"}, "sample.controlnets.seg.model"),
+        ("sample.panorama.scheduler_of", NAMED, "sample.panorama.scheduler_of.model"),
+        ("sample.prompts", [public("own/colours.txt")], "sample.prompts.0.path"),
+        ("evaluate.metrics.0.model", "far/off/net", "evaluate.metrics.0.model"),
+        ("evaluate.metrics.0.weights", "own/colours.txt", "evaluate.metrics.0.weights"),
+        ("evaluate.judges", [{**DETECTOR, "colours": COLOURS}], "evaluate.judges.0.colours.model"),
+        ("clip.weights", "own/colours.txt", "clip.weights"),
+    ],
+)
+def test_whatever_a_stage_reads_must_be_in_git_or_have_an_absolute_path(project, elsewhere, key, value, told):
+    folder, _, dvc = project
+    (folder / "own").mkdir()
+    (folder / "own/colours.txt").write_text("a red cup")
+    content = json.loads(elsewhere.model_dump_json())
+    content["clip"]["model"] = content["evaluate"]["metrics"][0]["model"] = "ViT-B-32"
+    state.require_visible_models(Settings.model_validate(content), dvc)
+    *sections, last = key.split(".")
+    place = content
+    for section in sections:
+        place = place[int(section) if section.isdigit() else section]
+    place[last] = value
+    with pytest.raises(SettingError) as caught:
+        state.require_visible_models(Settings.model_validate(content), dvc)
+    assert str(caught.value).startswith(
+        f"{told} is a relative path that git does not hold, so queued experiments do not"
+    )
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_an_import_counts_only_where_it_is_enabled(project, elsewhere, enabled):
+    folder, _, dvc = project
+    (folder / "own").mkdir()
+    content = json.loads(elsewhere.model_dump_json())
+    content["sources"]["mine"] = {"kind": "png_folder", "path": "own", "revision": "a", **FOLDERS}
+    content["sources"]["enabled"] += ["mine"] if enabled else []
+    settings = Settings.model_validate(content)
+    if enabled:
+        with pytest.raises(SettingError, match=r"^sources\.mine\.path is a relative path that git does not hold"):
+            state.require_visible_models(settings, dvc)
+    else:
+        state.require_visible_models(settings, dvc)
