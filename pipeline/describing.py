@@ -1,5 +1,6 @@
 """What the data set's prompts are like: the numbers behind the paper's Fig. 4 (arXiv 2305.05189, section 3.2)."""
 
+import random
 import statistics
 import warnings
 from collections import Counter
@@ -11,6 +12,7 @@ from PIL import Image
 
 LONGEST = 300  # "prompts longer than 300 words have been incorporated into 300 words"
 CLOUD_PX = (1200, 600)
+CLOUD_COLOURS = ("#2f6690", "#a8443b", "#3f7a4b", "#1d2430", "#75508a")
 
 
 def length(prompt: str) -> int:
@@ -71,9 +73,16 @@ def word_cloud(prompts: Iterable[str]) -> Image.Image:
     """Words and pairs of words drawn as large as they are frequent, without stop words (Fig. 4 d); seeded."""
     from wordcloud import WordCloud
 
-    cloud: Any = WordCloud(width=CLOUD_PX[0], height=CLOUD_PX[1], background_color="white", random_state=0)
+    cloud: Any = WordCloud(
+        width=CLOUD_PX[0], height=CLOUD_PX[1], background_color="white", color_func=_cloud_colour, random_state=0
+    )
     words = cloud.process_text("\n".join(prompts))
     if not words:  # stop words alone
         return Image.new("RGB", CLOUD_PX, "white")
     picture: Image.Image = cloud.generate_from_frequencies(words).to_image()
     return picture
+
+
+def _cloud_colour(*_: Any, random_state: random.Random, **__: Any) -> str:
+    """Of one word; the package's own colours reach a yellow that is faint on white."""
+    return random_state.choice(CLOUD_COLOURS)

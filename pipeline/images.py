@@ -155,10 +155,10 @@ def encode(picture: Image.Image, config: ImageParams) -> bytes:
 
 
 def contact_sheet(
-    pictures: Sequence[Image.Image], labels: Sequence[str], *, columns: int = 6, tile_px: int = 160
+    pictures: Sequence[Image.Image], labels: Sequence[str], *, columns: int = 6, tile_px: int = 160, lines: int = 4
 ) -> Image.Image:
-    """A grid of pictures with up to four lines of text under each: what a person looks at after a stage."""
-    text_px = 56
+    """A grid of pictures with up to so many lines of text under each: what a person looks at after a stage."""
+    text_px = 14 * lines
     rows = max(1, -(-len(pictures) // columns))
     sheet = Image.new("RGB", (columns * (tile_px + 8) + 8, rows * (tile_px + text_px + 8) + 8), "white")
     pen = ImageDraw.Draw(sheet)
@@ -166,11 +166,11 @@ def contact_sheet(
         left = 8 + index % columns * (tile_px + 8)
         upper = 8 + index // columns * (tile_px + text_px + 8)
         sheet.paste(ImageOps.contain(picture, (tile_px, tile_px), Image.Resampling.NEAREST), (left, upper))
-        pen.multiline_text((left, upper + tile_px + 2), _wrap(label, tile_px // 6), fill="black", spacing=1)
+        pen.multiline_text((left, upper + tile_px + 2), _wrap(label, tile_px // 6, lines), fill="black", spacing=1)
     return sheet
 
 
-def _wrap(text: str, width: int) -> str:
+def _wrap(text: str, width: int, lines: int) -> str:
     import textwrap
 
-    return "\n".join(textwrap.wrap(text, width, max_lines=4, placeholder="..."))
+    return "\n".join(textwrap.wrap(text, width, max_lines=lines, placeholder="..."))

@@ -11,6 +11,8 @@ from pipeline.shots import Shot
 
 Tile = tuple[Image.Image, str]
 NAME_PX = 160
+LINES = 7
+"""Of text below a tile: a prompt in the words of a training set is long."""
 NOTHING: Tile = (Image.new("RGB", (8, 8), "white"), "")
 
 
@@ -39,7 +41,8 @@ def draw(prompt_ids: Sequence[str], planned: Sequence[Shot], pictures: Pictures)
     else:
         tiles = [tile for line in lines for tile in _line(line, pictures)]
         columns = 1 + len(shown)
-    return images.contact_sheet([picture for picture, _ in tiles], [label for _, label in tiles], columns=columns)
+    labels = [label for _, label in tiles]
+    return images.contact_sheet([picture for picture, _ in tiles], labels, columns=columns, lines=LINES)
 
 
 def _line(line: Sequence[Shot | None], pictures: Pictures) -> Iterator[Tile]:

@@ -36,9 +36,13 @@ PICTURES = (
         wide=True,
     ),
     Picture(DATA / "resize/sheet.png", "The dataset: pictures with both prompts", wide=True),
+    Picture(DATA / "describe/lengths_complex.png", "Lengths of the dataset's complex prompts (the paper's Fig. 4 a)"),
+    Picture(DATA / "describe/lengths_simple.png", "Lengths of its simple prompts (Fig. 4 b)"),
+    Picture(DATA / "describe/nouns.png", "The most frequent nouns of its prompts (Fig. 4 c)"),
+    Picture(DATA / "describe/cloud.png", "Their words, large as they are frequent (Fig. 4 d)"),
     Picture(DATA / "caption/sheet.png", "Captions by BLIP", wide=True),
     Picture(DATA / "clip_filter/scores.png", "CLIP scores of both prompts and the rule's line"),
-    Picture(DATA / "train/samples.png", "Validation prompts after training, base beside adapted"),
+    Picture(DATA / "train/samples.png", "Validation prompts after training, base beside adapted", wide=True),
 )
 
 
@@ -95,6 +99,7 @@ def main() -> None:
             kind=dial.kind,
             llm_loss=weights.llm_weight > 0,
             complex_prompt_loss=weights.alignment_weight > 0,
+            compat=dial.compat,
         ),
         title=_title(dial, diffusion.model, f"layer {layer} of {llm.model}"),
     )
@@ -135,7 +140,7 @@ def report(
     samples.write_report(
         target / "report.json",
         len(findings.reports),
-        len(found.results) + len(found.background) + 1,
+        len(found.results) + 3,
         headline=found.headline,
         pictures_missing=absent,
         studies=sorted(studies.names),
@@ -149,7 +154,7 @@ def _draw(findings: Findings, folder: Path) -> list[Picture]:
     drawn = [
         Picture(folder / "differences.png", "What the adapter changes, skill by skill"),
         Picture(folder / "losses.png", "Losses of the training"),
-        Picture(folder / "funnel.png", "From scrape to dataset", wide=True),
+        Picture(folder / "funnel.png", "From scrape to dataset"),
     ]
     with atomic_folder(folder) as temporary:
         charts.differences(findings, temporary / "differences.png")

@@ -97,6 +97,11 @@ def test_parameters_are_those_that_the_code_reads(name):
     assert {param.split(".")[0] for param in listed} == {section.split(".")[0] for section in read}
 
 
+def _keys(section, names):
+    """``llm.dtype`` and the others."""
+    return [f"{section}.{name}" for name in names.split()]
+
+
 # Keys of a section that a stage loads but does not read for its result; everything else must be listed.
 NOT_READ = {
     "scrape": {"sources"},  # lists its own site and the salt; contact, timeouts and attempts change no record
@@ -106,7 +111,14 @@ NOT_READ = {
     "review_import": {"review.overlap", "review.reviewers", "review.tie", "review.seed"},  # who is asked what
     "embed": {"llm.layer"},
     "train": {"clip.margin", "clip.min_simple", "clip.min_complex", "llm.layers"},
-    "report": {"blip", "clip", "llm", "diffusion", "adapter", "loss"},  # names models, layer, eta and weights alone
+    "report": {
+        *_keys("blip", "backend dtype prompt decoding beams top_p seed repetition_penalty min_length max_length"),
+        *_keys("clip", "weights dtype long_prompts margin min_simple min_complex"),
+        *_keys("llm", "layers dtype quantisation store_dtype final_norm pool_bos states states_layer"),
+        *_keys("diffusion", "dtype"),
+        *_keys("adapter", "official_checkpoint mixing h3 depth heads feed_forward dropout g_init seed llm4gen llmdiff"),
+        *_keys("loss", "temperature llm_kl alignment_kl tokens student llm_target llm_scale entity_weight w0_seed"),
+    },
 }
 
 

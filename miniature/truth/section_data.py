@@ -5,7 +5,7 @@ from typing import Any
 
 from miniature.truth.captions import FIELDS
 from miniature.truth.shares import counted, said
-from pipeline.report.words import listed
+from pipeline.report.numbers import listed
 
 Figures = Mapping[str, Any]
 

@@ -7,7 +7,7 @@ from miniature.truth.encoders import TEXT
 from miniature.truth.probes import FIELDS, WORDINGS
 from miniature.truth.section_data import Figures, table
 from miniature.truth.shares import said
-from pipeline.report.words import listed
+from pipeline.report.numbers import listed
 
 EVERY = 5
 """One layer in so many stands in the table."""

@@ -7,7 +7,7 @@ from miniature.truth.filtering import IN_FORCE, RULES, SCORES, SECOND
 from miniature.truth.rules import TARGETS
 from miniature.truth.section_data import Figures, table
 from miniature.truth.shares import counted, said
-from pipeline.report.words import listed
+from pipeline.report.numbers import listed
 
 WORDS = {"caption_right": "caption right", "prompt_belongs": "own prompt", "both": "both"}
 BOUNDS = {"margin": "difference", "min_complex": "complex", "min_simple": "simple"}

@@ -7,7 +7,8 @@ from typing import Any
 
 from pipeline.plots import BLUE, GREEN, GREY, ORANGE, RED, figure
 from pipeline.report.collect import Findings, Step, by_method
-from pipeline.report.words import TYPES, is_significant, level, points
+from pipeline.report.numbers import level, points
+from pipeline.report.words import called, is_significant, skills
 
 ROW_IN = 0.5
 LOSSES = ("train/denoising", "val/denoising", "train/llm", "train/alignment")
@@ -42,7 +43,7 @@ def differences(findings: Findings, path: Path) -> None:
 
 def _skills(findings: Findings) -> list[tuple[str, Mapping[str, Any]]]:
     accuracy: Mapping[str, Any] = findings.metrics.get("accuracy", {})
-    return [("all three" if name == "all" else name, accuracy[name]) for name in (*TYPES, "all") if name in accuracy]
+    return [(called(name, accuracy), accuracy[name]) for name in skills(accuracy)]
 
 
 def _heights(methods: Sequence[str]) -> list[float]:

@@ -7,24 +7,16 @@ from typing import Any
 from pipeline import metric_names
 from pipeline.arms import ADAPTED, BASE, COMPLEX, EXPANDED, REFERENCES, TITLES
 from pipeline.report import paper
-from pipeline.report.collect import Findings, Model, Step, by_method
-from pipeline.report.words import (
-    P_DECIDES,
-    TYPES,
-    equivalence,
-    interval,
-    is_significant,
-    level,
-    p_value,
-    percent,
-    points,
-    signed,
-)
+from pipeline.report.collect import Findings, by_method
+from pipeline.report.numbers import NONE, interval, level, p_value, percent, points, signed
+from pipeline.report.words import ALL, P_DECIDES, TYPES, called, deciding_p, is_significant, kinds, skills, titled
 
 NUMBER, GREY, BETTER, WORSE = "number", "grey", "better", "worse"
 PAPER = "Paper: base → adapter"
-ASKED = "preference_"
-"""Begins the figures of other questions than the paper's."""
+COUNT = "Prompts (pairs)"
+T_TEST = "t-test p (the paper's test)"
+PEOPLE = "people"
+"""The judge where no automatic one decided, and the name of their verdicts beside those of one."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +27,8 @@ class Cell:
     kind: str = ""
     detail: str = ""
     """What stands small below it, or in parentheses behind it where there are no lines within a cell."""
+    columns: int = 1
+    """Over how many it stands; those beside its own have no cell in its row. 0: all that the other cells leave."""
 
     @property
     def whole(self) -> str:
@@ -51,9 +45,15 @@ class Table:
     head: Sequence[str]
     rows: Sequence[Sequence[Cell]]
 
+    def span(self, cell: Cell, row: Sequence[Cell]) -> int:
+        """Over how many columns a cell of a row stands."""
+        return cell.columns or len(self.head) - sum(other.columns for other in row)
+
 
 def accuracy_table(findings: Findings, printed: paper.Figures) -> Table:
     """The paper's Table 2: CLIP Score and the skills, both arms beside each other; a block of rows for each method.
+
+    Further judges have blocks of their own below the first judge's.
 
     Args:
         findings: what was computed.
@@ -62,12 +62,12 @@ def accuracy_table(findings: Findings, printed: paper.Figures) -> Table:
     found = by_method(findings)
     blocks = {method: _accuracies(part, printed.get(method, {}), bool(printed)) for method, part in found.items()}
     head = ["Base", "Adapter", "Δ", f"{level(findings.confidence)} interval", "p", "p (Holm)"]
-    head += [*_titles(findings), "McNemar p", "t-test p (the paper's test)"]
-    first, rows = _stacked(blocks, len(head) + bool(printed))
+    head += [*_titles(findings), "McNemar p", T_TEST, COUNT]
+    first, rows = stacked(blocks)
     note = (
         f"Skills: share of images that show all the prompt asks for, judged by {findings.judge}; Δ in percentage "
         f"points. Paired by prompt and seed; p by sign flips over prompts; {_family(found)}. CLIP Score: of "
-        f"each pair, parts sum to 1. {P_DECIDES}"
+        f"each pair, parts sum to 1. {P_DECIDES} {_trust(found)}"
     )
     if EXPANDED in references(findings):
         note += " LLM-expanded prompts: of the skills all of whose prompts have one."
@@ -78,10 +78,15 @@ def _accuracies(findings: Findings, printed: Mapping[str, paper.Arms], with_pape
     """The rows of one method."""
     scores, accuracy = findings.metrics.get("clip_score", {}), findings.metrics.get("accuracy", {})
     shown = references(findings)
-    rows = {"clip_score": _score_row("clip_score", scores["all"], len(shown))} if scores else {}
-    rows |= {name: _skill_row(name, accuracy[name], findings.confidence, shown) for name in skills(accuracy)}
-    rows |= {name: _score_row(name, line, len(shown)) for name, line in _other_scores(findings).items()}
-    return [[*row, *([_printed(printed.get(name))] if with_paper else [])] for name, row in rows.items()]
+    rows = {"clip_score": _score_row("clip_score", scores[ALL], shown)} if scores else {}
+    rows |= _skill_rows(accuracy, findings.confidence, shown)
+    rows |= {name: _score_row(name, line, shown) for name, line in _other_scores(findings).items()}
+    found = [[*row, *([printed_cell(printed.get(name))] if with_paper else [])] for name, row in rows.items()]
+    for judge, lines in findings.metrics.get("other_judges", {}).items():
+        found.append([Cell(f"Judged by {judge}", columns=0)])
+        others = _skill_rows(lines, findings.confidence, shown).values()
+        found += [[*row, *([printed_cell(None)] if with_paper else [])] for row in others]
+    return found
 
 
 def references(findings: Findings) -> list[str]:
@@ -93,135 +98,139 @@ def _titles(findings: Findings) -> list[str]:
     return [TITLES[arm] for arm in references(findings)]
 
 
-def _stacked(blocks: Mapping[str, list[list[Cell]]], columns: int) -> tuple[str, list[list[Cell]]]:
+def stacked(blocks: Mapping[str, list[list[Cell]]]) -> tuple[str, list[list[Cell]]]:
     """The first column's head and all rows: one method's name stands in the head, of several each above its rows."""
     if len(blocks) == 1:
         ((method, rows),) = blocks.items()
         return f"Method: {method}", rows
-    empty = [Cell("")] * columns
-    return "Method", [row for method, rows in blocks.items() for row in ([Cell(f"Method: {method}"), *empty], *rows)]
+    blocked = [([Cell(f"Method: {method}", columns=0)], *rows) for method, rows in blocks.items()]
+    return "Method", [row for block in blocked for row in block]
 
 
 def _family(found: Mapping[str, Findings]) -> str:
     """What the correction is over."""
-    count = sum(len(set(skills(part.metrics.get("accuracy", {}))) - {"all"}) for part in found.values())
+    accuracies = [part.metrics.get("accuracy", {}) for part in found.values()]
+    count = sum(len(kinds(accuracy)) for accuracy in accuracies)
     if len(found) > 1:
-        return f"Holm over the {count} skills of all {len(found)} methods"
-    return f"Holm over the {'three' if count == len(TYPES) else count} skills"
+        return f"Holm over the {count} skills of all {len(found)} methods, and over the methods' lines of all prompts"
+    return f"Holm over the {'three' if set(kinds(accuracies[0])) == set(TYPES) else count} skills"
 
 
-def _skill_row(name: str, line: Mapping[str, Any], confidence: float, shown: Sequence[str]) -> list[Cell]:
+def _trust(found: Mapping[str, Findings]) -> str:
+    """How far the judge agrees with people, for each of several methods."""
+    told = {method: agreement(part) for method, part in found.items()}
+    if set(told.values()) == {""}:
+        return ""
+    texts = [text if len(found) == 1 else f"{method}: {text}" for method, text in told.items()]
+    return f"Agreement with people: {'; '.join(texts)}."
+
+
+def agreement(findings: Findings) -> str:
+    """The deciding judge's agreement with people over all images; empty where people are the judge."""
+    if findings.judge == PEOPLE:
+        return ""
+    line = findings.metrics.get("judge_agreement", {}).get(findings.judge)
+    if not line:
+        return "unknown, nobody judged these images"
+    kappa = f"κ {line['kappa']:.2f}" if line.get("kappa") is not None else "κ not defined"
+    return f"{line['images']:,} images, accuracy {percent(line['accuracy'])}, {kappa}, AC1 {line['ac1']:.2f}"
+
+
+def _skill_rows(accuracy: Mapping[str, Any], confidence: float, shown: Sequence[str]) -> dict[str, list[Cell]]:
+    titles = {name: titled(called(name, accuracy)) for name in skills(accuracy)}
+    return {name: _skill_row(title, accuracy[name], confidence, shown) for name, title in titles.items()}
+
+
+def _skill_row(title: str, line: Mapping[str, Any], confidence: float, shown: Sequence[str]) -> list[Cell]:
+    return [
+        Cell(f"{title} ↑"),
+        *numbers(percent(line["base"]), percent(line["adapted"])),
+        gain_cell(line, confidence),
+        *numbers(interval(line), p_value(line["p"]), p_value(line["p_holm"])),
+        *numbers(*(percent(line[arm]) if arm in line else NONE for arm in shown)),
+        *numbers(p_value(line["mcnemar_p"]), p_value(line["paper_ttest_p"]), count(line)),
+    ]
+
+
+def gain_cell(line: Mapping[str, Any], confidence: float) -> Cell:
+    """The difference in points, marked where it is significant."""
     kind = NUMBER
     if is_significant(line, confidence):
         kind = f"{NUMBER} {BETTER if line['difference'] > 0 else WORSE}"
-    return [
-        Cell("All three" if name == "all" else f"{name.capitalize()} ↑"),
-        *_numbers(percent(line["base"]), percent(line["adapted"])),
-        Cell(points(line["difference"]), kind),
-        *_numbers(interval(line), p_value(line["p"]), p_value(line["p_holm"])),
-        *_numbers(*(percent(line[arm]) if arm in line else "–" for arm in shown)),
-        *_numbers(p_value(line["mcnemar_p"]), p_value(line["paper_ttest_p"])),
-    ]
+    return Cell(points(line["difference"]), kind)
 
 
-def skills(accuracy: Mapping[str, Any]) -> list[str]:
-    """The types of prompts that have a figure: the paper's three, then those of other prompt files, then all."""
-    others = sorted(set(accuracy) - {*TYPES, "all"})
-    return [name for name in (*TYPES, *others, "all") if name in accuracy]
+def count(line: Mapping[str, Any]) -> str:
+    """How many prompts and pairs of images a line is made of."""
+    return f"{line['prompts']:,} ({line['pairs']:,})"
 
 
 def _other_scores(findings: Findings) -> dict[str, Mapping[str, Any]]:
-    """What further CLIP-like models and judges give; the cosine of CLIP itself stands in the text."""
+    """CLIP's cosine, and what further CLIP-like models and judges give."""
     ends = tuple(metric_names.ENDS)
-    shown = sorted(name for name in findings.metrics if name.endswith(ends) and not name.startswith("clip_"))
-    return {name: findings.metrics[name]["all"] for name in shown}
+    shown = sorted(name for name in findings.metrics if name.endswith(ends) and name != "clip_score")
+    return {name: findings.metrics[name][ALL] for name in shown}
 
 
-def _score_row(name: str, line: Mapping[str, Any], shown: int) -> list[Cell]:
+def _score_row(name: str, line: Mapping[str, Any], shown: Sequence[str]) -> list[Cell]:
     return [
         Cell(metric_names.meaning(name).titled),
-        *_numbers(f"{line['base']:.3f}", f"{line['adapted']:.3f}", signed(line["difference"], 3)),
-        *_numbers(interval(line, scale=1, digits=3), p_value(line["p"]), "–", *["–"] * shown, "–"),
-        *_numbers(p_value(line["paper_ttest_p"])),
+        *numbers(f"{line['base']:.3f}", f"{line['adapted']:.3f}", signed(line["difference"], 3)),
+        *numbers(interval(line, scale=1, digits=3), p_value(line["p"]), p_value(line["p_holm"])),
+        *numbers(*(f"{line[arm]:.3f}" if arm in line else NONE for arm in shown), NONE),
+        *numbers(p_value(line["paper_ttest_p"]), count(line)),
     ]
-
-
-def quality_table(findings: Findings, printed: paper.Figures) -> Table:
-    """The paper's Table 3: image quality and user preference, with what was not computed and why, by method.
-
-    Where the judge rates pictures, its figure stands here as what it is: no metric of the paper.
-    """
-    found = by_method(findings)
-    blocks = {method: _qualities(part, printed.get(method, {}), bool(printed)) for method, part in found.items()}
-    first, rows = _stacked(blocks, 1 + bool(printed))
-    note = "Image quality should stay as it is; preference is the share of people's decided answers, by exact binomial."
-    if any(metric_names.JUDGED in part.metrics for part in found.values()):
-        note += f" Quality by the judge: {findings.judge}'s own score, 0 to 1, which the paper does not have."
-    return Table("Table 3: quality and preference", note, [first, "Result", *([PAPER] if printed else [])], rows)
-
-
-def _qualities(findings: Findings, printed: Mapping[str, paper.Arms], with_paper: bool) -> list[list[Cell]]:
-    """The rows of one method."""
-    rows: dict[str, list[Cell]] = {}
-    for name in metric_names.QUALITY:
-        rows |= _measured(findings, name)
-    rows["preference"] = [Cell("User preference for the adapter ↑"), _preference(findings)]
-    for name in sorted(each for each in findings.metrics if each.startswith(ASKED)):
-        rows[name] = [Cell(f"Preference, question {name.removeprefix(ASKED)}"), _preference(findings, name)]
-    return [[*row, *([_printed(printed.get(name))] if with_paper else [])] for name, row in rows.items()]
-
-
-def _measured(findings: Findings, name: str) -> dict[str, list[Cell]]:
-    """A metric of quality and whether both arms are equal in it, or why it is absent; the judge's only where it is."""
-    line, meaning = findings.metrics.get(name, {}).get("all"), metric_names.QUALITY[name]
-    if not line and name == metric_names.JUDGED:
-        return {}
-    if not line:
-        return {name: [Cell(meaning.titled), Cell(f"not computed: {why_missing(findings, name)}", GREY)]}
-    digits = meaning.digits
-    ends = f"{level(findings.confidence)} interval {interval(line, scale=1, digits=digits)}"
-    gain = f"Δ {signed(line['difference'], digits)}, {ends}"
-    arms = f"base {line['base']:.{digits}f}, adapter {line['adapted']:.{digits}f} ({gain}, p {p_value(line['p'])})"
-    equal = equivalence(findings, name)
-    shown = Cell(equal) if equal else Cell("not computed: needs two prompts whose base pictures differ in it", GREY)
-    return {
-        name: [Cell(meaning.titled), Cell(arms)],
-        f"{name}, equal": [Cell(f"{meaning.label}, adapter"), shown],
-    }
-
-
-def why_missing(findings: Findings, name: str) -> str:
-    """Why a metric is not there: what evaluate said of it, or that nobody asked for it."""
-    return findings.not_computed.get(name, f"evaluate.metrics has no entry of kind {name}")
-
-
-def _preference(findings: Findings, name: str = "preference") -> Cell:
-    """The share with its interval over answers and, where it is defined, the one over people."""
-    found = findings.metrics.get(name)
-    if not found:
-        return Cell(f"not computed: {findings.not_computed.get(name, 'no answers')}", GREY)
-    ends = f"{percent(found['low'])} to {percent(found['high'])}"
-    if "low_by_reviewer" in found:
-        by_people = f"{percent(found['low_by_reviewer'])} to {percent(found['high_by_reviewer'])}"
-        ends += f"; over {found['reviewers']} people {by_people}"
-    p = f"p {p_value(found['p'])}" + (f", Holm {p_value(found['p_holm'])}" if "p_holm" in found else "")
-    return Cell(f"{percent(found['adapted'])} ({ends}, {p}, {found['answers']} answers)")
 
 
 def prompt_table(findings: Findings) -> Table:
     """The paper's Table 7: the share of right images of each prompt and arm, and the paper's where it printed one."""
-    arms = (BASE, ADAPTED, *references(findings))
+    found = by_method(findings)
+    with_paper = has_table_7(findings)
     rows = [
         [
             Cell(row["text"]),
-            Cell(row["type"]),
-            *_numbers(*(percent(float(row[arm])) if row.get(arm) else "–" for arm in arms)),
-            _printed(paper.table_7().get(row["text"]) if row["source"] == paper.SOURCE_OF_TABLE_7 else None),
+            Cell(called(row["type"], {})),
+            *numbers(_share(row, BASE), _share(row, ADAPTED), prompt_gain(row.get(BASE), row.get(ADAPTED))),
+            *numbers(*(_share(row, arm) for arm in references(findings))),
+            *([_printed_prompt(row)] if with_paper else []),
         ]
         for row in findings.prompts
     ]
-    head = ["Prompt", "Type", "Base", "Adapter", *_titles(findings), "Paper: base → adapter"]
-    return Table("Prompt by prompt", "Share of right images.", head, rows)
+    head = ["Prompt", "Type", "Base", "Adapter", "Δ", *_titles(findings), *([PAPER] if with_paper else [])]
+    title = prompts_title(with_paper=with_paper) + (f", method {next(iter(found))}" if len(found) > 1 else "")
+    return Table(title, prompts_note(findings.metrics.get("accuracy", {}).get(ALL)), head, rows)
+
+
+def _share(row: Mapping[str, str], arm: str) -> str:
+    return percent(float(row[arm])) if row.get(arm) else NONE
+
+
+def prompts_title(*, with_paper: bool) -> str:
+    """It is the paper's Table 7 where it has the paper's prompts."""
+    return "Table 7: prompt by prompt" if with_paper else "Prompt by prompt"
+
+
+def prompts_note(line: Mapping[str, Any] | None) -> str:
+    """What the shares are, and over all prompts the difference with its tests."""
+    note = "Share of right images; Δ in percentage points."
+    if line is None:
+        return note
+    t_test = line.get("paper_ttest_p")
+    return (
+        f"{note} Over all {line['prompts']:,} prompts {percent(line['base'])} → {percent(line['adapted'])}, "
+        f"Δ {points(line['difference'])}: p {p_value(deciding_p(line))} by sign flips over prompts"
+        + (f", p {p_value(t_test)} by the paper's t-test over images." if t_test is not None else ".")
+    )
+
+
+def prompt_gain(base: str | float | None, adapted: str | float | None) -> str:
+    """A prompt's difference in points, from shares as they are written; a dash where one is missing."""
+    return NONE if base in (None, "") or adapted in (None, "") else points(float(adapted) - float(base))
+
+
+def _printed_prompt(row: Mapping[str, str]) -> Cell:
+    of_paper = row["source"] == paper.SOURCE_OF_TABLE_7
+    return printed_cell(paper.table_7().get(row["text"]) if of_paper else None)
 
 
 def has_table_7(findings: Findings) -> bool:
@@ -229,37 +238,11 @@ def has_table_7(findings: Findings) -> bool:
     return any(row["source"] == paper.SOURCE_OF_TABLE_7 for row in findings.prompts)
 
 
-def funnel_table(funnel: Sequence[Step]) -> Table:
-    """Rows in and out of each stage and why rows were dropped."""
-    rows = [
-        [
-            Cell(step.stage),
-            *_numbers(f"{step.rows_in:,}", f"{step.rows_out:,}"),
-            *_numbers(percent(step.rows_out / step.rows_in) if step.rows_in else "–"),
-            Cell(", ".join(f"{reason} {count:,}" for reason, count in step.dropped.items())),
-        ]
-        for step in funnel
-    ]
-    return Table("From scrape to dataset", "", ["Stage", "In", "Out", "Kept", "Dropped because"], rows)
-
-
-def models_table(models: Sequence[Model]) -> Table:
-    """Each model in use and how good it was measured to be."""
-    rows = [
-        [
-            Cell(model.role),
-            Cell(f"{model.name} @ {model.revision}"),
-            Cell("; ".join(f"{name} {value:.4g}" for name, value in sorted(model.quality.items())) or model.note),
-        ]
-        for model in models
-    ]
-    note = "Measured by whoever built the model, on pictures and sentences held out from its training."
-    return Table("How good the models are", note, ["Role", "Model", "Measured"], rows)
-
-
-def _numbers(*texts: str) -> list[Cell]:
+def numbers(*texts: str) -> list[Cell]:
+    """Cells of figures."""
     return [Cell(text, NUMBER) for text in texts]
 
 
-def _printed(arms: paper.Arms | None) -> Cell:
-    return Cell(str(arms) if arms else "–", f"{NUMBER} {GREY}")
+def printed_cell(arms: paper.Arms | None) -> Cell:
+    """What the paper printed, in grey, or a dash."""
+    return Cell(str(arms) if arms else NONE, f"{NUMBER} {GREY}")

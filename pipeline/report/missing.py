@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pipeline.metric_names import JUDGED, QUALITY
 from pipeline.report import paper
 from pipeline.report.collect import Findings, by_method
-from pipeline.report.layout import has_table_7, why_missing
+from pipeline.report.layout import has_table_7
+from pipeline.report.numbers import listed
+from pipeline.report.quality_table import why_missing
 from pipeline.report.study_pages import OF_PAPER, Studies
-from pipeline.report.words import listed
 
 STUDY = "sur study"
 

@@ -54,6 +54,9 @@ class Run:
     kind: str
     llm_loss: bool
     complex_prompt_loss: bool
+    compat: str = "none"
+    """``official``: the authors' weights, whose LLM, layer and losses are not known; runs noted down before it was
+    told have none."""
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> "Run":
@@ -66,6 +69,7 @@ class Run:
             kind=params["adapter"]["kind"],
             llm_loss=loss["llm_weight"] > 0,
             complex_prompt_loss=loss["alignment_weight"] > 0,
+            compat=params["adapter"]["compat"],
         )
 
 
@@ -75,7 +79,7 @@ def figures(run: Run) -> Figures:
     Tables 2 and 3 are of LLaMA-13B's layer 40; where Table 4 has other figures of the same cell, those stand behind.
     """
     model, (llm, layers) = MODELS.get(run.diffusion), LLMS.get(run.llm, ("", 0))
-    if model is None or not llm or run.kind != "sur":
+    if model is None or not llm or run.kind != "sur" or run.compat != "none":
         return {}
     if not (run.llm_loss and run.complex_prompt_loss):
         ablated = model == "sd15" and (llm, run.layer) == ("13B", 40)

@@ -9,14 +9,19 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipeline.report import layout, paper, words
+from pipeline.report import background, layout, paper, words
+from pipeline.report.background import ModelLines
 from pipeline.report.collect import Findings
 from pipeline.report.layout import Table
 from pipeline.report.missing import Gap
+from pipeline.report.quality_table import quality_table
 from pipeline.report.study_pages import LOSSES, StudyPage
 from pipeline.report.trust_table import trust_table
+from pipeline.report.wording_table import wording_table
 
 TEMPLATES = Path(__file__).parent / "templates"
+FEW_PROMPTS = 20
+"""Up to so many prompts stand unfolded."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,8 @@ class Content:
     details: Sequence[str]
     results: Sequence[Table]
     prompts: Table
-    background: Sequence[Table]
+    funnel: Table
+    models: Sequence[ModelLines]
     charts: Sequence[Picture]
     pictures: Sequence[Picture]
     gaps: Sequence[Gap]
@@ -70,14 +76,15 @@ def content(
         title: first line of the report.
         studies: several trainings side by side.
     """
-    trusted = [table] if (table := trust_table(findings)) else []
+    others = [table for table in (wording_table(findings), trust_table(findings)) if table]
     return Content(
         title=title,
         headline=words.headline(findings),
         details=words.details(findings),
-        results=[layout.accuracy_table(findings, printed), layout.quality_table(findings, printed), *trusted],
+        results=[layout.accuracy_table(findings, printed), quality_table(findings, printed), *others],
         prompts=layout.prompt_table(findings),
-        background=[layout.funnel_table(findings.funnel), layout.models_table(findings.models)],
+        funnel=background.funnel_table(findings.funnel),
+        models=background.models(findings.models),
         charts=charts,
         pictures=pictures,
         gaps=gaps,
@@ -125,4 +132,6 @@ def _templates() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["cell"] = _cell_text
+    environment.globals["models_note"] = background.MODELS_NOTE
+    environment.globals["few_prompts"] = FEW_PROMPTS
     return environment

@@ -3,22 +3,27 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.report.collect import Findings
+from pipeline.report.collect import Findings, by_method
 from pipeline.report.layout import NUMBER, Cell, Table
-from pipeline.report.words import level, percent
+from pipeline.report.numbers import NONE, level, percent
 
 HEAD = ("Judge", "Images", "Judged by both", "Agreement", "Balanced", "κ", "AC1", "Judge alone: right, wrong")
 PEOPLE = "Right, as people would find"
 
 
 def trust_table(findings: Findings) -> Table | None:
-    """Agreement by type and by arm, and each arm's share of right images as people would find it.
+    """Agreement by type and by arm, and each arm's share of right images as people would find it, by method.
 
     Returns:
         None where people judged none of the images that a judge decided.
     """
-    agreement = findings.metrics.get("judge_agreement", {})
-    rows = [row for judge, figures in sorted(agreement.items()) for row in _judge(findings, judge, figures)]
+    found = by_method(findings)
+    rows = [
+        [*([Cell(method)] if len(found) > 1 else []), *row]
+        for method, part in found.items()
+        for judge, figures in sorted(part.metrics.get("judge_agreement", {}).items())
+        for row in _judge(part, judge, figures)
+    ]
     if not rows:
         return None
     note = (
@@ -26,7 +31,9 @@ def trust_table(findings: Findings) -> Table | None:
         "that always says yes has κ 0. By people: share of right images from the judge's verdicts on all images and "
         f"people's on some (prediction-powered), {level(findings.confidence)} interval over prompts."
     )
-    return Table("How far the judge can be trusted", note, [*HEAD, PEOPLE], rows)
+    return Table(
+        "How far the judge can be trusted", note, [*(["Method"] if len(found) > 1 else []), *HEAD, PEOPLE], rows
+    )
 
 
 def _judge(findings: Findings, judge: str, figures: Mapping[str, Any]) -> list[list[Cell]]:
@@ -39,8 +46,8 @@ def _row(judge: str, name: str, line: Mapping[str, Any], powered: Mapping[str, A
     numbers = [
         f"{line['images']:,}",
         percent(line["accuracy"]),
-        *(f"{line[key]:.2f}" if key in line else "–" for key in ("balanced_accuracy", "kappa", "ac1")),
+        *(f"{line[key]:.2f}" if key in line else NONE for key in ("balanced_accuracy", "kappa", "ac1")),
         f"{line['false_yes']}, {line['false_no']}",
-        f"{percent(powered['mean'])} ({percent(powered['low'])} to {percent(powered['high'])})" if powered else "–",
+        f"{percent(powered['mean'])} ({percent(powered['low'])} to {percent(powered['high'])})" if powered else NONE,
     ]
     return [Cell(judge), Cell(name), *(Cell(text, NUMBER) for text in numbers)]

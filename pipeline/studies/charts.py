@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.plots import BLUE, GREEN, GREY, figure
-from pipeline.report.words import TYPES, is_significant, level, percent
+from pipeline.report.numbers import level, percent
+from pipeline.report.words import called, is_significant, kinds, titled
 from pipeline.studies.collecting import Outcome
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def draw(outcomes: Sequence[Outcome], path: Path, *, confidence: float) -> bool:
     Returns:
         False, and no file, where no image was judged.
     """
-    skills = [name for name in TYPES if any(name in outcome.accuracy for outcome in outcomes)]
+    skills = kinds({name: line for outcome in outcomes for name, line in outcome.accuracy.items()})
     if not skills:
         return False
     layers = any(outcome.row.layer is not None for outcome in outcomes)
@@ -56,7 +57,8 @@ def draw(outcomes: Sequence[Outcome], path: Path, *, confidence: float) -> bool:
 def _titled(skill: str, outcomes: Sequence[Outcome]) -> str:
     """The skill, with the base model's share where all rows have the same."""
     bases = {outcome.accuracy[skill]["base"] for outcome in outcomes}
-    return f"{skill.capitalize()} (base {percent(bases.pop())})" if len(bases) == 1 else skill.capitalize()
+    title = titled(called(skill, {}))
+    return f"{title} (base {percent(bases.pop())})" if len(bases) == 1 else title
 
 
 def _by_row(panel: "Axes", outcomes: Sequence[Outcome], skill: str, confidence: float) -> None:

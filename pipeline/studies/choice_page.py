@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.metrics.evaluation import rounded
 from pipeline.plots import BLUE, GREY, figure
+from pipeline.report.numbers import percent, points
 from pipeline.report.study_tables import loss
-from pipeline.report.words import percent, points
 from pipeline.studies.choosing import Repeats, Trial, closed, repeats, sentences, trials
 from pipeline.studies.rendering import as_curve, page, table
 from pipeline.studies.sentences import Findings

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.report.words import percent, points
+from pipeline.report.numbers import percent, points
 from pipeline.studies.collecting import Outcome
 from pipeline.studies.definitions import TRIED
 from pipeline.studies.sentences import Findings

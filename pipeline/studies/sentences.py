@@ -1,20 +1,12 @@
 """What a study shows, in sentences that follow from its figures, whatever they are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.report.words import (
-    TYPES,
-    Lines,
-    changed,
-    compared,
-    is_equal,
-    level,
-    listed,
-    percent,
-    points,
-    verdict,
-)
+from pipeline.metric_names import QUALITY
+from pipeline.report.equality import compared, shown
+from pipeline.report.numbers import level, listed, percent, points
+from pipeline.report.words import TYPES, Lines, called, changed, kinds, titled, verdict
 from pipeline.studies.collecting import Outcome
 from pipeline.studies.definitions import Contrast, Study
 from pipeline.studies.figures import GAIN, SKILLS, Spread, holds, spread
@@ -59,16 +51,21 @@ def _seeds(found: Findings) -> list[str]:
         f"At least {TARGET_SEEDS} of {len(found.study.rows)} are asked for: "
         f"{'reached' if count >= TARGET_SEEDS else 'not reached'}."
     )
-    spreads = {skill: spread(judged, skill) for skill in TYPES}
+    spreads = {skill: spread(judged, skill) for skill in kinds(_any(outcome.accuracy for outcome in judged))}
     return [verdict, *(_spread(skill, made) for skill, made in spreads.items() if made)]
 
 
 def _spread(skill: str, found: Spread) -> str:
     sd = "not defined" if found.sd is None else f"{100 * found.sd:.1f}"
     return (
-        f"{skill.capitalize()} over {found.count} seeds: mean difference {points(found.mean)} points, standard "
+        f"{titled(called(skill, {}))} over {found.count} seeds: mean difference {points(found.mean)} points, standard "
         f"deviation {sd} (from {points(found.lowest)} to {points(found.highest)})."
     )
+
+
+def _any(comparisons: Iterable[Lines]) -> Lines:
+    """A line of each skill that any of them has."""
+    return {name: line for lines in comparisons for name, line in lines.items()}
 
 
 def _conclusions(found: Findings) -> list[str]:
@@ -81,8 +78,11 @@ def _conclusions(found: Findings) -> list[str]:
 
 
 def _conclusion(about: str, group: Sequence[Lines], confidence: float) -> str:
-    better = [name for name in TYPES if any(name in changed(lines, confidence, 1) for lines in group)]
-    worse = [name for name in TYPES if any(name in changed(lines, confidence, -1) for lines in group)]
+    skills = kinds(_any(group))
+    better, worse = (
+        [called(name, {}) for name in skills if any(name in changed(lines, confidence, sign) for lines in group)]
+        for sign in (1, -1)
+    )
     if not better and not worse:
         return f"{about} does not help here: in none of {len(group)} comparisons a skill changes significantly."
     helps = f"helps here for {listed(better)}" if better else "does not help here"
@@ -116,11 +116,7 @@ def _methods(found: Findings) -> list[str]:
     """A sentence on each method that a row drew with, and on a row that stands alone: adapter against base model."""
     alone = len(found.study.rows) == 1
     drawn = [outcome for outcome in found.outcomes if alone or outcome.method is not None]
-    return [verdict(_title(outcome.label), outcome.accuracy, found.confidence) for outcome in drawn]
-
-
-def _title(label: str) -> str:
-    return label[0].upper() + label[1:]
+    return [verdict(titled(outcome.label), outcome.accuracy, found.confidence) for outcome in drawn]
 
 
 def _ends(outcomes: Sequence[Outcome]) -> list[str]:
@@ -135,14 +131,17 @@ def _ends(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def _equivalences(found: Findings) -> list[str]:
+    """Of picture quality alone: fit of image and prompt shall rise."""
     said = []
-    for name in sorted({name for outcome in found.outcomes for name in outcome.equivalence}):
+    for name in QUALITY:
         tests = [outcome.equivalence[name] for outcome in found.outcomes if name in outcome.equivalence]
-        equal = sum(is_equal(test, found.confidence) for test in tests)
+        if not tests:
+            continue
+        equal, worse = (sum(shown(test, found.confidence) == word for test in tests) for word in ("equal", "worse"))
         not_worse = sum(test["p_not_worse"] < 1 - found.confidence for test in tests)
-        what = compared(name)
         said.append(
-            f"{_title(what)} was shown to equal the base model's, within the margin, in {equal} of "
-            f"{len(tests)} rows (TOST), and to be no worse by more than that in {not_worse}."
+            f"{titled(compared(name))} was shown to equal the base model's, within the margin, in {equal} of "
+            f"{len(tests)} rows (TOST), to be no worse by more than that in {not_worse}, and to be worse by more than "
+            f"that in {worse}."
         )
     return said

@@ -2,6 +2,7 @@ from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import ImageColor
 
 from pipeline import describing
 
@@ -39,3 +40,17 @@ def test_the_cloud_is_the_same_every_time():
 
 def test_stop_words_alone_give_a_white_cloud():
     assert describing.word_cloud(["the and of", "a"]).getcolors() == [(1200 * 600, (255, 255, 255))]
+
+
+def _contrast_with_white(colour):
+    """WCAG's ratio, 1 to 21."""
+    shares = [part / 255 / 12.92 if part <= 10 else ((part / 255 + 0.055) / 1.055) ** 2.4 for part in colour]
+    return 1.05 / (sum(weight * share for weight, share in zip((0.2126, 0.7152, 0.0722), shares, strict=True)) + 0.05)
+
+
+def test_no_word_of_the_cloud_is_faint_on_white():
+    allowed = [ImageColor.getrgb(colour) for colour in describing.CLOUD_COLOURS]
+    assert min(_contrast_with_white(colour) for colour in allowed) > 4.5
+    cloud = describing.word_cloud(" ".join(f"word{letter}" for letter in "abcdefghijklmnopqrst") for _ in range(2))
+    commonest = sorted(cloud.getcolors(1 << 20), reverse=True)[: len(allowed) + 1]
+    assert {colour for _, colour in commonest} == {(255, 255, 255), *allowed}

@@ -180,6 +180,8 @@ def test_a_contact_sheet_has_room_for_every_picture():
     assert sheet.width == 3 * 48 + 8
     assert sheet.height == 3 * (40 + 56 + 8) + 8
     assert sheet.getpixel((8 + 20, 8 + 20)) == (255, 0, 0)
+    taller = images.contact_sheet(pictures, ["a label"] * 7, columns=3, tile_px=40, lines=7)
+    assert taller.height == 3 * (40 + 98 + 8) + 8
 
 
 def test_damaged_camera_data_is_a_broken_picture_and_no_traceback(monkeypatch):

@@ -23,7 +23,7 @@ def drawn(methods, **changes):
 
 def colours(sheet, columns, row):
     """What lies in a row of tiles, by a place near the upper left corner of each."""
-    return [sheet.getpixel((8 + column * 168 + 20, 8 + row * 224 + 20)) for column in range(columns)]
+    return [sheet.getpixel((8 + column * 168 + 20, 8 + row * 266 + 20)) for column in range(columns)]
 
 
 RED, BLUE, LIME, BLACK, WHITE = (255, 0, 0), (0, 0, 255), (0, 255, 0), (0, 0, 0), (255, 255, 255)
@@ -37,7 +37,7 @@ def test_plain_sampling_has_two_prompts_a_line():
 
 def test_a_line_begins_with_its_methods_name_where_nothing_was_shown():
     sheet = drawn(["sag", "none"])
-    sag, none = (sheet.crop((8, top, 168, top + 160)) for top in (8 + 224, 8))
+    sag, none = (sheet.crop((8, top, 168, top + 160)) for top in (8 + 266, 8))
     for tile in (sag, none):
         left, top, right, bottom = ImageOps.invert(tile.convert("L")).getbbox()
         assert 60 <= (left + right) / 2 <= 100
@@ -55,6 +55,17 @@ def test_methods_have_a_line_each_with_what_the_model_was_shown():
         [WHITE, RED, BLUE, WHITE],
         [WHITE, RED, BLUE, WHITE],
     ]
+
+
+def test_a_long_prompt_is_read_to_its_end():
+    heights = []
+    for words in (8, 40):
+        shown = [prompt("a", complex_=" ".join(f"word{number:02}" for number in range(words)))]
+        sheet = sample_grids.draw(["a"], shots.plan(shown, config(methods=["none"])), pictures).convert("L")
+        below = [y for y in range(168, 274) if min(sheet.crop((344, y, 504, y + 1)).tobytes()) < 128]
+        heights.append(len(below) and below[-1] - below[0])
+    assert heights[0] < 40
+    assert 70 < heights[1] < 106
 
 
 def test_arms_keep_their_columns_where_a_prompt_lacks_one():

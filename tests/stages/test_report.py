@@ -2,11 +2,13 @@ import json
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from pipeline.errors import InputError
 from pipeline.report.paper import Run
 from pipeline.report.render import Picture
 from stages import report as stage
+from tests.closure import ROOT
 from tests.pipeline.report.folder import MODELS, draw, write_data
 
 RUN = Run("miniature/models/diffusion", "llm", 20, "sur", llm_loss=True, complex_prompt_loss=True)
@@ -48,7 +50,7 @@ def test_a_report_without_an_evaluation_is_not_begun(tmp_path: Path) -> None:
 
 
 def test_main_reads_models_and_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    params = (Path(__file__).parents[2] / "params.yaml").read_text()
+    params = (ROOT / "params.yaml").read_text()
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text(params)
     write_data(Path("data"))
@@ -57,6 +59,16 @@ def test_main_reads_models_and_settings(tmp_path: Path, monkeypatch: pytest.Monk
     assert text.startswith("# Adapter sur, eta ")
     assert "miniature/models/blip" in text
     assert len(json.loads(Path("data/report/report.json").read_text())["pictures_missing"]) == len(stage.PICTURES)
+
+
+def test_every_key_that_the_report_reads_is_listed_in_dvc_yaml() -> None:
+    """Its sections' models are small: what they have is what it reads."""
+    listed = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]["report"]["params"]
+    named = {section: [stage.Named] for section in ("blip", "clip", "llm", "diffusion")}
+    named["llm"].append(stage.Layer)
+    read = {**named, "adapter": [stage.Dial], "loss": [stage.Weights]}
+    keys = {f"{section}.{key}" for section, models in read.items() for model in models for key in model.model_fields}
+    assert keys == set(listed)
 
 
 def test_the_title_names_no_llm_where_the_weights_are_the_authors() -> None:

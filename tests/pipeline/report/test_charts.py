@@ -64,3 +64,7 @@ def test_several_methods_stand_below_each_other_each_with_its_skills(
     cells = {"sd none": one, "sd canny": {"accuracy": {"colour": line(0.1, 0.4, 0.01)}}}
     charts.differences(collect(write_data(tmp_path / "two", {**one, "cells": cells}), []), tmp_path / "two.png")
     assert labels == ["none: action", "none: colour", "none: counting", "none: all three", "canny: colour"]
+    labels.clear()
+    public = {"accuracy": {"geneval_colors": line(0.1, 0.4, 0.01), "all": line(0.1, 0.4, 0.01, p_holm=None)}}
+    charts.differences(collect(write_data(tmp_path / "public", public), []), tmp_path / "public.png")
+    assert labels == ["GenEval colors", "all"]

@@ -52,7 +52,13 @@ def test_a_loss_that_is_off_has_the_figures_of_table_5() -> None:
 
 @pytest.mark.parametrize(
     "changed",
-    [{"diffusion": "miniature/models/diffusion"}, {"llm": "another/llm"}, {"kind": "llm4gen"}, {"layer": 7}],
+    [
+        {"diffusion": "miniature/models/diffusion"},
+        {"llm": "another/llm"},
+        {"kind": "llm4gen"},
+        {"layer": 7},
+        {"compat": "official"},
+    ],
 )
 def test_what_the_paper_did_not_run_has_none_of_its_figures(changed: dict[str, Any]) -> None:
     assert paper.figures(replace(RUN, **changed)) == {}
@@ -72,10 +78,12 @@ def test_a_run_is_known_by_its_settings() -> None:
     params = {
         "diffusion": {"model": SD15},
         "llm": {"model": "huggyllama/llama-13b", "layer": 40},
-        "adapter": {"kind": "sur"},
+        "adapter": {"kind": "sur", "compat": "none"},
         "loss": {"llm_weight": 1e-5, "alignment_weight": 0.0},
     }
     assert Run.of(params) == replace(RUN, complex_prompt_loss=False)
+    params["adapter"]["compat"] = "official"
+    assert Run.of(params).compat == "official"
 
 
 @pytest.mark.skipif(not TABLES.is_dir(), reason=f"{TABLES.relative_to(ROOT.parent)} is not beside the checkout")

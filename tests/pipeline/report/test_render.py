@@ -1,10 +1,12 @@
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from pipeline.report import render, study_pages
+from pipeline.report.background import ModelLines
 from pipeline.report.collect import collect
 from pipeline.report.missing import gaps
 from pipeline.report.render import Content, Picture
@@ -59,7 +61,7 @@ def test_markdown_links_pictures_from_where_it_stands(found: Content, tmp_path: 
 
 def test_markdown_tables_have_as_many_cells_as_their_head(found: Content, tmp_path: Path) -> None:
     blocks = re.findall(r"(?:^\|.*\n)+", render.as_markdown(found, tmp_path), re.MULTILINE)
-    assert len(blocks) == 5
+    assert len(blocks) == 4
     for block in blocks:
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in block.splitlines()}) == 1
 
@@ -84,3 +86,29 @@ def test_studies_stand_in_both_forms_with_their_charts(tmp_path: Path) -> None:
     assert "![LLM layers (the paper's Table 4)](../../layers.png)" in text
     assert "![LLM layers (the paper's Table 4): losses](../../layers-losses.png)" in text
     assert text.count("### Each row against the base model") == 2
+
+
+def test_models_are_a_list_in_both_forms(found: Content, tmp_path: Path) -> None:
+    page, text = render.as_page(found), render.as_markdown(found, tmp_path)
+    assert "<strong>captions (BLIP)</strong>: <code>somebody/blip @ main</code>" in page
+    assert "- captions (BLIP): `somebody/blip @ main` (from the Hugging Face hub" in text
+    measured = replace(found, models=[ModelLines("LLM", "a @ 1", ["loss 0.5", "right 1"], "3 more")])
+    assert "- LLM: `a @ 1`: loss 0.5; right 1 (3 more)" in render.as_markdown(measured, tmp_path)
+    assert "<li>loss 0.5</li><li>right 1</li>" in render.as_page(measured)
+
+
+def test_a_cell_over_several_columns_is_one_on_the_page_and_padded_in_markdown(found: Content, tmp_path: Path) -> None:
+    page, text = render.as_page(found), render.as_markdown(found, tmp_path)
+    assert (
+        '<td class="grey" colspan="9"><div>not computed: evaluate.metrics has no entry of kind musiq</div></td>' in page
+    )
+    assert "| MUSIQ ↑ | not computed: evaluate.metrics has no entry of kind musiq | | | | | | | | |\n" in text
+
+
+@pytest.mark.parametrize(("count", "opened"), [(20, True), (21, False)])
+def test_few_prompts_stand_unfolded_and_many_have_their_sum_before_the_fold(
+    found: Content, count: int, opened: bool
+) -> None:
+    page = render.as_page(replace(found, prompts=replace(found.prompts, rows=[found.prompts.rows[0]] * count)))
+    assert (f"<details open><summary>{count} prompts</summary>" in page) is opened
+    assert page.index("Over all 20 prompts") < page.index(f"<summary>{count} prompts</summary>")

@@ -22,7 +22,7 @@ def test_rows_stand_below_the_base_models_with_the_pictures_quality() -> None:
     assert ceiling[5:8] == ["–", "–", "0.04900"]
     assert layer[2] == "56.9 % (+16.9; +10.9 to +23.9; p < 0.001)"
     assert layer[6] == "14.78 (+0.93; +0.87 to +1.00; p 0.200)"
-    assert layer[8] == "yes (0.00, p 0.010)"
+    assert layer[8] == "equal (0.00, p 0.010)"
 
 
 def test_only_significant_differences_are_marked() -> None:
@@ -87,8 +87,30 @@ def test_a_training_shows_its_prompts_beside_the_papers_where_it_printed_them() 
     own, printed = {**asked, "text": "three stars"}, {**asked, "text": "Seven vintage glass bottles."}
     _, table = tables(study([row("nine", prompts=[own, printed])]))
     assert _texts(table) == [
-        ["three stars", "counting", "25.0 %", "50.0 %", "–"],
-        ["Seven vintage glass bottles.", "counting", "25.0 %", "50.0 %", "0 → 36.92"],
+        ["three stars", "counting", "25.0 %", "50.0 %", "+25.0", "–"],
+        ["Seven vintage glass bottles.", "counting", "25.0 %", "50.0 %", "+25.0", "0 → 36.92"],
     ]
+    assert (table.title, table.head[-1]) == ("Table 7: prompt by prompt: nine", "Paper: base → adapter")
+    assert "Over all 20 prompts 40.0 % → 47.0 %, Δ +7.0: p 0.004 by sign flips over prompts" in table.note
     _, table = tables(study([row("nine", prompts=[{"text": "x", "type": "colour", "base": 0.5}])]))
-    assert _texts(table) == [["x", "colour", "50.0 %", "–"]]
+    assert _texts(table) == [["x", "colour", "50.0 %", "–", "–"]]
+    assert table.title == "Prompt by prompt: nine"
+    (_, unjudged) = tables(study([row("nine", accuracy={}, prompts=[own])]))
+    assert unjudged.note == "Share of right images; Δ in percentage points."
+
+
+def test_tasks_of_public_benchmarks_have_columns() -> None:
+    public = {"geneval_colors": line(0.4, 0.6, 0.001), "all": line(0.4, 0.6, 0.001, p_holm=None)}
+    contrast = {"about": "It", "where": "here", "figures": public}
+    first, second = tables(study([row("a", accuracy=public), row("b", accuracy={})], contrasts=[contrast]))
+    assert first.head[:4] == ["Row", "GenEval colors", "All", "CLIP score"]
+    assert second.head == ["", "GenEval colors", "All"]
+    assert "Evaluated: GenEval colors 20 prompts, 80 pairs." in first.note
+    assert _texts(second)[0][1] == "+20.0; +14.0 to +27.0; p 0.002"
+
+
+def test_pictures_that_are_worse_by_more_than_the_margin_are_called_so_and_fit_is_not_asked_to_stay() -> None:
+    worse = {"difference": -0.06, "margin": 0.02, "p": 0.998, "p_not_worse": 0.998}
+    (table,) = tables(study([row("a", equivalence={"judge_quality": worse, "clip_cosine": EQUAL})]))
+    assert table.head[-1] == "Equal in judged image quality"
+    assert _texts(table)[-1][-1] == "worse (−0.060, p 0.002)"

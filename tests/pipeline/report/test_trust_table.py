@@ -34,3 +34,17 @@ def test_the_report_has_it_among_its_results(tmp_path: Path) -> None:
     findings = _findings(tmp_path, judge_agreement={"oracle": AGREED})
     found = render.content(findings, [], [], [], printed={}, title="t")
     assert found.results[-1].title == "How far the judge can be trusted"
+
+
+def test_each_method_has_its_own_rows_by_its_name(tmp_path: Path) -> None:
+    first = {**metrics(), "judge_agreement": {"oracle": AGREED}, "prediction_powered": {"oracle": POWERED}}
+    second = {**metrics(), "judge_agreement": {"oracle": {**AGREED, "accuracy": 0.5}}}
+    table = trust_table(_findings(tmp_path, **first, cells={"sd none": first, "sd canny": second}))
+    assert table is not None
+    assert table.head[0] == "Method"
+    told = [[row[0].text, row[2].text, row[4].text, row[-1].text] for row in table.rows]
+    assert told[0] == ["none", "all", "90.0 %", "–"]
+    assert told[2] == ["none", "arm base", "90.0 %", "42.0 % (31.0 % to 53.0 %)"]
+    assert told[3] == ["canny", "all", "50.0 %", "–"]
+    assert told[5][-1] == "–"
+    assert all(len(row) == len(table.head) for row in table.rows)

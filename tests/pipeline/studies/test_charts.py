@@ -70,3 +70,9 @@ def test_the_same_figures_give_the_same_bytes(tmp_path):
 def test_without_verdicts_there_is_no_chart(tmp_path):
     assert not draw([outcome(accuracy={})], tmp_path / "x.png", confidence=0.95)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_tasks_of_public_benchmarks_have_panels(tmp_path, axes):
+    public = {"geneval_colors": judged()["colour"], "all": judged()["all"]}
+    assert draw([outcome("a", accuracy=public)], tmp_path / "x.png", confidence=0.95)
+    assert [panel.get_title(loc="left") for panel in axes] == ["GenEval colors (base 40.0 %)"]

@@ -63,11 +63,13 @@ def test_seeds_share_the_base_models_lines_though_their_validation_noise_differs
 
 
 def test_equivalence_tests_have_columns_where_there_are_any():
-    tested = outcome("a", clip_cosine_equivalence=EQUAL, judge_quality_equivalence={**EQUAL, "p": 0.4})
-    page = as_markdown(findings([tested, outcome("b", clip_cosine_equivalence=EQUAL)]))
-    assert "| Equal in judged image quality | Equal in CLIP cosine |" in page
-    assert cells(page, "row a")[-2:] == ["not shown (+0.004, p 0.400)", "yes (+0.004, p 0.010)"]
-    assert cells(page, "row b")[-2:] == ["–", "yes (+0.004, p 0.010)"]
+    equal = {"brisque_equivalence": {**EQUAL, "difference": 0.04}}
+    tested = outcome("a", **equal, judge_quality_equivalence={**EQUAL, "p": 0.4}, clip_cosine_equivalence=EQUAL)
+    page = as_markdown(findings([tested, outcome("b", **equal)]))
+    assert "| Equal in BRISQUE | Equal in judged image quality |" in page
+    assert "Equal in CLIP cosine" not in page
+    assert cells(page, "row a")[-2:] == ["equal (+0.04, p 0.010)", "no worse (+0.004, p 0.010)"]
+    assert cells(page, "row b")[-2:] == ["equal (+0.04, p 0.010)", "–"]
     assert "Equal in" not in as_markdown(findings([outcome("a")]))
 
 

@@ -99,11 +99,11 @@ def test_base_and_ceiling_are_told_where_all_rows_share_them():
 
 
 def test_equal_quality_is_counted():
-    tests = [{"difference": 0.0, "margin": 0.1, "p": p, "p_not_worse": p} for p in (0.01, 0.3)]
-    rows = [outcome(accuracy={}, judge_quality_equivalence=test) for test in tests]
+    tests = [{"difference": 0.0, "margin": 0.1, "p": p, "p_not_worse": p} for p in (0.01, 0.3, 0.99)]
+    rows = [outcome(accuracy={}, judge_quality_equivalence=test, clip_cosine_equivalence=test) for test in tests]
     assert sentences(findings(outcomes=[*rows, outcome(accuracy={})])) == [
-        "Judged image quality was shown to equal the base model's, within the margin, in 1 of 2 rows (TOST), "
-        "and to be no worse by more than that in 1."
+        "Judged image quality was shown to equal the base model's, within the margin, in 1 of 3 rows (TOST), "
+        "to be no worse by more than that in 1, and to be worse by more than that in 1."
     ]
 
 
@@ -112,6 +112,16 @@ def test_each_method_of_a_row_has_its_sentence():
     said = sentences(findings("methods", drawn))
     assert said[0].startswith("The flat style, none: more right images for colour, no significant difference for")
     assert said[1].startswith("The flat style, canny: ")
+
+
+def test_tasks_of_public_benchmarks_are_concluded_on_too():
+    better = {"geneval_counting": line(*BETTER), "all": line(*BETTER, p_holm=None)}
+    contrasts = [(Contrast(THE_LLM, f"in case {place}", "a", "b"), better) for place in range(2)]
+    said = sentences(findings(contrasts=contrasts))
+    assert said[0].startswith(f"{THE_LLM} helps here for GenEval counting (in at least one")
+    assert "more right images for GenEval counting (GenEval counting +20.0 points" in said[1]
+    said = sentences(findings("seeds", [outcome(accuracy=better)]))
+    assert said[1].startswith("GenEval counting over 1 seeds: mean difference +20.0 points")
 
 
 def test_a_row_that_stands_alone_has_its_sentence():
