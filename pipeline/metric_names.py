@@ -11,6 +11,8 @@ COSINE, PAIRED, SIGMOID = "_cosine", "_score", "_sigmoid"
 """Ends of the names of what a CLIP-like model gives."""
 SOFT, ATOMS = "_soft", "_atoms"
 """Ends of the names of what a judge with a model gives beside its verdicts."""
+CLIP_SCORE = "clip" + PAIRED
+"""The paper's CLIP Score: that of the metric named ``clip``."""
 BRISQUE, CLIP_IQA, MUSIQ = "brisque", "clip_iqa", "musiq"
 JUDGED = "judge_quality"
 AGAINST = "accuracy_against_"

@@ -4,6 +4,7 @@ Only ``check`` is the real stage. A stand-in writes every output of its stage wi
 so that an output changes exactly when the stage's own settings change.
 """
 
+import json
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ from tests.closure import ROOT
 
 STAND_IN = """
 import sys
+import zlib
 from pathlib import Path
 from ruamel.yaml import YAML
 
@@ -40,14 +42,19 @@ for kind in ("outs", "metrics"):
     for out in stage.get(kind, []):
         out = out if isinstance(out, str) else next(iter(out))
         path = Path(out.replace("${item.source}", source))
-        files = [path]
+        files, number = [path], zlib.crc32(text.encode())
         if path.name == "layers":
             files = [path / f"layer_{layer}.parquet" for layer in range(1, 41)]
+        elif path.name == "log":
+            files = [path / "plots/metrics/val/denoising.tsv"]
+        elif path.name == "plots":
+            files = [path / "differences.png"]
         elif not path.suffix:
             files = [path / "part"]
         for file in files:
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text('{"text": 1}' if file.suffix == ".json" and kind == "metrics" else text)
+            known = {".tsv": f"step\\tdenoising\\n50\\t{number}\\n", ".json": f'{{"number": {number}}}'}
+            file.write_text(known.get(file.suffix, text) if kind == "metrics" or file.suffix == ".tsv" else text)
 """
 
 
@@ -71,7 +78,7 @@ def ran(result):
 def repository(tmp_path_factory):
     """A git and DVC repository with this project's wiring, run once."""
     root = tmp_path_factory.mktemp("project")
-    for name in ("pipeline", "stages", "miniature", "prompts", "reviews"):
+    for name in ("pipeline", "stages", "miniature", "prompts", "reviews", "docs/studies"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("params.yaml", "takedown.txt", ".dvcignore", ".gitignore"):
         shutil.copy(ROOT / name, root / name)
@@ -109,6 +116,20 @@ def test_another_layer_runs_training_and_what_follows_alone(repository):
     assert result.returncode == 0, result.stdout + result.stderr
     assert ran(result) == {"check", "train", "sample", "evaluate", "report"}
     assert "layer=40" not in (repository / "data/embed/layers/layer_40.parquet").read_text()
+
+
+def test_another_layers_figures_and_plots_stand_beside_those_of_the_commit(repository, tmp_path):
+    assert run("dvc", "exp", "run", "-S", "llm.layer=40", cwd=repository).returncode == 0
+    compared = run("dvc", "metrics", "diff", "HEAD", "--json", cwd=repository)
+    assert compared.returncode == 0, compared.stderr
+    changed = json.loads(compared.stdout)
+    assert changed["data/evaluate/metrics.json"]["number"]["diff"] != 0
+    assert "data/embed/report.json" not in changed
+    shown = run("dvc", "plots", "show", "--out", str(tmp_path), cwd=repository)
+    assert shown.returncode == 0, shown.stderr
+    page = (tmp_path / "index.html").read_text()
+    for name in ("denoising.tsv", "samples.png", "grids.png", "scores.png", "norms.png", "differences.png"):
+        assert name in page, name
 
 
 def test_a_layer_beyond_the_model_stops_in_the_check_and_loses_nothing(repository):

@@ -10,9 +10,6 @@ from scipy.special import expit
 from pipeline import tables
 from pipeline.tables import KEY, column
 
-COSINE = "clip_cosine"
-PAIRED = "clip_score"
-
 SCORES = tables.schema(
     column(KEY, pa.string(), "the generated image"),
     column("metric", pa.string(), "the figure's name: pipeline.metric_names says range and direction"),

@@ -8,7 +8,7 @@ import pyarrow as pa
 from pipeline import metric_names, tables
 from pipeline.arms import ADAPTED, BASE, REFERENCES, RIVALS
 from pipeline.metrics import preference, trust
-from pipeline.metrics.clip_based import PAIRED, SCORES
+from pipeline.metrics.clip_based import SCORES
 from pipeline.metrics.comparison import compare, correct_family, same_quality
 from pipeline.metrics.evidence import PEOPLE, Evidence, shares
 from pipeline.metrics.pictures import cells, method
@@ -109,8 +109,8 @@ def headline(found: Mapping[str, Any]) -> dict[str, Any]:
         skill: {name: line[name] for name in shown if line.get(name) is not None}
         for skill, line in found.get("accuracy", {}).items()
     }
-    clip = found.get(PAIRED, {}).get("all")
-    return {**skills, PAIRED: clip["adapted"]} if clip else skills
+    clip = found.get(metric_names.CLIP_SCORE, {}).get("all")
+    return {**skills, metric_names.CLIP_SCORE: clip["adapted"]} if clip else skills
 
 
 def score_table(evidence: Evidence) -> pa.Table:

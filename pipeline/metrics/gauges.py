@@ -19,6 +19,7 @@ from pipeline import clip_score, clip_text_tower, clip_texts, tables
 from pipeline.errors import ModelError
 from pipeline.files import digest
 from pipeline.metrics import brisque, clip_based, clip_iqa, clip_models, musiq
+from pipeline.metrics.clip_models import Logit
 from pipeline.metrics.settings import BrisqueMetric, ClipIqaMetric, ClipMetric, Metric
 from pipeline.tables import column
 from pipeline.work import ROW_KEY, ResultStore
@@ -27,6 +28,8 @@ Values = NDArray[np.float64]
 
 AT_ONCE = 64
 """Pictures or texts a call of a CLIP-like model; a shorter call is filled up, since products round by their size."""
+LOGIT = "logit"
+"""Key of a model's own scale and bias among its vectors: pictures' keys are digests, texts' begin with ``text``."""
 VERSION = "1"
 VECTORS = tables.schema(column("reading", pa.list_(pa.float32()), "features of a picture or text, length 1"))
 NUMBERS = tables.schema(column("reading", pa.float64(), "the metric's value of a picture"))
@@ -85,7 +88,7 @@ class Gauge:
         name, second = self.metric.figures
         if self.metric.kind == "clip":
             return {name: cosines}
-        return {name: cosines, second: clip_based.sigmoid_score(cosines, *self._model().logit)}
+        return {name: cosines, second: clip_based.sigmoid_score(cosines, *self._logit())}
 
     def pairing(self) -> tuple[str, str, float] | None:
         """The figure that compares both arms, the cosine that it is made from, and the scale; None where none does."""
@@ -93,7 +96,7 @@ class Gauge:
             return None
         scale = self.metric.logit_scale
         cosine, paired = self.metric.figures
-        return paired, cosine, self._model().logit.scale if scale is None else scale
+        return paired, cosine, self._logit().scale if scale is None else scale
 
     def _rate(self, pictures: Sequence[Image.Image]) -> list[float]:
         rater: Rater = self._model()
@@ -109,6 +112,13 @@ class Gauge:
                 part = waiting[start : start + AT_ONCE]
                 self._keep([keys[text] for text in part], self._filled(self._model().texts, part))
         return self._taken([keys[text] for text in texts])
+
+    def _logit(self) -> Logit:
+        """The model's own scale and bias, read off it once: float32 holds both as they are."""
+        with self.store.locked():
+            if self.store.missing([LOGIT]):
+                self._keep([LOGIT], [list(self._model().logit)])
+        return Logit(*self._taken([LOGIT])[0].tolist())
 
     def _filled(self, encode: Callable[[Sequence[Any]], Any], items: Sequence[Any]) -> list[Any]:
         full = [*items, *([items[-1]] * (AT_ONCE - len(items)))]

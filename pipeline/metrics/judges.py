@@ -3,7 +3,7 @@
 import functools
 from types import ModuleType
 
-from pipeline import clip_score, clip_text_tower, clip_texts
+from pipeline import clip_score, clip_text_tower, clip_texts, describing
 from pipeline.files import digest
 from pipeline.metrics import clip_models, detector, geneval_rules, judging, noun_chunks, vqa
 from pipeline.metrics.judging import ANSWERS, Judge
@@ -27,7 +27,7 @@ def build(setting: AnyJudge, device: str) -> Judge:
 
 def _vqa(setting: VqaJudge, device: str) -> Judge:
     model = functools.cache(lambda: vqa.BlipVqa(setting, device))
-    store, made_by = _store(setting, (vqa, noun_chunks))
+    store, made_by = _store(setting, (vqa, noun_chunks, describing))
     return Judge(
         setting.name,
         made_by,

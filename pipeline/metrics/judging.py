@@ -27,8 +27,6 @@ from pipeline.work import ResultStore
 
 WHOLE_IMAGE = -1
 PERSON = "person: "
-QUALITY = "judge_quality"
-"""Metric name of what a judge's ``quality`` says."""
 
 VERDICTS = tables.schema(
     column(KEY, pa.string(), "the generated image"),

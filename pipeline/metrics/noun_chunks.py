@@ -1,8 +1,6 @@
 """Noun chunks of a prompt, for T2I-CompBench's protocol: "a red bench and a yellow clock" has two."""
 
-import warnings
-from functools import cache
-from typing import Any
+from pipeline.describing import tagged
 
 MOST = 8
 NO_THING = frozenset({"top", "the side", "the left", "the right"})
@@ -19,7 +17,7 @@ def noun_chunks(text: str) -> list[str]:
     here and there (ADR 0031). A chunk is what may stand before a noun, with at least one noun behind it.
     """
     chunks, waiting, has_noun = list[str](), list[str](), False
-    for word, kind in [*_tags(text.lower()), ("", "END")]:
+    for word, kind in [*tagged(text.lower()), ("", "END")]:
         if kind in NOUNS:
             waiting, has_noun = [*waiting, word], True
         elif kind in BEFORE and not has_noun:
@@ -29,18 +27,3 @@ def noun_chunks(text: str) -> list[str]:
                 chunks.append(" ".join(waiting))
             waiting, has_noun = ([word], False) if kind in BEFORE else ([], False)
     return [chunk for chunk in chunks if chunk not in NO_THING][:MOST]
-
-
-def _tags(text: str) -> list[tuple[str, str]]:
-    return [(word, kind) for word, kind in _tagger()(text)]
-
-
-@cache
-def _tagger() -> Any:
-    with warnings.catch_warnings():
-        # TextBlob reads its lexicon at the first word and leaves the file to the garbage collector.
-        warnings.filterwarnings("ignore", "unclosed file", ResourceWarning)
-        from textblob.en import tag
-
-        tag("a")
-    return tag

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from pipeline.metric_names import CLIP_SCORE
 from pipeline.metrics.evaluation import rounded
 from pipeline.report import study_tables
 from pipeline.report.layout import Table
@@ -45,7 +46,7 @@ def _row(outcome: Outcome, found: Findings) -> dict[str, Any]:
         "run": asdict(outcome.run),
         "experiment": outcome.experiment,
         "accuracy": dict(outcome.accuracy),
-        "clip_score": _clip_score(outcome),
+        CLIP_SCORE: _clip_score(outcome),
         "quality": dict(outcome.quality),
         "equivalence": dict(outcome.equivalence),
         "validation": dict(outcome.validation),
@@ -68,7 +69,7 @@ def _prompt(line: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _clip_score(outcome: Outcome) -> float | None:
-    line = outcome.statistics.get("clip_score", {}).get("all")
+    line = outcome.statistics.get(CLIP_SCORE, {}).get("all")
     return line["adapted"] if line else None
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.metric_names import QUALITY, meaning
+from pipeline.metric_names import CLIP_SCORE, QUALITY, meaning
 
 
 def test_brisque_alone_is_better_where_it_is_lower() -> None:
@@ -22,6 +22,11 @@ def test_figures_of_clip_like_models_are_known_by_their_ends(name: str, label: s
     found = meaning(name)
     assert (found.label, found.low, found.high, found.higher_is_better) == (label, low, 1.0, True)
     assert not found.is_quality
+
+
+def test_the_papers_score_is_that_of_the_metric_named_clip() -> None:
+    assert CLIP_SCORE == "clip_score"
+    assert meaning(CLIP_SCORE).titled == "CLIP Score ↑"
 
 
 def test_a_name_that_nothing_gives_is_refused() -> None:

@@ -273,6 +273,24 @@ def test_peoples_own_comparison_stands_beside_the_judges(tmp_path: Path, sampled
     assert "other_judges" not in alone
 
 
+def test_judges_together_are_held_against_people_as_each_alone_is(tmp_path: Path, sampled: Path) -> None:
+    _write_reviews(tmp_path, sampled)
+    colours = replace(
+        JUDGE,
+        name="colours",
+        can=lambda atom: atom["skill"] == "colour",
+        ask=lambda image, atoms: _is_red(image, atoms)[:1],
+    )
+    figures, _ = _run(tmp_path, judges=[colours, JUDGE])
+    assert {name: found["images"] for name, found in figures["judge_agreement"].items()} == {
+        "colours, then fake": 4,
+        "colours": 2,
+        "fake": 4,
+    }
+    assert set(figures["prediction_powered"]) == {"colours, then fake", "fake"}  # no spread over one prompt
+    assert set(figures["other_judges"]) == {"colours", "fake", "people"}
+
+
 @pytest.mark.usefixtures("sampled")
 def test_prompts_in_unseen_words_are_told_apart(tmp_path: Path) -> None:
     disc, pair = PROMPTS

@@ -61,3 +61,9 @@ def test_what_tells_colours_decides_a_detectors_answers_and_not_where_its_weight
     reading = {"pipeline.clip_score", "pipeline.clip_text_tower", "pipeline.clip_texts"}
     assert reading <= read_json(here[1] / work.CODE).keys()
     assert not reading & read_json(without[1] / work.CODE).keys()
+
+
+def test_what_finds_noun_chunks_decides_a_vqa_judges_answers():
+    judge = judges.build(VqaJudge(kind="vqa", model="blip", revision="0", dtype="float32"), "cpu")
+    code = read_json(judge.store.folder / work.CODE)
+    assert code.keys() == {"pipeline.metrics.vqa", "pipeline.metrics.noun_chunks", "pipeline.describing"}

@@ -3,11 +3,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
+from scipy.special import expit
 
 from pipeline.errors import InputError, ModelError
 from pipeline.metrics import measuring, pictures
+from pipeline.metrics.clip_models import Logit
 from pipeline.metrics.judging import ANSWERS, Judge
 from pipeline.metrics.measuring import measure
 from pipeline.metrics.readers import Measured
@@ -123,6 +126,25 @@ def test_siglip_has_a_sigmoid_and_no_pairing(sampled: Path) -> None:
     assert set(found) == {"siglip_cosine", "siglip_sigmoid"}
     assert found["siglip_sigmoid"]["disc/00/base"] == pytest.approx(1.0)
     assert found["siglip_sigmoid"]["disc/01/base"] == pytest.approx(4.5e-5, rel=0.01)
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip"])
+def test_where_nothing_is_new_no_model_is_loaded_for_its_scale(sampled: Path, kind: str) -> None:
+    """Their gauges ask the model for scale and bias; an odd scale shows that they are kept as they are."""
+    scorer = RedScorer()
+    scorer.logit = Logit(float(np.float32(117.330765)), float(np.float32(-12.932437)))
+    options = {"kind": kind, "name": kind, "logit_scale": None}
+    first = _measured(sampled, clip_gauge(lambda: scorer, **options))
+    again = _measured(sampled, clip_gauge(no_weights, **options))
+    assert again == first
+    assert again.missing == {}
+    pair = ("disc/01/base", "disc/01/adapted")
+    if kind == "siglip":
+        cosine = first.scores["siglip_cosine"][pair[0]]
+        assert first.scores["siglip_sigmoid"][pair[0]] == float(expit(scorer.logit.scale * cosine + scorer.logit.bias))
+    else:
+        base, ours = (first.scores["clip_cosine"][name] for name in pair)
+        assert first.scores["clip_score"][pair[1]] == float(expit(scorer.logit.scale * (ours - base)))
 
 
 def test_missing_weights_leave_a_reason_and_no_value(sampled: Path) -> None:
