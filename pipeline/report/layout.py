@@ -131,7 +131,7 @@ def agreement(findings: Findings) -> str:
         return ""
     line = findings.metrics.get("judge_agreement", {}).get(findings.judge)
     if not line:
-        return "unknown, nobody judged these images"
+        return "unknown, people judged none of the images that it decided"
     kappa = f"κ {line['kappa']:.2f}" if line.get("kappa") is not None else "κ not defined"
     return f"{line['images']:,} images, accuracy {percent(line['accuracy'])}, {kappa}, AC1 {line['ac1']:.2f}"
 

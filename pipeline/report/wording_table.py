@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipeline.metric_names import BY_WORDING
 from pipeline.report.collect import Findings, by_method
 from pipeline.report.layout import COUNT, Cell, Table, count, gain_cell, numbers
 from pipeline.report.numbers import interval, level, p_value, percent
@@ -15,7 +16,7 @@ def wording_table(findings: Findings) -> Table | None:
     Returns:
         None where evaluate told no wordings apart.
     """
-    found = {method: part.metrics.get("accuracy_by_wording", {}) for method, part in by_method(findings).items()}
+    found = {method: part.metrics.get(BY_WORDING, {}) for method, part in by_method(findings).items()}
     rows = [
         [*([Cell(method)] if len(found) > 1 else []), *row]
         for method, wordings in found.items()

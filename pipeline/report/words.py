@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.arms import COMPLEX, EXPANDED, RIVALS
-from pipeline.metric_names import AGAINST
+from pipeline.metric_names import AGAINST, BY_WORDING
 from pipeline.report import equality
 from pipeline.report.collect import Findings, by_method
 from pipeline.report.numbers import interval, level, listed, p_value, percent, points, signed
@@ -107,7 +107,7 @@ def _of_method(findings: Findings) -> list[str]:
         )
     rivals = {arm: findings.metrics[AGAINST + arm] for arm in RIVALS if AGAINST + arm in findings.metrics}
     said += [_rival(arm, lines[ALL], findings.confidence) for arm, lines in rivals.items()]
-    said += _wordings(findings.metrics.get("accuracy_by_wording", {}))
+    said += _wordings(findings.metrics.get(BY_WORDING, {}))
     for judge, lines in findings.metrics.get("other_judges", {}).items():
         said.append(verdict(f"Judged by {judge}", lines, findings.confidence))
     if "clip_score" in findings.metrics:

@@ -139,7 +139,7 @@ def test_agreement_with_people_stands_in_the_note(tmp_path: Path) -> None:
         for name, figures in (("agreed", agreed), ("alone", metrics()))
     ]
     assert notes[0].endswith("Agreement with people: 40 images, accuracy 90.0 %, κ 0.80, AC1 0.85.")
-    assert notes[1].endswith("Agreement with people: unknown, nobody judged these images.")
+    assert notes[1].endswith("Agreement with people: unknown, people judged none of the images that it decided.")
     by_people = replace(_findings(tmp_path / "people"), judge="people")
     assert "Agreement" not in layout.accuracy_table(by_people, {}).note
 
@@ -149,8 +149,8 @@ def test_agreement_with_people_is_each_methods_own(tmp_path: Path) -> None:
     cells = {"sd none": {**metrics(), "judge_agreement": {"miniature.oracle": same}}, "sd canny": metrics()}
     table = layout.accuracy_table(_findings(tmp_path, {**metrics(), "cells": cells}), {})
     assert table.note.endswith(
-        "Agreement with people: none: 40 images, accuracy 90.0 %, κ not defined, AC1 0.85; canny: unknown, nobody "
-        "judged these images."
+        "Agreement with people: none: 40 images, accuracy 90.0 %, κ not defined, AC1 0.85; canny: unknown, people "
+        "judged none of the images that it decided."
     )
 
 
