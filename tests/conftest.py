@@ -7,11 +7,14 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when huggingface_hub is first i
 
 import pytest
 import torch
+from hypothesis import settings
 
 from pipeline.vision_shim import ensure_torchvision
 
 ensure_torchvision()
 torch.set_num_threads(1)
+settings.register_profile("any machine", deadline=None)  # how long an example takes says how busy the machine is
+settings.load_profile("any machine")
 _connect = socket.socket.connect
 
 

@@ -1,6 +1,7 @@
 import copy
 import random
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
@@ -83,7 +84,7 @@ def test_the_cache_holds_the_condition_picture_of_each_latent(parts, cache):
     assert cache.drawn.states.shape == (3, 77, 128)
 
 
-@pytest.mark.parametrize("kind", conditions.KINDS)
+@pytest.mark.parametrize("kind", get_args(conditions.Kind))
 def test_a_step_ends_in_a_folder_that_loads_again(kind, base, tmp_path):
     from diffusers import ControlNetModel
 

@@ -88,7 +88,7 @@ def test_a_later_line_replaces_only_the_questions_that_it_answers() -> None:
     ("shape", "line", "told"),
     [
         (TripletVerdict, {"review_key": KEY, "reviewer": "Ann"}, "verdict is missing"),
-        (TripletVerdict, {"review_key": KEY, "reviewer": "Ann", "verdict": "keep", "seconds": -1}, "seconds: "),
+        (TripletVerdict, {"review_key": KEY, "reviewer": "Ann", "verdict": "keep", "seconds": -1}, "seconds should be"),
         (SemanticVerdict, PICTURE, "verdict or answers is missing"),
         (SemanticVerdict, {**PICTURE, "answers": {"taste": "yes"}}, r"answers\.taste"),
         (SemanticVerdict, {**PICTURE, "verdict": "yes", "answers": {"colour": "no"}}, "not both"),

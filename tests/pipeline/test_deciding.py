@@ -179,7 +179,7 @@ def _evidence(draw):
     return np.concatenate(rows)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(_evidence())
 def test_nothing_leaks_between_splits(evidence):
     found = judge(evidence, CONFIG)
@@ -199,7 +199,7 @@ def test_nothing_leaks_between_splits(evidence):
                 assert split == other_split
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_evidence())
 def test_no_row_that_stays_looks_like_one_that_was_taken_down(evidence):
     found = judge(evidence, CONFIG)

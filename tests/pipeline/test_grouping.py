@@ -56,7 +56,7 @@ def _hashes(draw):
     return np.array(found, dtype=np.uint64)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(_hashes(), st.integers(0, 20), st.integers(0, 3))
 def test_near_hashes_are_those_of_brute_force_each_once(hashes, bits, more):
     """Whatever the number of blocks, also those that the cost would choose for other numbers of rows."""

@@ -145,7 +145,7 @@ def test_what_is_no_good_picture_is_refused_with_its_reason(content, reason):
     assert caught.value.reason == reason
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 80), st.integers(1, 80), st.integers(8, 40), st.sampled_from(["centre_crop", "squash", "pad"]))
 def test_any_picture_becomes_a_square_of_the_wanted_side(width, height, side_px, mode):
     square, box = images.to_square(Image.new("RGB", (width, height)), side_px, mode)

@@ -63,7 +63,7 @@ def test_pooling_is_the_mean_in_float64_over_the_prompts_own_tokens():
 EMBED = encoder((2, 4), batch=3)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(TEXTS)
 def test_a_vector_does_not_depend_on_its_batch(texts):
     together = EMBED.encode(texts)

@@ -16,7 +16,7 @@ def _rows(names):
     return [{"sample_id": name, "n": number, "text": name * 2} for number, name in enumerate(names)]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(names=st.lists(st.text(min_size=1, max_size=3), unique=True, max_size=60), batch=st.integers(1, 9))
 def test_rows_come_out_sorted_and_whole(tmp_path_factory, monkeypatch, names, batch):
     monkeypatch.setattr(sorting, "ROWS_A_BATCH", batch)

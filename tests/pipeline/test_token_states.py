@@ -70,7 +70,7 @@ def test_the_first_word_differs_from_itself_alone_in_nothing():
 TOKENS = encoder(4)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(TEXTS)
 def test_states_do_not_depend_on_the_batch(texts):
     together = TOKENS(pa.table({"key": texts}))

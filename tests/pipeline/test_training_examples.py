@@ -67,7 +67,7 @@ def test_an_empty_training_split_is_told(data):
     assert len(require_examples(read(data))) == 7
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 99), size=st.integers(1, 9), count=st.integers(1, 7))
 def test_each_epoch_shows_each_row_once(seed, size, count):
     steps = 3 * count

@@ -130,7 +130,7 @@ def test_prompts_that_all_differ_by_the_same_have_no_interval_of_width_zero(valu
 
 
 @given(st.lists(st.integers(-3, 3), min_size=2, max_size=10), st.sampled_from([1e-6, 0.1, 1e3, 1e7]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_unit_of_a_metric_does_not_change_p(steps: list[int], unit: float) -> None:
     expected = statistics.sign_flip(np.array(steps, np.float64), seed=0)
     assert statistics.sign_flip(np.array(steps, np.float64) * unit, seed=0) == expected
@@ -162,7 +162,7 @@ def test_mcnemar_equals_the_binomial_of_the_pairs_that_disagree() -> None:
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_swapped_arms_swap_the_sign_and_nothing_else(seed: int) -> None:
     pairs = _pairs(seed, gain=0.2)
     found = paired_difference(pairs, **SETTINGS)
@@ -174,7 +174,7 @@ def test_swapped_arms_swap_the_sign_and_nothing_else(seed: int) -> None:
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_permuted_rows_change_nothing(seed: int) -> None:
     pairs = _pairs(seed, gain=0.2)
     order = np.random.default_rng(seed).permutation(len(pairs.prompts))

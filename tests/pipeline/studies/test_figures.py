@@ -27,7 +27,7 @@ def test_rows_are_paired_by_prompt():
     assert "mcnemar_p" not in found["all"]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.integers(0, 4), min_size=2 * PROMPTS, max_size=2 * PROMPTS))
 def test_swapping_the_rows_turns_the_sign(quarters):
     first = outcome(adapted=lambda skill, number: quarters[number] / 4)
