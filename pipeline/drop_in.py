@@ -124,6 +124,17 @@ class SurTextModel(CLIPTextModel):
         output["last_hidden_state"] = torch.where(self._untouched(input_ids).view(-1, 1, 1), x, adapted)
         return output
 
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """``to(float16)`` is for the text encoder: the adapter's weights move with it and stay in float32."""
+        adapter = self._modules.pop("adapter")
+        try:
+            super()._apply(fn, recurse)
+        finally:
+            self._modules["adapter"] = adapter
+        if adapter is not None:
+            adapter._apply(lambda tensor: _moved(tensor, fn), recurse)
+        return self
+
     def _untouched(self, input_ids: torch.Tensor) -> torch.Tensor:
         """(batch,) bool: rows whose tokens are those of a text that stays as it is."""
         rows = input_ids.reshape(-1, input_ids.shape[-1])
@@ -141,3 +152,10 @@ def _dial(eta: float) -> float:
 
 
 __all__ = ["PreTrainedModel", "SurTextConfig", "SurTextModel"]
+
+
+def _moved(tensor: torch.Tensor, fn: Any) -> torch.Tensor:
+    """What ``fn`` makes of a tensor, in the tensor's own type."""
+    made: torch.Tensor = fn(tensor)
+    changed = tensor.is_floating_point() and not tensor.is_meta and made.dtype != tensor.dtype
+    return tensor.to(made.device) if changed else made

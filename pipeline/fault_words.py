@@ -20,7 +20,7 @@ def told(error: ValidationError, content: Any = None, *, what: str = "") -> str:
         what: what a key is called, for instance ``column``.
     """
     fault = error.errors(include_url=False)[0]
-    key = ".".join(keys(fault["loc"], content))
+    key = ".".join(keys(fault, content))
     if not key:
         return fault["msg"].removeprefix("Value error, ")
     return " ".join([what, key, words(fault)] if what else [key, words(fault)])
@@ -37,17 +37,19 @@ def words(fault: ErrorDetails) -> str:
     return f"{message[:1].lower()}{message[1:]}, got {_shown(fault['input'])}"
 
 
-def keys(location: Sequence[int | str], content: Any = None) -> tuple[str, ...]:
+def keys(fault: ErrorDetails, content: Any = None) -> tuple[str, ...]:
     """The keys that lead to a fault, as the user wrote them.
 
     Args:
-        location: pydantic's, which names a union's member between them (``sample.prompts.0.str``).
+        fault: pydantic's, whose place names a union's member too (``sample.prompts.0.str``).
         content: what was checked; None leaves such names in.
     """
-    return tuple(map(str, location)) if content is None else tuple(_there(location, content))
+    if content is None:
+        return tuple(map(str, fault["loc"]))
+    return tuple(_there(fault["loc"], content, is_missing=fault["type"] == "missing"))
 
 
-def _there(location: Sequence[int | str], content: Any) -> Iterator[str]:
+def _there(location: Sequence[int | str], content: Any, *, is_missing: bool) -> Iterator[str]:
     for part in location[:-1]:
         match content:
             case Mapping() if part in content:
@@ -57,8 +59,8 @@ def _there(location: Sequence[int | str], content: Any) -> Iterator[str]:
             case _:
                 continue
         yield str(part)
-    for last in location[-1:]:  # it may be missing
-        if isinstance(content, Mapping) or isinstance(last, int):
+    for last in location[-1:]:
+        if isinstance(last, int) or (isinstance(content, Mapping) and (is_missing or last in content)):
             yield str(last)
 
 

@@ -12,6 +12,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from transformers import CLIPTextModel
+
 from pipeline.adapters import folder
 from pipeline.adapters.sur import SurAdapter
 from pipeline.drop_in import SurTextModel
@@ -55,6 +57,8 @@ def load_adapter(
         raise ModelError("the pipeline has an adapter already: unload_adapter(pipe) first")
     if encoder is None or getattr(pipe, "text_encoder_2", None) is not None:
         raise ModelError(f"{type(pipe).__name__} has not one text encoder: give prompt_embeds (pipeline.encoding)")
+    if getattr(pipe, "unet", None) is None or not isinstance(encoder, CLIPTextModel):
+        raise ModelError(f"{type(pipe).__name__} is no pipeline of a U-Net and CLIP's text encoder: no adapter fits it")
     config = folder.read_config(Path(adapter))
     if isinstance(config, folder.OfficialConfig) or config.adapter.kind != "sur" or config.unet is not None:
         raise ModelError(f"{adapter} is more than a text encoder can hold: use pipeline.sampling.Sampler")

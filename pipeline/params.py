@@ -82,7 +82,7 @@ def _validate(
     try:
         return section.model_validate(content)
     except ValidationError as error:
-        faults = [(fault, fault_words.keys(fault["loc"], content)) for fault in error.errors(include_url=False)]
+        faults = [(fault, fault_words.keys(fault, content)) for fault in error.errors(include_url=False)]
         lines = [_sentence(fault, (*prefix, *keys), document, path, section) for fault, keys in faults]
         raise SettingError("\n".join(lines)) from error
 

@@ -121,6 +121,7 @@ def _report(found: Evidence, target: Path, config: EvaluateParams, missing: Mapp
         len(found.pictures),
         len(found.pictures),
         judge=found.judge,
+        quality_judge=found.measured.rater,
         confidence=config.confidence,
         equivalence_margin_sd=config.equivalence_margin_sd,
         verdicts={

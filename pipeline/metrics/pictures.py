@@ -3,17 +3,18 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import pyarrow as pa
 
 from pipeline import tables
 from pipeline.generated import MANIFEST
+from pipeline.methods.settings import MethodName
 from pipeline.tables import KEY
 
 CELL = tuple(name for name in ("model", "method") if name in MANIFEST.names)
 """Columns that tell who made a picture, where the manifest has them."""
-PLAIN = " none"
-"""How the cell of a model without any controlled method ends."""
+METHODS: tuple[str, ...] = get_args(MethodName)
 Place = tuple[str, str, int]
 """Cell, prompt and index: where one picture of each arm belongs."""
 
@@ -61,11 +62,16 @@ def by_place(pictures: Iterable[Picture]) -> dict[Place, dict[str, Picture]]:
 
 
 def cells(pictures: Iterable[Picture]) -> dict[str, list[Picture]]:
-    """Cell -> its pictures; cells by name, those without a controlled method first."""
+    """Cell -> its pictures; cells in the order of the paper's tables, which the report has too."""
     found: dict[str, list[Picture]] = {}
     for picture in pictures:
         found.setdefault(picture.cell, []).append(picture)
-    return dict(sorted(found.items(), key=lambda item: (not item[0].endswith(PLAIN), item[0])))
+    return dict(sorted(found.items(), key=lambda item: (*_place(method(item[0])), item[0])))
+
+
+def _place(name: str) -> tuple[bool, int]:
+    """Of a method among all; a manifest without methods has none."""
+    return (name not in METHODS, METHODS.index(name) if name in METHODS else 0)
 
 
 def method(cell: str) -> str:

@@ -12,7 +12,7 @@ ABOUT = ("type", "source", "wording", "text")
 
 
 def as_csv(evidence: Evidence) -> str:
-    """One line a prompt that was judged, in the order of ids.
+    """One line a prompt, in the order of ids; without any share where none of its pictures was judged.
 
     ``method`` is the first method (none, where it is among them), whose columns are called by the arm alone; those of
     further methods are called by arm and method: ``adapted canny``.
@@ -24,10 +24,10 @@ def as_csv(evidence: Evidence) -> str:
     for cell, shown in found.items():
         end = f" {method(cell)}" if columns else ""
         columns += [arm + end for arm in sorted({picture.arm for picture in shown})]
+        for picture in shown:
+            rows.setdefault(picture.prompt_id, {"method": first})
         for prompt_id, means in by_prompt(evidence.of(shown).right(), shown).items():
-            rows.setdefault(prompt_id, {"method": first}).update(
-                {arm + end: f"{mean:.4f}" for arm, mean in means.items()}
-            )
+            rows[prompt_id] |= {arm + end: f"{mean:.4f}" for arm, mean in means.items()}
     stream = io.StringIO()
     writer = csv.DictWriter(stream, ["prompt_id", *ABOUT, "method", *columns], lineterminator="\n")
     writer.writeheader()

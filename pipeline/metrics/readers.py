@@ -29,12 +29,14 @@ class Measured:
         versions: figure -> what it depends on.
         verdicts: the judges' rows of judging.VERDICTS.
         missing: figure, or ``verdicts of <judge>``, -> why it was not computed.
+        rater: the judge whose word on quality it is, the first that rates; empty where none does.
     """
 
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
+    rater: str = ""
 
 
 class Reader(Protocol):
@@ -161,9 +163,10 @@ class JudgeReader:
             found.verdicts += [self._judge.row(name, answer) for answer in answers]
         if self._judge.figures:
             self._grade(found)
-        if self._quality:
+        if self._quality and JUDGED not in found.scores:
             found.scores[JUDGED] = self._quality
             found.versions[JUDGED] = self._judge.version
+            found.rater = self._judge.name
 
     def _grade(self, found: Measured) -> None:
         """Soft score and share of atoms of the images whose atoms it all answered."""

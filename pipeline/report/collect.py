@@ -51,6 +51,8 @@ class Findings:
     models: Sequence[Model]
     reports: Mapping[str, Mapping[str, Any]]
     margin_sd: float = 0.0
+    rater: str = ""
+    """The judge whose word on picture quality it is; empty where none rates."""
     agreement: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Task (``semantic``, ``preference, <question>``) -> how well people agree; empty where nobody said anything."""
 
@@ -71,6 +73,7 @@ def collect(data: Path, models: Sequence[tuple[str, str, str]]) -> Findings:
         metrics=read_json(evaluated / "statistics.json"),
         confidence=report["confidence"],
         judge=report["judge"],
+        rater=report["quality_judge"],
         margin_sd=report["equivalence_margin_sd"],
         agreement=read_json(evaluated / "agreement.json"),
         not_computed={gap["metric"]: gap["reason"] for gap in report["not_computed"]},

@@ -65,13 +65,22 @@ def accuracy_table(findings: Findings, printed: paper.Figures) -> Table:
     head += [*_titles(findings), "McNemar p", T_TEST, COUNT]
     first, rows = stacked(blocks)
     note = (
-        f"Skills: share of images that show all the prompt asks for, judged by {findings.judge}; Δ in percentage "
-        f"points. Paired by prompt and seed; p by sign flips over prompts; {_family(found)}. CLIP Score: of "
-        f"each pair, parts sum to 1. {P_DECIDES} {_trust(found)}"
+        f"{_skills_note(findings, found)}Paired by prompt and seed; p by sign flips over prompts. CLIP Score: of each "
+        f"pair, parts sum to 1. {P_DECIDES} {_trust(found)}"
     )
     if EXPANDED in references(findings):
         note += " LLM-expanded prompts: of the skills all of whose prompts have one."
     return Table("Table 2: understanding", note, [first, *head, *([PAPER] if printed else [])], rows)
+
+
+def _skills_note(findings: Findings, found: Mapping[str, Findings]) -> str:
+    """Whose word the skills are; nothing where nobody spoke."""
+    if not any(part.metrics.get("accuracy") for part in found.values()):
+        return ""
+    return (
+        f"Skills: share of images that show all the prompt asks for, judged by {findings.judge}; Δ in percentage "
+        f"points; {_family(found)}. "
+    )
 
 
 def _accuracies(findings: Findings, printed: Mapping[str, paper.Arms], with_paper: bool) -> list[list[Cell]]:
@@ -218,7 +227,8 @@ def prompts_note(line: Mapping[str, Any] | None) -> str:
     t_test = line.get("paper_ttest_p")
     return (
         f"{note} Over all {line['prompts']:,} prompts {percent(line['base'])} → {percent(line['adapted'])}, "
-        f"Δ {points(line['difference'])}: p {p_value(deciding_p(line))} by sign flips over prompts"
+        f"Δ {points(line['difference'])}: {'' if line['p_holm'] is None else 'corrected '}p "
+        f"{p_value(deciding_p(line))} by sign flips over prompts"
         + (f", p {p_value(t_test)} by the paper's t-test over images." if t_test is not None else ".")
     )
 

@@ -40,8 +40,8 @@ def gaps(findings: Findings, studies: Studies, diffusion_model: str) -> list[Gap
         found += _methods(by_method(findings), f"{STUDY} studies/{of_paper}methods.yaml")
     found += _studies(studies, of_paper)
     if not has_table_7(findings) and "paper-nine-prompts" not in studies.names:
-        command = f"cp profiles/paper.yaml params.yaml && {STUDY} studies/paper-nine-prompts.yaml"
-        found.append(Gap("Tables 1 and 7: the paper's nine prompts", "they are not among sample.prompts", command))
+        why = "they are not among sample.prompts" + ("" if of_paper else "; with profiles/paper.yaml in force")
+        found.append(Gap("Tables 1 and 7: the paper's nine prompts", why, f"{STUDY} studies/paper-nine-prompts.yaml"))
     return found
 
 

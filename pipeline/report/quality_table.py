@@ -46,7 +46,7 @@ def _note(findings: Findings, *, judged: bool) -> str:
         "prompts. Preference: shares of people's decided answers, the adapter's interval, p by exact binomial."
     )
     if judged:
-        note += f" Quality by the judge: {findings.judge}'s own score, 0 to 1, which the paper does not have."
+        note += f" Quality by the judge: {findings.rater}'s own score, 0 to 1, which the paper does not have."
     return note
 
 

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from pipeline import metric_names
+from pipeline.methods.settings import PLAIN
 from pipeline.report import equality, paper
 from pipeline.report.equality import compared
 from pipeline.report.layout import (
@@ -72,7 +73,7 @@ def _methods_table(study: Study) -> Table:
     rows: list[list[Cell]] = []
     for row in study["rows"]:
         label, *rest = _figures(row, study, quality, with_base=True)
-        rows.append([label, Cell(row.get("method", NONE)), *rest, *_equal(row, study)])
+        rows.append([label, Cell(row.get("method", PLAIN)), *rest, *_equal(row, study)])
         rows += _printed(row, study, quality, before=2, after=len(tests))
     note = _note(study, "base model → adapter")
     return Table("Each row and method", note, head, [*rows, *_without(study, len(head))])
@@ -101,7 +102,8 @@ def _note(study: Study, arms: str) -> str:
     ]
     return (
         f"Share of right images, {arms}, in parentheses: difference to the base model in points, "
-        f"{level(study['confidence'])} interval over prompts, p (of the skills corrected by Holm). Paired by prompt "
+        f"{level(study['confidence'])} interval over prompts, p (corrected by Holm over the skills, "
+        "and over the methods where there are several). Paired by prompt "
         f"and first noise. Evaluated: {'; '.join(sizes) or 'no image was judged'}. CLIP score of adapted against base "
         "images: 0.5 is a tie. Equal: what the equivalence test shows (worse, no worse: by more than its margin), "
         f"difference, p. {P_DECIDES}"
@@ -177,7 +179,7 @@ def _equal(row: Row, study: Study) -> Iterator[Cell]:
 
 def _printed(row: Row, study: Study, quality: Sequence[str], *, before: int, after: int) -> list[list[Cell]]:
     """A grey line with what the paper printed of such a run; none where it printed nothing."""
-    figures = paper.figures(paper.Run(**row["run"])).get(row.get("method", "none"), {})
+    figures = paper.figures(paper.Run(**row["run"])).get(row.get("method", PLAIN), {})
     if not figures:
         return []
     texts = [str(figures[name]) if name in figures else NONE for name in (*_columns(study), "clip_score", *quality)]

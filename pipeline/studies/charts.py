@@ -44,7 +44,10 @@ def draw(outcomes: Sequence[Outcome], path: Path, *, confidence: float) -> bool:
         panels = drawing.subplots(1, len(skills), sharey=True, squeeze=False)[0]
         for panel, skill in zip(panels, skills, strict=True):
             judged = [outcome for outcome in outcomes if skill in outcome.accuracy]
-            (_by_layer if layers else _by_row)(panel, judged, skill, confidence)
+            if layers:
+                _by_layer(panel, judged, skill, confidence)
+            else:
+                _by_row(panel, outcomes, skill, confidence)
             panel.set_title(_titled(skill, judged))
         if layers:
             panels[0].set_ylabel("points over the base model")
@@ -63,12 +66,13 @@ def _titled(skill: str, outcomes: Sequence[Outcome]) -> str:
 
 def _by_row(panel: "Axes", outcomes: Sequence[Outcome], skill: str, confidence: float) -> None:
     heights = range(len(outcomes), 0, -1)
-    for height, outcome in zip(heights, outcomes, strict=True):
+    judged = [(height, each) for height, each in zip(heights, outcomes, strict=True) if skill in each.accuracy]
+    for height, outcome in judged:
         centre, ends, colour = _figures(outcome.accuracy[skill], confidence)
         panel.plot(ends, [height] * len(ends), color=colour, linewidth=2)
         panel.plot(centre, height, "s", color=colour, markersize=6)
     panel.axvline(0, **BASE_LINE)
-    for ceiling in _ceiling(outcomes, skill):
+    for ceiling in _ceiling([outcome for _, outcome in judged], skill):
         panel.axvline(ceiling, **CEILING_LINE)
     panel.set_yticks(list(heights), [_short(outcome) for outcome in outcomes])
     panel.set_ylim(0.4, len(outcomes) + 0.6)

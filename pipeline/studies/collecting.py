@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline import metric_names
 from pipeline.errors import InputError
+from pipeline.methods.settings import PLAIN
 from pipeline.report.collect import of_methods
 from pipeline.report.paper import Run
 from pipeline.studies.definitions import Row
@@ -39,7 +40,7 @@ class Outcome:
     run: Run
     """Models and terms, which the paper's figures are found by."""
     method: str | None = None
-    """Where the row drew with several."""
+    """None where the row drew without any controlled method alone."""
     curve: Sequence[tuple[int, float]] = ()
     """Step and denoising loss on the validation split while the row trained; of several methods the first has it."""
 
@@ -66,7 +67,9 @@ class Outcome:
         return {name.removesuffix(EQUIVALENCE): line for name, line in sorted(tests.items())}
 
 
-def collect(row: Row, experiment: str, open_: Open, run: Run, *, until: str | None = None) -> list[Outcome]:
+def collect(
+    row: Row, experiment: str, open_: Open, run: Run, *, methods: Sequence[str] = (PLAIN,), until: str | None = None
+) -> list[Outcome]:
     """Read a finished experiment: one outcome, or one for each of several methods, plain sampling first.
 
     Args:
@@ -74,6 +77,7 @@ def collect(row: Row, experiment: str, open_: Open, run: Run, *, until: str | No
         experiment: its name.
         open_: gives its files.
         run: its models and terms.
+        methods: that it drew with.
         until: the last stage that it ran; None: all. Where that is the training, figures and prompts are empty.
 
     Raises:
@@ -90,6 +94,7 @@ def collect(row: Row, experiment: str, open_: Open, run: Run, *, until: str | No
         prompts=list(csv.DictReader(_text(read, PROMPTS, experiment).splitlines())) if evaluated else [],
         validation=validation,
         run=run,
+        method=None if tuple(methods) == (PLAIN,) else methods[0],
         curve=[] if validation.get("adapted") is None else _curve(_text(read, CURVE, experiment)),
     )
     each = [replace(first, statistics=figures, method=method) for method, figures in of_methods(statistics).items()]

@@ -58,7 +58,10 @@ def study(
     failed = complete(rows, Queue(run), jobs=jobs, again=again, pause=pause)
     there = [row for row in chosen.rows if names[row.key] not in failed]
     runs = {key: paper.Run.of(made.model_dump()) for key, made in changed.items()}
-    read = [collect(row, names[row.key], open_, runs[row.key], until=chosen.until) for row in there]
+    read = [
+        collect(row, names[row.key], open_, runs[row.key], methods=changed[row.key].sample.methods, until=chosen.until)
+        for row in there
+    ]
     outcomes = [outcome for found in read for outcome in found]
     if outcomes:
         _write(

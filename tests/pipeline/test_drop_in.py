@@ -1,3 +1,4 @@
+import copy
 import json
 
 import pytest
@@ -96,3 +97,14 @@ def drawn(pipeline):
     pipeline.set_progress_bar_config(disable=True)
     noise = torch.Generator().manual_seed(1)
     return pipeline("two red squares", generator=noise, num_inference_steps=2).images[0].tobytes()
+
+
+def test_half_a_pipeline_leaves_the_adapter_whole(model, adapter):
+    encoder = SurTextModel.around(copy.deepcopy(model.text_encoder), copy.deepcopy(adapter))
+    before = {name: value.clone() for name, value in encoder.adapter.state_dict().items()}
+    half = encoder.to(torch.float16)
+    assert half.text_model.final_layer_norm.weight.dtype == torch.float16
+    assert all((value == before[name]).all() for name, value in half.adapter.state_dict().items())
+    assert {value.dtype for value in half.adapter.parameters()} == {torch.float32}
+    assert states(half, tokens(model, "two")).dtype == torch.float16
+    assert set(dict(half.named_children())) == set(dict(model.text_encoder.named_children())) | {"adapter"}

@@ -1,7 +1,7 @@
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pipeline.fault_words import keys, told
 
@@ -9,6 +9,12 @@ from pipeline.fault_words import keys, told
 class Round(BaseModel):
     kind: Literal["round"]
     width: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _lucky(self) -> Self:
+        if self.width == 13:
+            raise ValueError("must not be 13 wide")
+        return self
 
 
 class Square(BaseModel):
@@ -57,4 +63,10 @@ def test_where_the_content_is_not_at_hand_a_union_names_its_member_too() -> None
     error = fault({"shapes": [{"kind": "square"}]})
     assert told(error) == "shapes.0.square.side is missing"
     assert told(error, what="column") == "column shapes.0.square.side is missing"
-    assert keys(("a", 0), {"a": [1]}) == ("a", "0")
+    (first,) = error.errors(include_url=False)
+    assert keys(first, {"shapes": [{"kind": "square"}]}) == ("shapes", "0", "side")
+
+
+def test_a_fault_of_a_unions_member_as_a_whole_does_not_name_the_member() -> None:
+    content = {"shapes": [{"kind": "round", "width": 13}]}
+    assert told(fault(content), content).startswith("shapes.0 must not be 13 wide, got {")

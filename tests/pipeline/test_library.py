@@ -175,3 +175,9 @@ def test_the_readmes_example_runs_as_it_stands_in_a_process_of_its_own(adapter, 
 def test_examples_import_the_library_before_diffusers(example):
     first, second = re.findall(r"^from ([\w.]+) import", example, re.MULTILINE)
     assert (first, second) == ("pipeline.library", "diffusers")
+
+
+def test_a_pipeline_without_a_u_net_is_refused(pipe, adapter):
+    pipe.unet = None
+    with pytest.raises(ModelError, match="is no pipeline of a U-Net and CLIP's text encoder"):
+        load_adapter(pipe, adapter)

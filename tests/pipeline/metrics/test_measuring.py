@@ -62,6 +62,14 @@ def test_every_picture_is_rated_once_whatever_its_prompt(sampled: Path) -> None:
     dark = {name for name, value in found.scores["judge_quality"].items() if value == 0}
     assert dark == {"disc/01/base", "pair/01/base"}
     assert found.versions["judge_quality"] == "fake " + "0" * 16
+    assert found.rater == "fake"
+
+
+def test_the_first_judge_that_rates_gives_the_quality(sampled: Path) -> None:
+    second = replace(_judge(lambda image: 0.5), name="second")
+    found = _measured(sampled, _judge(), _judge(_redness), second)
+    assert found.rater == "fake"
+    assert set(found.scores["judge_quality"].values()) == {0.0, 1.0}
 
 
 def test_a_judge_that_does_not_rate_leaves_no_quality(sampled: Path) -> None:

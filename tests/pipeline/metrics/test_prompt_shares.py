@@ -48,3 +48,12 @@ def test_further_methods_have_columns_of_their_own_and_the_plain_one_comes_first
     disc, _ = _lines(("canny", "none"), {"canny adapted", "canny base"})
     assert (disc["method"], disc["base"], disc["adapted"]) == ("none", "0.0000", "0.0000")
     assert (disc["base canny"], disc["adapted canny"]) == ("1.0000", "1.0000")
+
+
+def test_methods_stand_in_the_order_of_the_papers_tables_and_a_prompt_nobody_judged_has_its_line_too() -> None:
+    disc, _ = _lines(("panorama", "weighting"), {"panorama adapted", "panorama base"})
+    assert (disc["method"], disc["base"], disc["adapted panorama"]) == ("weighting", "0.0000", "1.0000")
+    shown = [Picture(f"disc/00/{arm}", arm, "disc", "colour", 0, cell="sd none") for arm in ("base", "adapted")]
+    nobody = Evidence(shown, Measured(), People([], [], {}), [], PROMPTS)
+    (line,) = csv.DictReader(prompt_shares.as_csv(nobody).splitlines())
+    assert (line["prompt_id"], line["source"], line["base"], line["adapted"]) == ("disc", "authored", "", "")

@@ -39,7 +39,13 @@ def write_data(data: Path, figures: dict[str, Any] | None = None, *, source: str
     gaps = [{"metric": "preference", "reason": "reviews/preference has no answer about these images"}]
     if figures == {}:
         gaps.append({"metric": "accuracy", "reason": "there is no judge"})
-    settings = {"judge": "miniature.oracle", "confidence": 0.95, "equivalence_margin_sd": 0.2, "not_computed": gaps}
+    settings = {
+        "judge": "miniature.oracle",
+        "quality_judge": "miniature.oracle",
+        "confidence": 0.95,
+        "equivalence_margin_sd": 0.2,
+        "not_computed": gaps,
+    }
     write_json(data / "evaluate" / "report.json", {"in": 160, "out": 160, "dropped": {}, **settings})
     _write_prompts(data / "evaluate" / "prompts.csv", source)
     for name, rows_in, rows_out, dropped in _FUNNEL:

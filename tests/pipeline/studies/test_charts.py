@@ -76,3 +76,13 @@ def test_tasks_of_public_benchmarks_have_panels(tmp_path, axes):
     public = {"geneval_colors": judged()["colour"], "all": judged()["all"]}
     assert draw([outcome("a", accuracy=public)], tmp_path / "x.png", confidence=0.95)
     assert [panel.get_title(loc="left") for panel in axes] == ["GenEval colors (base 40.0 %)"]
+
+
+def test_a_row_without_a_skill_leaves_its_line_empty(tmp_path, axes):
+    without = judged()
+    del without["counting"]
+    rows = [outcome("a"), outcome("b", accuracy=without), outcome("c")]
+    assert draw(rows, tmp_path / "x.png", confidence=0.95)
+    assert [height for _, height in points(axes[1])] == [3, 2, 1]
+    assert [height for _, height in points(axes[2])] == [3, 1]
+    assert [label.get_text() for label in axes[2].get_yticklabels()] == ["row a", "row b", "row c"]

@@ -56,3 +56,8 @@ def test_files_that_are_gone_from_the_cache_are_told():
 
     with pytest.raises(InputError, match=r"experiment x has no data/evaluate/statistics\.json any more: .*--again"):
         collect(row(), "x", lambda name: read, RUN)
+
+
+def test_a_row_that_drew_with_one_controlled_method_alone_is_called_by_it():
+    (found,) = collect(row(), "x", lambda name: FILES.__getitem__, RUN, methods=("canny",))
+    assert (found.method, found.label) == ("canny", f"{found.row.label}, canny")
