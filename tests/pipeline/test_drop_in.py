@@ -103,7 +103,7 @@ def test_half_a_pipeline_leaves_the_adapter_whole(model, adapter):
     encoder = SurTextModel.around(copy.deepcopy(model.text_encoder), copy.deepcopy(adapter))
     before = {name: value.clone() for name, value in encoder.adapter.state_dict().items()}
     half = encoder.to(torch.float16)
-    assert half.text_model.final_layer_norm.weight.dtype == torch.float16
+    assert half.final_layer_norm.weight.dtype == torch.float16
     assert all((value == before[name]).all() for name, value in half.adapter.state_dict().items())
     assert {value.dtype for value in half.adapter.parameters()} == {torch.float32}
     assert states(half, tokens(model, "two")).dtype == torch.float16

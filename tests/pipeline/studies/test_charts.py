@@ -85,4 +85,4 @@ def test_a_row_without_a_skill_leaves_its_line_empty(tmp_path, axes):
     assert draw(rows, tmp_path / "x.png", confidence=0.95)
     assert [height for _, height in points(axes[1])] == [3, 2, 1]
     assert [height for _, height in points(axes[2])] == [3, 1]
-    assert [label.get_text() for label in axes[2].get_yticklabels()] == ["row a", "row b", "row c"]
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["row a", "row b", "row c"]
