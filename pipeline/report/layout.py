@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline import metric_names
-from pipeline.arms import ADAPTED, BASE, COMPLEX, EXPANDED, REFERENCES, TITLES
+from pipeline.arms import COMPLEX, EXPANDED, REFERENCES, TITLES
 from pipeline.report import paper
 from pipeline.report.collect import Findings, by_method
 from pipeline.report.numbers import NONE, interval, level, p_value, percent, points, signed
-from pipeline.report.words import ALL, P_DECIDES, TYPES, called, deciding_p, is_significant, kinds, skills, titled
+from pipeline.report.words import ALL, P_DECIDES, TYPES, called, is_significant, kinds, skills, titled
 
 NUMBER, GREY, BETTER, WORSE = "number", "grey", "better", "worse"
 PAPER = "Paper: base → adapter"
@@ -62,7 +62,7 @@ def accuracy_table(findings: Findings, printed: paper.Figures) -> Table:
     found = by_method(findings)
     blocks = {method: _accuracies(part, printed.get(method, {}), bool(printed)) for method, part in found.items()}
     head = ["Base", "Adapter", "Δ", f"{level(findings.confidence)} interval", "p", "p (Holm)"]
-    head += [*_titles(findings), "McNemar p", T_TEST, COUNT]
+    head += [*reference_titles(findings), "McNemar p", T_TEST, COUNT]
     first, rows = stacked(blocks)
     note = (
         f"{_skills_note(findings, found)}Paired by prompt and seed; p by sign flips over prompts. CLIP Score: of each "
@@ -103,7 +103,8 @@ def references(findings: Findings) -> list[str]:
     return [arm for arm in REFERENCES if arm == COMPLEX or any(arm in row for row in findings.prompts)]
 
 
-def _titles(findings: Findings) -> list[str]:
+def reference_titles(findings: Findings) -> list[str]:
+    """Heads of their columns."""
     return [TITLES[arm] for arm in references(findings)]
 
 
@@ -189,63 +190,6 @@ def _score_row(name: str, line: Mapping[str, Any], shown: Sequence[str]) -> list
         *numbers(*(f"{line[arm]:.3f}" if arm in line else NONE for arm in shown), NONE),
         *numbers(p_value(line["paper_ttest_p"]), count(line)),
     ]
-
-
-def prompt_table(findings: Findings) -> Table:
-    """The paper's Table 7: the share of right images of each prompt and arm, and the paper's where it printed one."""
-    found = by_method(findings)
-    with_paper = has_table_7(findings)
-    rows = [
-        [
-            Cell(row["text"]),
-            Cell(called(row["type"], {})),
-            *numbers(_share(row, BASE), _share(row, ADAPTED), prompt_gain(row.get(BASE), row.get(ADAPTED))),
-            *numbers(*(_share(row, arm) for arm in references(findings))),
-            *([_printed_prompt(row)] if with_paper else []),
-        ]
-        for row in findings.prompts
-    ]
-    head = ["Prompt", "Type", "Base", "Adapter", "Δ", *_titles(findings), *([PAPER] if with_paper else [])]
-    title = prompts_title(with_paper=with_paper) + (f", method {next(iter(found))}" if len(found) > 1 else "")
-    return Table(title, prompts_note(findings.metrics.get("accuracy", {}).get(ALL)), head, rows)
-
-
-def _share(row: Mapping[str, str], arm: str) -> str:
-    return percent(float(row[arm])) if row.get(arm) else NONE
-
-
-def prompts_title(*, with_paper: bool) -> str:
-    """It is the paper's Table 7 where it has the paper's prompts."""
-    return "Table 7: prompt by prompt" if with_paper else "Prompt by prompt"
-
-
-def prompts_note(line: Mapping[str, Any] | None) -> str:
-    """What the shares are, and over all prompts the difference with its tests."""
-    note = "Share of right images; Δ in percentage points."
-    if line is None:
-        return note
-    t_test = line.get("paper_ttest_p")
-    return (
-        f"{note} Over all {line['prompts']:,} prompts {percent(line['base'])} → {percent(line['adapted'])}, "
-        f"Δ {points(line['difference'])}: {'' if line['p_holm'] is None else 'corrected '}p "
-        f"{p_value(deciding_p(line))} by sign flips over prompts"
-        + (f", p {p_value(t_test)} by the paper's t-test over images." if t_test is not None else ".")
-    )
-
-
-def prompt_gain(base: str | float | None, adapted: str | float | None) -> str:
-    """A prompt's difference in points, from shares as they are written; a dash where one is missing."""
-    return NONE if base in (None, "") or adapted in (None, "") else points(float(adapted) - float(base))
-
-
-def _printed_prompt(row: Mapping[str, str]) -> Cell:
-    of_paper = row["source"] == paper.SOURCE_OF_TABLE_7
-    return printed_cell(paper.table_7().get(row["text"]) if of_paper else None)
-
-
-def has_table_7(findings: Findings) -> bool:
-    """Whether the paper's nine prompts of Table 7 are among those evaluated."""
-    return any(row["source"] == paper.SOURCE_OF_TABLE_7 for row in findings.prompts)
 
 
 def numbers(*texts: str) -> list[Cell]:

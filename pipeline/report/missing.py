@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pipeline.metric_names import JUDGED, QUALITY
 from pipeline.report import paper
 from pipeline.report.collect import Findings, by_method
-from pipeline.report.layout import has_table_7
 from pipeline.report.numbers import listed
+from pipeline.report.prompt_table import has_table_7
 from pipeline.report.quality_table import why_missing
 from pipeline.report.study_pages import OF_PAPER, Studies
 

@@ -14,6 +14,7 @@ from pipeline.report.background import ModelLines
 from pipeline.report.collect import Findings
 from pipeline.report.layout import Table
 from pipeline.report.missing import Gap
+from pipeline.report.prompt_table import prompt_table
 from pipeline.report.quality_table import quality_table
 from pipeline.report.study_pages import LOSSES, StudyPage
 from pipeline.report.trust_table import trust_table
@@ -82,7 +83,7 @@ def content(
         headline=words.headline(findings),
         details=words.details(findings),
         results=[layout.accuracy_table(findings, printed), quality_table(findings, printed), *others],
-        prompts=layout.prompt_table(findings),
+        prompts=prompt_table(findings),
         funnel=background.funnel_table(findings.funnel),
         models=background.models(findings.models),
         charts=charts,

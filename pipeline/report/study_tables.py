@@ -19,11 +19,9 @@ from pipeline.report.layout import (
     WORSE,
     Cell,
     Table,
-    prompt_gain,
-    prompts_note,
-    prompts_title,
 )
 from pipeline.report.numbers import NONE, interval, level, p_value, percent, points, signed
+from pipeline.report.prompt_table import prompt_gain, prompts_note, prompts_title
 from pipeline.report.words import ALL, P_DECIDES, TYPES, called, deciding_p, is_significant, kinds, skills, titled
 
 ENDS = {"base": "base model, simple prompts", "complex": "base model, complex prompts (ceiling)"}

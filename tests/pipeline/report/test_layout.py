@@ -2,7 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.report import layout, paper
+from pipeline.report import layout, paper, prompt_table
 from pipeline.report.collect import Findings, collect
 from pipeline.report.words import P_DECIDES
 from tests.pipeline.report.folder import line, metrics, write_data
@@ -60,7 +60,7 @@ def test_without_a_complex_arm_there_is_no_ceiling(tmp_path: Path) -> None:
 
 
 def test_the_papers_prompts_have_the_papers_figures(tmp_path: Path) -> None:
-    found = layout.prompt_table(_findings(tmp_path, source="paper_table7"))
+    found = prompt_table.prompt_table(_findings(tmp_path, source="paper_table7"))
     table = _texts(found)
     assert (found.title, found.head[-1]) == ("Table 7: prompt by prompt", layout.PAPER)
     assert table["Seven vintage glass bottles."] == ["counting", "25.0 %", "50.0 %", "+25.0", "–", "0 → 36.92"]
@@ -155,19 +155,19 @@ def test_agreement_with_people_is_each_methods_own(tmp_path: Path) -> None:
 
 
 def test_prompts_have_their_difference_and_all_of_them_their_tests(tmp_path: Path) -> None:
-    table = layout.prompt_table(_findings(tmp_path))
+    table = prompt_table.prompt_table(_findings(tmp_path))
     assert (table.title, table.head[-1]) == ("Prompt by prompt", "Base, complex prompt")
     assert _texts(table)["Seven vintage glass bottles."] == ["counting", "25.0 %", "50.0 %", "+25.0", "–"]
     assert table.note.endswith(
         "Over all 20 prompts 42.0 % → 47.0 %, Δ +5.0: p 0.004 by sign flips over prompts, p 0.004 by the paper's "
         "t-test over images."
     )
-    assert layout.prompt_table(_findings(tmp_path, {})).note == "Share of right images; Δ in percentage points."
-    assert layout.prompt_gain("", "0.5") == layout.prompt_gain("0.5", None) == "–"
+    assert prompt_table.prompt_table(_findings(tmp_path, {})).note == "Share of right images; Δ in percentage points."
+    assert prompt_table.prompt_gain("", "0.5") == prompt_table.prompt_gain("0.5", None) == "–"
 
 
 def test_prompts_of_several_methods_say_whose_they_are(tmp_path: Path) -> None:
-    assert layout.prompt_table(_cells(tmp_path)).title == "Prompt by prompt, method none"
+    assert prompt_table.prompt_table(_cells(tmp_path)).title == "Prompt by prompt, method none"
 
 
 def test_llm_expanded_prompts_have_a_column_where_they_were_drawn(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_llm_expanded_prompts_have_a_column_where_they_were_drawn(tmp_path: Path
         findings,
         prompts=[{**row, "expanded": share} for row, share in zip(findings.prompts, ("", "0.75"), strict=True)],
     )
-    tables = [layout.accuracy_table(drawn, {}), layout.prompt_table(drawn)]
+    tables = [layout.accuracy_table(drawn, {}), prompt_table.prompt_table(drawn)]
     for table in tables:
         assert table.head.index(title) == table.head.index("Base, complex prompt") + 1
         assert _is_even(table)
@@ -186,6 +186,6 @@ def test_llm_expanded_prompts_have_a_column_where_they_were_drawn(tmp_path: Path
     assert _texts(tables[0])["Action ↑"][6:8] == ["80.0 %", "–"]
     assert "of the skills all of whose prompts have one" in tables[0].note
     assert [row[6].text for row in tables[1].rows] == ["–", "75.0 %"]
-    for table in (layout.accuracy_table(findings, {}), layout.prompt_table(findings)):
+    for table in (layout.accuracy_table(findings, {}), prompt_table.prompt_table(findings)):
         assert title not in table.head
         assert "expanded" not in table.note
