@@ -46,10 +46,10 @@ def keys(fault: ErrorDetails, content: Any = None) -> tuple[str, ...]:
     """
     if content is None:
         return tuple(map(str, fault["loc"]))
-    return tuple(_there(fault["loc"], content, is_missing=fault["type"] == "missing"))
+    return tuple(_there(fault["loc"], content, is_whole=fault["type"] == "value_error"))
 
 
-def _there(location: Sequence[int | str], content: Any, *, is_missing: bool) -> Iterator[str]:
+def _there(location: Sequence[int | str], content: Any, *, is_whole: bool) -> Iterator[str]:
     for part in location[:-1]:
         match content:
             case Mapping() if part in content:
@@ -59,8 +59,8 @@ def _there(location: Sequence[int | str], content: Any, *, is_missing: bool) -> 
             case _:
                 continue
         yield str(part)
-    for last in location[-1:]:
-        if isinstance(last, int) or (isinstance(content, Mapping) and (is_missing or last in content)):
+    for last in location[-1:]:  # it may be missing; of a fault of the whole it may be the union's member
+        if isinstance(last, int) or (isinstance(content, Mapping) and (last in content or not is_whole)):
             yield str(last)
 
 
